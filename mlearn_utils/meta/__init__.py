@@ -1,0 +1,1 @@
+"""Learning to learn: the MAML core and the learners built on it."""

@@ -1,0 +1,1 @@
+"""Learning one task: dynamic programming, Q-learning, policy gradients."""

@@ -1,0 +1,1 @@
+"""Distributions over problems: what there is to learn."""
