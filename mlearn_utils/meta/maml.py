@@ -1,4 +1,4 @@
-"""Model-agnostic meta-learning as six pure functions: no class, no state, no optimizer.
+"""Model-agnostic meta-learning as a few pure functions: no class, no state, no optimizer.
 
 Task i of T has a support set and a query set. From shared parameters theta, the inner loop takes gradient
 steps on the support loss, and the outer objective is the query loss at the result:
@@ -68,6 +68,11 @@ def module_loss(model: nn.Module, criterion: Callable[[Tensor, Tensor], Tensor])
         return criterion(prediction, y)
 
     return task_loss
+
+
+def parameters_of(model: nn.Module) -> Params:
+    """Return the model's parameters by name; the tensors themselves, not copies."""
+    return dict(model.named_parameters())  # pyright: ignore[reportReturnType] - dict is invariant
 
 
 def expand_params(params: Params, n_tasks: int) -> Params:

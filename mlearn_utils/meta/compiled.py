@@ -1,0 +1,48 @@
+"""The MAML gradient as one compiled graph: traced once for each shape of data, then only replayed.
+
+`torch.compile` cannot differentiate twice through a graph of its own making. So the order is turned round:
+trace the whole of `meta_gradient`, both derivatives included, into a flat graph of tensor operations, and
+compile that. The result is the same function; only Python, autograd and vmap have left the hot path.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.fx.experimental.proxy_tensor import make_fx
+
+from mlearn_utils.meta.maml import Params, TaskLoss, meta_gradient
+from mlearn_utils.tasks.regression import TaskBatch
+
+
+def compiled_meta_gradient(backend: str = "inductor") -> Callable[..., tuple[Tensor, Params]]:
+    """Return a function with the signature of `meta_gradient` that keeps a graph for each shape of data.
+
+    Rates must be floats: they, like `steps`, become constants of the graph. A graph belongs to one task loss.
+
+    Args:
+        backend: of torch.compile. "inductor" needs a C++ compiler; "eager" replays the traced graph as it is.
+
+    Raises:
+        TypeError: from the returned function, if `inner_lr` is not a float.
+    """
+    graphs: dict[Any, Callable[[Params, TaskBatch], tuple[Tensor, Params]]] = {}
+
+    def compiled(
+        task_loss: TaskLoss, params: Params, tasks: TaskBatch, *, inner_lr: float, **settings: Any
+    ) -> tuple[Tensor, Params]:
+        if not isinstance(inner_lr, (int, float)):
+            raise TypeError(f"inner_lr must be a float where the update is compiled, got {inner_lr!r}")
+        values = {name: value.detach() for name, value in params.items()}
+        shapes = tuple((tensor.shape, tensor.dtype, tensor.device) for batch in tasks for tensor in batch)
+        key = (task_loss, shapes, inner_lr, *sorted(settings.items()))
+        if key not in graphs:
+
+            def update(params: Params, tasks: TaskBatch) -> tuple[Tensor, Params]:
+                return meta_gradient(task_loss, params, tasks, inner_lr=inner_lr, **settings)
+
+            graphs[key] = torch.compile(make_fx(update)(values, tasks), backend=backend)
+        return graphs[key](values, tasks)
+
+    return compiled
