@@ -1,0 +1,41 @@
+"""What a student touches: exercises that answer, quizzes, widgets, figure style, progress.
+
+A notebook needs two lines::
+
+    from mlearn_utils import course
+    lesson = course.start("04")
+
+This room alone imports ipywidgets, anywidget, IPython and matplotlib; importing it sets nothing global.
+"""
+
+from mlearn_utils.course.compare import expect, expect_close
+from mlearn_utils.course.controls import choice, int_slider, slider, toggle
+from mlearn_utils.course.exercises import Exercise, NotYet
+from mlearn_utils.course.explorer import Explorer
+from mlearn_utils.course.progress import Progress
+from mlearn_utils.course.report import Report
+from mlearn_utils.course.lessons import Lesson, start
+from mlearn_utils.course.statistics import interval
+from mlearn_utils.course.stepper import Stepper
+from mlearn_utils.course.style import COLORS, PALETTE, band
+
+__all__ = [
+    "COLORS",
+    "PALETTE",
+    "Exercise",
+    "Explorer",
+    "Lesson",
+    "NotYet",
+    "Progress",
+    "Report",
+    "Stepper",
+    "band",
+    "choice",
+    "expect",
+    "expect_close",
+    "int_slider",
+    "interval",
+    "slider",
+    "start",
+    "toggle",
+]

@@ -1,0 +1,137 @@
+"""The first cell of every lesson: `lesson = course.start("04")`, and what a lesson can do."""
+
+import importlib
+import importlib.metadata
+import os
+import pkgutil
+import re
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import torch
+
+from mlearn_utils import runtime
+from mlearn_utils.course.exercises import Exercise, find_exercise
+from mlearn_utils.course.grading import grade
+from mlearn_utils.course.progress import Recorder
+from mlearn_utils.course.report import Note, Report
+from mlearn_utils.course.style import use_style
+
+PACKAGE = "mlearn_utils.course"
+HEADLESS = {"SDL_VIDEODRIVER": "dummy", "SDL_AUDIODRIVER": "dummy", "PYGAME_HIDE_SUPPORT_PROMPT": "1"}
+
+
+def start(number: str) -> "Lesson":
+    """Prepare the notebook of lesson `number` and return the lesson.
+
+    Sets the figure style, one torch thread (faster for the course's small networks) and a headless SDL, and
+    prints one line with versions and the device, which is the CPU unless $MLEARN_DEVICE says otherwise.
+
+    Raises:
+        ValueError: if there is no such lesson, or the machine lacks the device.
+    """
+    lesson = Lesson(number)
+    use_style()
+    torch.set_num_threads(1)
+    for name, value in HEADLESS.items():
+        os.environ.setdefault(name, value)
+    python = f"{sys.version_info.major}.{sys.version_info.minor}"
+    packages = [f"{name} {_version(name)}" for name in ("torch", "gymnasium")]
+    print(" · ".join([f"Lesson {lesson.number}", f"Python {python}", *packages, f"device {lesson.device}"]))
+    return lesson
+
+
+class Lesson:
+    """One lesson: its exercises, its quiz, and the record of what the student did.
+
+    Args:
+        number: two digits, such as "04".
+
+    Raises:
+        ValueError: if there is no such lesson.
+    """
+
+    def __init__(self, number: str):
+        module = load_lesson(number)
+        self.number = number
+        self.exercises: tuple[Exercise, ...] = module.EXERCISES
+        self.device = runtime.pick_device(os.environ.get("MLEARN_DEVICE") or "cpu")
+        self._recorder = Recorder(number)
+        self._hints_shown: dict[str, int] = {}
+
+    def check(self, answer: Any, name: str = "") -> Report:
+        """Check an answer; the exercise is found by the function's name, unless `name` says which.
+
+        Raises:
+            ValueError: if there is no such exercise; the message lists those there are.
+        """
+        exercise = self._find(name or answer)
+        report = grade(exercise, answer)
+        note = self._recorder.note("exercise", exercise.name, report.outcome, points=report.earned)
+        return report.with_note(note)
+
+    def hint(self, exercise: str | Callable) -> Note:
+        """Return the next hint; the first call gives the first.
+
+        Raises:
+            ValueError: if there is no such exercise.
+        """
+        found = self._find(exercise)
+        shown, total = self._hints_shown.get(found.name, 0), len(found.hints)
+        if shown == total:
+            return Note(
+                f"No more hints for `{found.name}`", f'`lesson.solution("{found.name}")` shows one way.'
+            )
+        self._hints_shown[found.name] = shown + 1
+        self._recorder.note("hint", found.name, "shown", answer=shown + 1)
+        return Note(f"Hint {shown + 1} of {total} · `{found.name}`", found.hints[shown])
+
+    def solution(self, exercise: str | Callable) -> Note:
+        """Return the reference's source.
+
+        Raises:
+            ValueError: if there is no such exercise.
+        """
+        found = self._find(exercise)
+        self._recorder.note("solution", found.name, "shown")
+        return Note(f"One way to write {found.name}", found.solved_source(), is_code=True)
+
+    def __repr__(self) -> str:
+        return f"Lesson {self.number}"
+
+    def _find(self, exercise: Any) -> Exercise:
+        name = exercise if isinstance(exercise, str) else getattr(exercise, "__name__", None)
+        if name is None:
+            known = ", ".join(exercise.name for exercise in self.exercises) or "none"
+            raise ValueError(
+                "pass the function itself, without calling it, or name the exercise: "
+                f'lesson.check(answer, "name"); the exercises are: {known}'
+            )
+        return find_exercise(self.exercises, name)
+
+
+def lesson_numbers() -> list[str]:
+    """Return the numbers of the lessons there are, in order."""
+    folder = str(Path(__file__).parent)
+    names = (module.name for module in pkgutil.iter_modules([folder]))
+    return sorted(match[1] for name in names if (match := re.fullmatch(r"lesson_(\d\d)", name)))
+
+
+def load_lesson(number: str) -> ModuleType:
+    """Import and return the module of lesson `number`.
+
+    Raises:
+        ValueError: if there is no such lesson; the message lists those there are.
+    """
+    numbers = lesson_numbers()
+    if number not in numbers:
+        raise ValueError(f"number must be one of {numbers}, got {number!r}")
+    return importlib.import_module(f"{PACKAGE}.lesson_{number}")
+
+
+def _version(package: str) -> str:
+    """Return a package's version without what follows the "+" (such as the build's "cpu")."""
+    return importlib.metadata.version(package).split("+")[0]

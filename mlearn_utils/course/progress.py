@@ -1,0 +1,200 @@
+"""The progress log: one small local file of JSON lines, appended to and never rewritten.
+
+Every event is one `write` to a file opened with O_APPEND, then fsync: a crash loses at most the line being
+written, and a torn line is passed over when reading. A class without a server hands in what
+`Progress().export(path)` writes.
+"""
+
+import csv
+import io
+import json
+import os
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import Any
+
+ENVIRONMENT = "MLEARN_PROGRESS"
+COLUMNS = ("time", "lesson", "kind", "name", "outcome", "points", "answer")
+KINDS = ("exercise", "quiz", "predict", "hint", "solution")
+
+
+@dataclass
+class LessonSummary:
+    """What one lesson's events add up to.
+
+    Attributes:
+        passed: names of the exercises that passed at least once.
+        tried: names of the exercises that were checked.
+        points: points earned.
+        correct: names of the quiz questions answered right at least once.
+        answered: names of the quiz questions answered.
+        hints: number of hints looked at.
+    """
+
+    passed: set[str] = field(default_factory=set)
+    tried: set[str] = field(default_factory=set)
+    points: int = 0
+    correct: set[str] = field(default_factory=set)
+    answered: set[str] = field(default_factory=set)
+    hints: int = 0
+
+
+class Progress:
+    """The log at `path`, else at $MLEARN_PROGRESS, else at ~/.mlearn/progress.jsonl.
+
+    Nothing is created before the first `record`.
+    """
+
+    def __init__(self, path: str | Path | None = None):
+        chosen = path or os.environ.get(ENVIRONMENT) or Path.home() / ".mlearn" / "progress.jsonl"
+        self.path = Path(chosen).expanduser()
+
+    def record(
+        self, lesson: str, kind: str, name: str, outcome: str, *, points: int = 0, answer: object = None
+    ) -> None:
+        """Append one event.
+
+        Args:
+            lesson: such as "04"; "" when it is not known.
+            kind: "exercise", "quiz", "predict", "hint" or "solution".
+            name: of the exercise, question or prediction.
+            outcome: such as "passed", "correct", "shown".
+            points: points earned by this event.
+            answer: what was chosen; a number or text.
+
+        Raises:
+            ValueError: if `kind` is unknown.
+            OSError: if the file cannot be written.
+        """
+        if kind not in KINDS:
+            raise ValueError(f"kind must be one of {KINDS}, got {kind!r}")
+        now = datetime.now(timezone.utc).isoformat(timespec="seconds")
+        event = dict(zip(COLUMNS, (now, lesson, kind, name, outcome, points, answer), strict=True))
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        _append(self.path, json.dumps(event, ensure_ascii=False, default=str))
+
+    def events(self) -> list[dict[str, Any]]:
+        """Return all events, oldest first; lines that are torn or not ours are passed over."""
+        try:
+            lines = self.path.read_text(encoding="utf-8", errors="replace").split("\n")
+        except (FileNotFoundError, NotADirectoryError):
+            return []
+        return [event for event in map(_parse, lines) if event is not None]
+
+    def summary(self) -> dict[str, LessonSummary]:
+        """Return what was done in each lesson; every exercise and question counts once."""
+        lessons: dict[str, LessonSummary] = {}
+        for event in self.events():
+            _count(lessons.setdefault(event["lesson"], LessonSummary()), event)
+        return lessons
+
+    def export(self, path: str | Path) -> Path:
+        """Write all events to `path` as CSV or JSON, by its suffix; an existing file is replaced at once.
+
+        Raises:
+            ValueError: if the suffix is neither .csv nor .json.
+            OSError: if the file cannot be written.
+        """
+        target = Path(path)
+        writers = {".csv": _as_csv, ".json": _as_json}
+        if target.suffix.lower() not in writers:
+            raise ValueError(f"path must end in .csv or .json, got {str(path)!r}")
+        _replace(target, writers[target.suffix.lower()](self.events()))
+        return target
+
+
+class Recorder:
+    """Writes events and says once, in words for the student, when the log cannot be written."""
+
+    def __init__(self, lesson: str = "", progress: Progress | None = None):
+        self.lesson = lesson
+        self.progress = progress or Progress()
+        self._has_complained = False
+
+    def note(self, kind: str, name: str, outcome: str, *, points: int = 0, answer: object = None) -> str:
+        """Record an event; return "" or, the first time that it fails, what the student should know."""
+        try:
+            self.progress.record(self.lesson, kind, name, outcome, points=points, answer=answer)
+        except OSError as error:
+            if self._has_complained:
+                return ""
+            self._has_complained = True
+            reason = error.strerror or type(error).__name__
+            return (
+                f"Your progress could not be saved to `{self.progress.path}` ({reason}); "
+                f"set `{ENVIRONMENT}` to a file that can be written. Checking goes on without it."
+            )
+        return ""
+
+
+def _append(path: Path, line: str) -> None:
+    """Append `line` in one write; a torn last line of an earlier crash is closed first."""
+    handle = os.open(path, os.O_RDWR | os.O_APPEND | os.O_CREAT, 0o644)
+    try:
+        end = os.lseek(handle, 0, os.SEEK_END)
+        torn = end > 0 and _last_byte(handle, end) != b"\n"
+        os.write(handle, ("\n" * torn + line + "\n").encode())
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def _last_byte(handle: int, end: int) -> bytes:
+    os.lseek(handle, end - 1, os.SEEK_SET)
+    return os.read(handle, 1)
+
+
+def _parse(line: str) -> dict[str, Any] | None:
+    try:
+        event = json.loads(line)
+    except ValueError:
+        return None
+    known = isinstance(event, dict) and event.get("kind") in KINDS
+    if not known or not all(isinstance(event.get(key), str) for key in ("lesson", "name", "outcome")):
+        return None
+    points = event.get("points")
+    return {**dict.fromkeys(COLUMNS), **event, "points": points if isinstance(points, int) else 0}
+
+
+def _count(lesson: LessonSummary, event: dict[str, Any]) -> None:
+    kind, name, outcome = event["kind"], event["name"], event["outcome"]
+    if kind == "exercise":
+        lesson.tried.add(name)
+        if outcome == "passed" and name not in lesson.passed:
+            lesson.passed.add(name)
+            lesson.points += event["points"]
+    elif kind == "quiz":
+        lesson.answered.add(name)
+        if outcome == "correct":
+            lesson.correct.add(name)
+    elif kind == "hint":
+        lesson.hints += 1
+
+
+def _as_csv(events: Iterable[dict[str, Any]]) -> str:
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(COLUMNS)
+    writer.writerows([_cell(event[key]) for key in COLUMNS] for event in events)
+    return text.getvalue()
+
+
+def _cell(value: Any) -> Any:
+    """Keep a spreadsheet from reading text as a formula."""
+    return f"'{value}" if isinstance(value, str) and value.startswith(("=", "+", "-", "@")) else value
+
+
+def _as_json(events: Iterable[dict[str, Any]]) -> str:
+    return json.dumps(list(events), ensure_ascii=False, indent=1) + "\n"
+
+
+def _replace(target: Path, text: str) -> None:
+    """Write beside `target` and move into place, so that a crash leaves the old file or the new one."""
+    temporary = target.with_name(f".{target.name}.{os.getpid()}.tmp")
+    try:
+        temporary.write_text(text, encoding="utf-8", newline="")
+        temporary.replace(target)
+    finally:
+        temporary.unlink(missing_ok=True)

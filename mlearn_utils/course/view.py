@@ -1,0 +1,141 @@
+"""What every widget of the course shares: a picture drawn without global state, and how it is displayed.
+
+A view shows live in Jupyter, as its picture where there is no kernel (GitHub, the web edition, a fresh
+clone), and as one line of text elsewhere. That line is the same in every run.
+"""
+
+import base64
+import html
+import io
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import ipywidgets as widgets
+import matplotlib as mpl
+import numpy as np
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+from PIL import Image
+
+from mlearn_utils.course.report import error_box
+from mlearn_utils.course.style import STYLE
+
+WIDGET_VIEW = "application/vnd.jupyter.widget-view+json"
+CSS = Path(__file__).with_name("course.css").read_text(encoding="utf-8")
+
+
+class Picture:
+    """A matplotlib figure of its own, outside pyplot, that is built once and redrawn as PNG.
+
+    Args:
+        make: called once with the empty figure; what it returns is kept as `update`.
+
+    The layout is computed at the first drawing and then kept: axes that shift under a moving slider are hard
+    to read, and the layout takes half of the drawing time.
+    """
+
+    def __init__(self, make: Callable[[Figure], Any]):
+        with mpl.rc_context(STYLE):
+            self.figure = Figure()
+            self._canvas = FigureCanvasAgg(self.figure)
+            self.update = make(self.figure)
+
+    def render(self) -> bytes:
+        """Draw the figure as it is now and return it as PNG."""
+        self._canvas.draw()
+        self.figure.set_layout_engine("none")
+        pixels = np.asarray(self._canvas.buffer_rgba())[..., :3]
+        file = io.BytesIO()
+        Image.fromarray(np.ascontiguousarray(pixels)).save(file, "PNG", compress_level=1)
+        return file.getvalue()
+
+
+class View:
+    """Base of the widgets: `widget` is the ipywidgets tree, `text` the line that stands for it elsewhere."""
+
+    widget: widgets.Widget
+    text: str
+
+    def _fallback(self) -> bytes | None:
+        """Return the PNG that stands for the widget where there is no kernel, or None."""
+        return None
+
+    def _repr_mimebundle_(self, include: object = None, exclude: object = None) -> dict[str, Any]:
+        live = self.widget._repr_mimebundle_() or {}
+        bundle = {"text/plain": self.text, WIDGET_VIEW: live[WIDGET_VIEW]}
+        png = self._fallback()
+        if png is not None:
+            bundle["image/png"] = base64.b64encode(png).decode("ascii")
+        return bundle
+
+    def __repr__(self) -> str:
+        return self.text
+
+
+class Drawing(View):
+    """A view with a picture and a caption below it; `_draw` says what the picture shows now."""
+
+    def __init__(self, make: Callable[[Figure], Any], alt: str):
+        if not alt:
+            raise ValueError("alt must describe the picture for those who cannot see it")
+        self.picture = Picture(make)
+        self.caption = widgets.HTML()
+        self.caption.add_class("mlearn-caption")
+        self._png = b""
+
+    @property
+    def png(self) -> bytes:
+        """The picture as it is shown now."""
+        return self._png
+
+    def refresh(self) -> None:
+        """Draw again. An exception is shown in the caption and raised."""
+        try:
+            caption = self._draw()
+            self._png = self.picture.render()
+        except Exception as error:
+            self.caption.value = error_box(error)
+            raise
+        self._show(self._png)
+        self.caption.value = spoken(caption or "")
+
+    def _draw(self) -> str | None:
+        raise NotImplementedError
+
+    def _show(self, png: bytes) -> None:
+        raise NotImplementedError
+
+    def _fallback(self) -> bytes | None:
+        return self._png
+
+
+def image(alt: str) -> widgets.Image:
+    """Return an image widget whose accessible name is `alt` (ipywidgets has a title for it, no alt text)."""
+    layout = widgets.Layout(align_self="flex-start", max_width="100%")
+    return widgets.Image(format="png", tooltip=alt, layout=layout)
+
+
+def frame(children: list[widgets.Widget], kind: str, name: str) -> widgets.VBox:
+    """Put widgets below each other in a box of the CSS classes `mlearn-{kind}` and `mlearn-{name}`.
+
+    Raises:
+        ValueError: if `name` cannot be a CSS class.
+    """
+    if name and not re.fullmatch(r"[A-Za-z0-9_-]+", name):
+        raise ValueError(f"name must be of letters, digits, '-' and '_', got {name!r}")
+    style = widgets.HTML(f"<style>{CSS}</style>", layout=widgets.Layout(display="none"))
+    box = widgets.VBox([style, *children])
+    box.add_class("mlearn-view").add_class(f"mlearn-{kind}")
+    return box.add_class(f"mlearn-{name}") if name else box
+
+
+def spoken(text: str) -> str:
+    """Wrap simple HTML so that a screen reader says it when it changes."""
+    return f'<div role="status" aria-live="polite">{text}</div>'
+
+
+def escape(text: str) -> str:
+    """Escape `text` for HTML."""
+    return html.escape(text, quote=False)

@@ -1,0 +1,51 @@
+"""A lesson that exists only here, loaded as lessons are, and a progress log of the test's own."""
+
+import importlib.util
+import linecache
+import sys
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+from mlearn_utils.course import lessons
+
+FAKE = Path(__file__).with_name("fake_lesson.py")
+
+
+@pytest.fixture(autouse=True)
+def progress_log(tmp_path, monkeypatch) -> Path:
+    """No test may touch the progress of whoever runs it."""
+    path = tmp_path / "progress.jsonl"
+    monkeypatch.setenv("MLEARN_PROGRESS", str(path))
+    return path
+
+
+@pytest.fixture(scope="session")
+def fake() -> ModuleType:
+    spec = importlib.util.spec_from_file_location("fake_lesson", FAKE)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules["fake_lesson"] = module
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.fixture
+def lesson(fake, monkeypatch) -> lessons.Lesson:
+    monkeypatch.setattr(lessons, "load_lesson", lambda number: fake)
+    return lessons.Lesson("98")
+
+
+@pytest.fixture
+def write():
+    """Return a function that defines a student's function from its source, as a notebook's cell does."""
+
+    def define(source: str, name: str, cell: int = 1, **namespace):
+        filename = f"/tmp/ipykernel_4242/{cell}{abs(hash(source))}.py"
+        linecache.cache[filename] = (len(source), None, source.splitlines(keepends=True), filename)
+        exec(compile(source, filename, "exec"), namespace)
+        return namespace[name]
+
+    return define
