@@ -15,19 +15,23 @@ from torch.fx.experimental.proxy_tensor import make_fx
 from mlearn_utils.meta.maml import Params, TaskLoss, meta_gradient
 from mlearn_utils.tasks.regression import TaskBatch
 
+Update = Callable[[Params, TaskBatch], tuple[Tensor, Params]]
 
-def compiled_meta_gradient(backend: str = "inductor") -> Callable[..., tuple[Tensor, Params]]:
+
+def compiled_meta_gradient(
+    compiler: Callable[[Update], Update] = torch.compile,
+) -> Callable[..., tuple[Tensor, Params]]:
     """Return a function with the signature of `meta_gradient` that keeps a graph for each shape of data.
 
     Rates must be floats: they, like `steps`, become constants of the graph. A graph belongs to one task loss.
 
     Args:
-        backend: of torch.compile. "inductor" needs a C++ compiler; "eager" replays the traced graph as it is.
+        compiler: what turns the traced graph into its compiled form; torch.compile needs a C++ compiler.
 
     Raises:
         TypeError: from the returned function, if `inner_lr` is not a float.
     """
-    graphs: dict[Any, Callable[[Params, TaskBatch], tuple[Tensor, Params]]] = {}
+    graphs: dict[Any, Update] = {}
 
     def compiled(
         task_loss: TaskLoss, params: Params, tasks: TaskBatch, *, inner_lr: float, **settings: Any
@@ -42,7 +46,7 @@ def compiled_meta_gradient(backend: str = "inductor") -> Callable[..., tuple[Ten
             def update(params: Params, tasks: TaskBatch) -> tuple[Tensor, Params]:
                 return meta_gradient(task_loss, params, tasks, inner_lr=inner_lr, **settings)
 
-            graphs[key] = torch.compile(make_fx(update)(values, tasks), backend=backend)
+            graphs[key] = compiler(make_fx(update)(values, tasks))
         return graphs[key](values, tasks)
 
     return compiled

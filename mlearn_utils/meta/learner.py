@@ -171,7 +171,8 @@ class MetaLearner:
         """
         x, y = self._tensor(x), self._tensor(y)
         one_task = x.ndim == self._task_ndim
-        if x.ndim not in (self._task_ndim, self._task_ndim + 1) or x.shape[:2] != y.shape[:2]:
+        shared = 1 if one_task else 2
+        if not 0 <= x.ndim - self._task_ndim <= 1 or x.shape[:shared] != y.shape[:shared]:
             raise ValueError(
                 f"x and y must share [K, *] for one task (x with {self._task_ndim} dimensions) or [T, K, *] "
                 f"for many, got {list(x.shape)} and {list(y.shape)}"

@@ -1,0 +1,63 @@
+"""The traced update is the same function as the one it was traced from."""
+
+from typing import Any
+
+import pytest
+import torch
+from torch import nn
+from torch.nn.functional import mse_loss
+
+from mlearn_utils import LinearTasks, MetaLearner
+from mlearn_utils.meta import learner as learner_module
+from mlearn_utils.meta.compiled import compiled_meta_gradient
+from mlearn_utils.meta.maml import meta_gradient, module_loss, parameters_of
+from tests.meta.reference import largest_difference, make_model, make_tasks
+
+
+def unchanged(graph):
+    """Replay the traced graph as it is: what is tested is the trace, not torch's compiler."""
+    return graph
+
+
+@pytest.mark.parametrize("settings", [{}, {"steps": 3}, {"first_order": True}, {"chunk_size": 2}])
+def test_equals_the_function_it_was_traced_from(settings):
+    model, compiled = make_model("layer_norm"), compiled_meta_gradient(compiler=unchanged)
+    task_loss, params = module_loss(model, mse_loss), parameters_of(model)
+    for seed in (1, 2):
+        tasks = make_tasks(n_tasks=5, seed=seed)
+        loss, gradient = meta_gradient(task_loss, params, tasks, inner_lr=0.1, **settings)
+        fast_loss, fast = compiled(task_loss, params, tasks, inner_lr=0.1, **settings)
+        assert abs(loss - fast_loss) < 1e-12
+        assert largest_difference(gradient, fast) < 1e-12
+
+
+def test_new_shapes_and_settings_get_a_new_trace():
+    model, compiled = make_model(), compiled_meta_gradient(compiler=unchanged)
+    task_loss, params = module_loss(model, mse_loss), parameters_of(model)
+    for tasks in (make_tasks(n_tasks=2), make_tasks(n_tasks=3), make_tasks(n_support=7)):
+        settings: Any
+        for settings in ({"inner_lr": 0.1}, {"inner_lr": 0.3}, {"inner_lr": 0.1, "steps": 2}):
+            expected = meta_gradient(task_loss, params, tasks, **settings)[1]
+            assert largest_difference(compiled(task_loss, params, tasks, **settings)[1], expected) < 1e-12
+
+
+def test_rates_must_be_numbers():
+    model = make_model()
+    rate: Any = torch.tensor(0.1)
+    with pytest.raises(TypeError, match="inner_lr must be a float where the update is compiled"):
+        compiled_meta_gradient(unchanged)(
+            module_loss(model, mse_loss), parameters_of(model), make_tasks(), inner_lr=rate
+        )
+
+
+def test_the_learner_trains_the_same_compiled(monkeypatch):
+    monkeypatch.setattr(
+        learner_module, "compiled_meta_gradient", lambda: compiled_meta_gradient(compiler=unchanged)
+    )
+    histories = []
+    for compile in (False, True):
+        torch.manual_seed(0)
+        learner = MetaLearner(nn.Linear(1, 1), inner_lr=0.1, meta_lr=0.01, device="cpu", compile=compile)
+        learner.train(LinearTasks(), 5, 5, 4, progress=False)
+        histories.append([entry["query_loss"] for entry in learner.history])
+    assert histories[1] == pytest.approx(histories[0], rel=1e-5)
