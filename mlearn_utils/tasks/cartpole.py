@@ -17,6 +17,7 @@ from mlearn_utils.tasks.cartpole_physics import (
     X_LIMIT,
     Array,
     CartPolePhysics,
+    advance,
     cartpole_step,
     fallen,
 )
@@ -110,7 +111,7 @@ class BatchedCartPole:
         self._physics = CartPolePhysics(**{name: self._spread(value) for name, value in constants.items()})
         self._target = self._spread(self.tasks.target[:, None])
         self._reward = FAMILIES[self.tasks.family].reward
-        self._state: Array = None
+        self._parts: Array = None  # [4, T, E]: the state, components first
         self.elapsed = 0
 
     def reset(self, *, seed: int) -> Array:
@@ -121,11 +122,12 @@ class BatchedCartPole:
         """
         rng = np.random.default_rng(seed)
         start = rng.uniform(-START_WIDTH, START_WIDTH, (4, self.num_tasks, self.num_envs))
-        self._state = self._xp.moveaxis(self._array(start), 0, -1)
-        self._truncated = fallen(self._state)  # false everywhere
+        self._parts = self._array(start)
+        obs = self._xp.permute_dims(self._parts, (1, 2, 0))
+        self._truncated = fallen(obs)  # false everywhere
         self.alive = ~self._truncated
         self.elapsed = 0
-        return self._state
+        return obs
 
     def step(self, action: Array) -> tuple[Array, Array, Array, Array, dict[str, Any]]:
         """Push every cart once.
@@ -143,22 +145,20 @@ class BatchedCartPole:
         """
         self._check_action(action)
         xp, was_alive = self._xp, self.alive
-        moved = cartpole_step(self._state, action, self._physics)
-        # components first, so that one mask [T, E] serves all four and memory stays contiguous
-        first, last = (2, 0, 1), (1, 2, 0)
-        frozen = xp.where(was_alive, xp.permute_dims(moved, first), xp.permute_dims(self._state, first))
-        self._state = xp.permute_dims(frozen, last)
-        reward = self._reward(self._state, self._target) * was_alive
-        terminated = fallen(self._state)  # a frozen state stays fallen
+        moved = advance(xp, self._parts, xp.astype(action, self._parts.dtype), self._physics)
+        self._parts = xp.where(was_alive, moved, self._parts)
+        obs = xp.permute_dims(self._parts, (1, 2, 0))
+        reward = self._reward(obs, self._target) * was_alive
+        terminated = fallen(obs)  # a frozen state stays fallen
         self.elapsed += 1
         self.alive = ~terminated
         if self.elapsed >= self.horizon:
             self._truncated = self._truncated | was_alive
             self.alive = xp.zeros_like(was_alive)
-        return self._state, reward, terminated, self._truncated, {}
+        return obs, reward, terminated, self._truncated, {}
 
     def _check_action(self, action: Array) -> None:
-        if self._state is None:
+        if self._parts is None:
             raise RuntimeError("call reset() before step()")
         if tuple(action.shape) != (self.num_tasks, self.num_envs):
             raise ValueError(

@@ -94,7 +94,7 @@ def test_an_environment_plays_as_the_batch_does(family):
     )
     obs, _ = env.reset(seed=0)
     batch.reset(seed=0)
-    batch._state = env.unwrapped._state[None]  # pyright: ignore[reportAttributeAccessIssue]
+    batch._parts = env.unwrapped._state.T[:, None]  # pyright: ignore[reportAttributeAccessIssue]
     for step in range(30):
         action = step % 2
         obs, reward, terminated, truncated, info = env.step(action)
