@@ -8,13 +8,17 @@ A notebook needs two lines::
 This room alone imports ipywidgets, anywidget, IPython and matplotlib; importing it sets nothing global.
 """
 
+from mlearn_utils.course.animation import animation
+from mlearn_utils.course.canvas import Canvas, CanvasEvent
 from mlearn_utils.course.compare import expect, expect_close
 from mlearn_utils.course.controls import choice, int_slider, slider, toggle
 from mlearn_utils.course.exercises import Exercise, NotYet
 from mlearn_utils.course.explorer import Explorer
-from mlearn_utils.course.progress import Progress
-from mlearn_utils.course.report import Report
 from mlearn_utils.course.lessons import Lesson, start
+from mlearn_utils.course.predict import Predict
+from mlearn_utils.course.progress import Progress
+from mlearn_utils.course.quizzes import Quiz
+from mlearn_utils.course.report import Report
 from mlearn_utils.course.statistics import interval
 from mlearn_utils.course.stepper import Stepper
 from mlearn_utils.course.style import COLORS, PALETTE, band
@@ -22,13 +26,18 @@ from mlearn_utils.course.style import COLORS, PALETTE, band
 __all__ = [
     "COLORS",
     "PALETTE",
+    "Canvas",
+    "CanvasEvent",
     "Exercise",
     "Explorer",
     "Lesson",
     "NotYet",
+    "Predict",
     "Progress",
+    "Quiz",
     "Report",
     "Stepper",
+    "animation",
     "band",
     "choice",
     "expect",

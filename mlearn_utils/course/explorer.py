@@ -51,8 +51,8 @@ class Explorer(Drawing):
         super().__init__(make, alt)
         self.controls = dict(controls)
         self.text = f"{self.kind.capitalize()}: {alt}"
-        self._image = image(alt)
-        self.widget = frame([*self._control_rows(), self._image, self.caption], self.kind, name)
+        self._image = image()
+        self.widget = frame([*self._control_rows(), self._image, self.caption], self.kind, name, alt)
         self._is_held = False
         self.refresh()
         for control in self.controls.values():

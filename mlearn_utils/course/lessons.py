@@ -17,6 +17,8 @@ from mlearn_utils import runtime
 from mlearn_utils.course.exercises import Exercise, find_exercise
 from mlearn_utils.course.grading import grade
 from mlearn_utils.course.progress import Recorder
+from mlearn_utils.course.progress_panel import ProgressPanel
+from mlearn_utils.course.quizzes import Quiz, load_bank
 from mlearn_utils.course.report import Note, Report
 from mlearn_utils.course.style import use_style
 
@@ -98,6 +100,20 @@ class Lesson:
         found = self._find(exercise)
         self._recorder.note("solution", found.name, "shown")
         return Note(f"One way to write {found.name}", found.solved_source(), is_code=True)
+
+    def quiz(self) -> Quiz:
+        """Return the quiz of this lesson.
+
+        Raises:
+            FileNotFoundError: if the lesson has none.
+        """
+        bank = load_bank(runtime.data_path("quizzes", f"{self.number}.json"))
+        return Quiz(bank, self.number, self._recorder)
+
+    def progress(self) -> ProgressPanel:
+        """Return the panel over all lessons."""
+        modules = {number: load_lesson(number) for number in lesson_numbers()}
+        return ProgressPanel(modules, self._recorder.progress)
 
     def __repr__(self) -> str:
         return f"Lesson {self.number}"

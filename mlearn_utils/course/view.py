@@ -5,16 +5,17 @@ clone), and as one line of text elsewhere. That line is the same in every run.
 """
 
 import base64
-import html
 import io
 import re
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
+import anywidget
 import ipywidgets as widgets
 import matplotlib as mpl
 import numpy as np
+import traitlets
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from PIL import Image
@@ -22,8 +23,18 @@ from PIL import Image
 from mlearn_utils.course.report import error_box
 from mlearn_utils.course.style import STYLE
 
+Text = TypeVar("Text", widgets.HTML, widgets.HTMLMath)
+
 WIDGET_VIEW = "application/vnd.jupyter.widget-view+json"
-CSS = Path(__file__).with_name("course.css").read_text(encoding="utf-8")
+FOLDER = Path(__file__).parent
+
+
+class Page(anywidget.AnyWidget):
+    """Invisible: brings the style sheet, and the names that core ipywidgets do not give (`page.js`)."""
+
+    _esm = FOLDER / "page.js"
+    _css = FOLDER / "course.css"
+    alt = traitlets.Unicode("").tag(sync=True)
 
 
 class Picture:
@@ -41,6 +52,11 @@ class Picture:
             self.figure = Figure()
             self._canvas = FigureCanvasAgg(self.figure)
             self.update = make(self.figure)
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Width and height in pixels."""
+        return self._canvas.get_width_height(physical=True)
 
     def render(self) -> bytes:
         """Draw the figure as it is now and return it as PNG."""
@@ -81,8 +97,7 @@ class Drawing(View):
         if not alt:
             raise ValueError("alt must describe the picture for those who cannot see it")
         self.picture = Picture(make)
-        self.caption = widgets.HTML()
-        self.caption.add_class("mlearn-caption")
+        self.caption = spoken(widgets.HTML())
         self._png = b""
 
     @property
@@ -99,7 +114,7 @@ class Drawing(View):
             self.caption.value = error_box(error)
             raise
         self._show(self._png)
-        self.caption.value = spoken(caption or "")
+        self.caption.value = caption or ""
 
     def _draw(self) -> str | None:
         raise NotImplementedError
@@ -111,31 +126,28 @@ class Drawing(View):
         return self._png
 
 
-def image(alt: str) -> widgets.Image:
-    """Return an image widget whose accessible name is `alt` (ipywidgets has a title for it, no alt text)."""
-    layout = widgets.Layout(align_self="flex-start", max_width="100%")
-    return widgets.Image(format="png", tooltip=alt, layout=layout)
+def image() -> widgets.Image:
+    """Return an image widget that keeps its size; its alternative text is given to `frame`."""
+    return widgets.Image(format="png", layout=widgets.Layout(align_self="flex-start", max_width="100%"))
 
 
-def frame(children: list[widgets.Widget], kind: str, name: str) -> widgets.VBox:
+def frame(children: list[widgets.Widget], kind: str, name: str, alt: str = "") -> widgets.VBox:
     """Put widgets below each other in a box of the CSS classes `mlearn-{kind}` and `mlearn-{name}`.
+
+    `alt` becomes the alternative text of the image among them.
 
     Raises:
         ValueError: if `name` cannot be a CSS class.
     """
     if name and not re.fullmatch(r"[A-Za-z0-9_-]+", name):
         raise ValueError(f"name must be of letters, digits, '-' and '_', got {name!r}")
-    style = widgets.HTML(f"<style>{CSS}</style>", layout=widgets.Layout(display="none"))
-    box = widgets.VBox([style, *children])
+    page = Page(alt=alt, layout=widgets.Layout(display="none"))
+    box = widgets.VBox([page, *children])
     box.add_class("mlearn-view").add_class(f"mlearn-{kind}")
     return box.add_class(f"mlearn-{name}") if name else box
 
 
-def spoken(text: str) -> str:
-    """Wrap simple HTML so that a screen reader says it when it changes."""
-    return f'<div role="status" aria-live="polite">{text}</div>'
-
-
-def escape(text: str) -> str:
-    """Escape `text` for HTML."""
-    return html.escape(text, quote=False)
+def spoken(text: Text) -> Text:
+    """Have a screen reader say the text of this widget whenever it changes."""
+    text.add_class("mlearn-spoken")
+    return text
