@@ -12,6 +12,7 @@ from mlearn_utils.course.animation import animation
 from mlearn_utils.course.canvas import Canvas, CanvasEvent
 from mlearn_utils.course.compare import expect, expect_close
 from mlearn_utils.course.controls import choice, int_slider, slider, toggle
+from mlearn_utils.course.drag import DragExplorer
 from mlearn_utils.course.exercises import Exercise, NotYet
 from mlearn_utils.course.explorer import Explorer
 from mlearn_utils.course.lessons import Lesson, start
@@ -28,6 +29,7 @@ __all__ = [
     "PALETTE",
     "Canvas",
     "CanvasEvent",
+    "DragExplorer",
     "Exercise",
     "Explorer",
     "Lesson",

@@ -105,8 +105,7 @@ class Canvas(Drawing):
     def _place(self, content: dict[str, Any]) -> tuple[float, float]:
         """Return data coordinates of fractions `u` from the left and `v` from the top of the picture."""
         if content["kind"] != "key":
-            width, height = self.picture.size
-            pixel = (content["u"] * width, (1 - content["v"]) * height)
+            pixel = self.picture.pixel(content["u"], content["v"])
             x, y = self.picture.figure.axes[0].transData.inverted().transform(pixel)
             self._last = (float(x), float(y))
         return self._last

@@ -51,8 +51,8 @@ class Explorer(Drawing):
         super().__init__(make, alt)
         self.controls = dict(controls)
         self.text = f"{self.kind.capitalize()}: {alt}"
-        self._image = image()
-        self.widget = frame([*self._control_rows(), self._image, self.caption], self.kind, name, alt)
+        self._screen = self._make_screen(alt)
+        self.widget = frame([*self._control_rows(), self._screen, self.caption], self.kind, name, alt)
         self._is_held = False
         self.refresh()
         for control in self.controls.values():
@@ -90,5 +90,9 @@ class Explorer(Drawing):
     def _draw(self) -> str | None:
         return self.picture.update(**self.values)
 
+    def _make_screen(self, alt: str) -> Any:
+        """Return the widget that shows the picture; an image gets its alternative text from `frame`."""
+        return image()
+
     def _show(self, png: bytes) -> None:
-        self._image.value = png
+        self._screen.value = png

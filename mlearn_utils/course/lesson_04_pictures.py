@@ -9,7 +9,7 @@ from matplotlib.lines import Line2D
 
 from mlearn_utils.course import quadratics
 from mlearn_utils.course.controls import int_slider, slider
-from mlearn_utils.course.explorer import Explorer
+from mlearn_utils.course.drag import DragExplorer
 from mlearn_utils.course.quadratics import TASKS
 from mlearn_utils.course.style import COLORS, DASHES, PALETTE
 
@@ -61,18 +61,18 @@ def landscape(figure: Figure) -> Callable[..., str]:
     return update
 
 
-def landscape_explorer() -> Explorer:
+def landscape_explorer() -> DragExplorer:
     """Return the explorer of the landscape; theta can be dragged in both pictures."""
-    return Explorer(
+    return DragExplorer(
         landscape,
         {
             "theta": slider("θ, the common start", -3.5, 3.5, 0.05, 1.1),
             "inner_lr": slider("α, the inner learning rate", 0.0, 0.8, 0.01, 0.3),
             "steps": int_slider("K, inner steps", 0, 5, 1, 1),
         },
-        drag={"x": "theta"},
-        alt="Left: three parabolas, the query losses of a gentle, a medium and a steep task, and the walk of each "
-        "from theta. Right: the meta-objective with the exact and the first-order gradient at theta.",
+        drag="theta",
+        alt="Left: three parabolas, the query losses of a gentle, a medium and a steep task, and the walk of "
+        "each from theta. Right: the meta-objective with the exact and the first-order gradient at theta.",
         name="landscape",
     )
 

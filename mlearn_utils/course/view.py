@@ -58,6 +58,11 @@ class Picture:
         """Width and height in pixels."""
         return self._canvas.get_width_height(physical=True)
 
+    def pixel(self, u: float, v: float) -> tuple[float, float]:
+        """Return the pixel, from the bottom left, at fractions `u` from the left and `v` from the top."""
+        width, height = self.size
+        return u * width, (1 - v) * height
+
     def render(self) -> bytes:
         """Draw the figure as it is now and return it as PNG."""
         self._canvas.draw()
