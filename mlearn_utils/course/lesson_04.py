@@ -1,7 +1,8 @@
-"""Exercises of lesson 04, MAML: objective and update rule.
+"""MAML: objective and update rule.
 
-Every checker compares the answer with the right value and with the values that the known mistakes give, so
-that its message can name the one that was made.
+The exercises of lesson 04. Every checker compares the answer with the right value and with the values that
+the known mistakes give, so that its message can name the one that was made. The exercises themselves carry no
+annotations: their first lines are what a student reads.
 """
 
 from collections.abc import Callable
@@ -15,8 +16,6 @@ from mlearn_utils.course import quadratics
 from mlearn_utils.course.compare import expect, expect_close
 from mlearn_utils.course.exercises import Exercise
 from mlearn_utils.course.lesson_04_mistakes import (
-    Data,
-    Loss,
     make_tasks,
     parabola,
     same,
@@ -29,7 +28,7 @@ from mlearn_utils.course.quadratics import TASKS, Quadratics
 # --- one inner step
 
 
-def inner_step(loss: Loss, theta: Tensor, support: Data, inner_lr: float) -> Tensor:
+def inner_step(loss, theta, support, inner_lr):
     """Return theta after one gradient step on loss(theta, support), as a differentiable function of theta."""
     ### BEGIN SOLUTION
     (gradient,) = torch.autograd.grad(loss(theta, support), theta, create_graph=True)
@@ -89,7 +88,7 @@ def _derivative(result: Tensor, theta: Tensor) -> Tensor | None:
 # --- the meta-gradient
 
 
-def meta_gradient(loss: Loss, theta: Tensor, tasks: list[tuple[Data, Data]], inner_lr: float) -> Tensor:
+def meta_gradient(loss, theta, tasks, inner_lr):
     """Return d/dtheta of the mean query loss after one inner step on each task's own support set."""
     ### BEGIN SOLUTION
     query_losses = []
@@ -121,9 +120,7 @@ def check_meta_gradient(answer: Callable) -> str:
 # --- the first-order bug
 
 
-def adapted_query_loss(
-    loss: Loss, theta: Tensor, support: Data, query: Data, inner_lr: float, steps: int
-) -> Tensor:
+def adapted_query_loss(loss, theta, support, query, inner_lr, steps):
     """Return the query loss after `steps` inner steps, ready to be differentiated with respect to theta."""
     adapted = theta
     for _ in range(steps):
@@ -170,7 +167,7 @@ def check_adapted_query_loss(answer: Callable) -> str:
 # --- where first order goes the other way
 
 
-def disagreement() -> tuple[float, float]:
+def disagreement():
     """Return (theta, inner_lr) where exact and first-order gradient of the three tasks differ in sign.
 
     One inner step; and no overshooting: inner_lr * curvature < 1 for every task.
@@ -207,13 +204,7 @@ def check_disagreement(answer: Callable) -> str:
 # --- the best start in closed form
 
 
-def best_start(
-    curvature: np.ndarray,
-    support_center: np.ndarray,
-    query_center: np.ndarray,
-    inner_lr: float,
-    steps: int,
-) -> float:
+def best_start(curvature, support_center, query_center, inner_lr, steps):
     """Return the theta of the smallest meta-objective of T parabolas, given as three arrays [T]."""
     ### BEGIN SOLUTION
     rho = (1 - inner_lr * curvature) ** steps

@@ -10,6 +10,7 @@ from matplotlib.lines import Line2D
 from mlearn_utils.course import quadratics
 from mlearn_utils.course.controls import int_slider, slider
 from mlearn_utils.course.drag import DragExplorer
+from mlearn_utils.course.predict import Predict
 from mlearn_utils.course.quadratics import TASKS
 from mlearn_utils.course.style import COLORS, DASHES, PALETTE
 
@@ -59,6 +60,29 @@ def landscape(figure: Figure) -> Callable[..., str]:
         return _landscape_caption(theta, inner_lr, steps, float(value), *map(float, slopes))
 
     return update
+
+
+def predict_best_start() -> Predict:
+    """Ask where the best start lies with one inner step, before the explorer shows it."""
+    best, rate = quadratics.best_start(TASKS, 0.3, 1), 0.3
+    covered = {name: 1 - rho for name, rho in zip(NAMES, quadratics.remaining(TASKS, rate, 1), strict=True)}
+    answer = (
+        f"The best start is at θ = {best:.2f}, <b>further left</b>. The steep task covers "
+        f"{covered['steep']:.0%} of its distance in one step, wherever it starts, so it no longer needs θ "
+        f"near it. The gentle task covers {covered['gentle']:.0%}: the start is chosen for those who learn "
+        "slowly. MAML does not look for a good model; it looks for a good place to learn from."
+    )
+    return Predict(
+        f"Now every task may take one inner step with α = {rate} before it is judged. Where is the best "
+        "common start, compared with 1.1?",
+        (
+            "further right, closer to the steep task",
+            "at 1.1 as before",
+            "further left, closer to the gentle task",
+        ),
+        lambda guess: answer,
+        name="where-is-the-best-start",
+    )
 
 
 def landscape_explorer() -> DragExplorer:

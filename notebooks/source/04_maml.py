@@ -8,8 +8,8 @@
 # - say what *first-order* MAML leaves out, and show a setting where that turns the step around;
 # - recognize five misreadings of MAML that articles repeat, and settle each with one cell.
 #
-# **Time**: 50 minutes: 25 of reading and running, 25 of exercises. One more exercise (10 minutes, *research*) is
-# for at home.
+# **Time**: 50 minutes: 25 of reading and running, 25 of exercises. One more exercise (10 minutes,
+# *research*) is for at home.
 #
 # **You need**: Python, PyTorch tensors, and gradient descent. No reinforcement learning yet.
 
@@ -34,9 +34,9 @@ from mlearn_utils.runtime import make_generator
 # %% [markdown]
 # ## 1. What is a task? (3 minutes)
 #
-# Ordinary learning has one function to find. Meta-learning has a **distribution over tasks** $p(\mathcal{T})$, and
-# each task $i$ drawn from it brings its own function to find. Of each task we see few points, in two sets drawn
-# independently of each other:
+# Ordinary learning has one function to find. Meta-learning has a **distribution over tasks**
+# $p(\mathcal{T})$, and each task $i$ drawn from it brings its own function to find. Of each task we see few
+# points, in two sets drawn independently of each other:
 #
 # - the **support set**, on which we adapt to the task;
 # - the **query set**, on which the adapted model is judged.
@@ -59,11 +59,12 @@ ax.set_ylim(-6, 9)
 print("x of the support sets has shape [task, example, feature] =", list(x_support.shape))
 
 # %% [markdown]
-# Filled points are for adapting, hollow ones for judging. Every tensor of the course has the **task axis first**.
+# Filled points are for adapting, hollow ones for judging. Every tensor of the course has the **task axis
+# first**.
 #
-# **MAML** (model-agnostic meta-learning, Finn, Abbeel and Levine 2017) asks: *from which parameters $\theta$ do a
-# few gradient steps on a task's support set lead to a small loss on its query set, on average over tasks?*
-# With one step of size $\alpha$ (the **inner learning rate**) it minimizes
+# **MAML** (model-agnostic meta-learning, Finn, Abbeel and Levine 2017) asks: *from which parameters
+# $\theta$ do a few gradient steps on a task's support set lead to a small loss on its query set, on average
+# over tasks?* With one step of size $\alpha$ (the **inner learning rate**) it minimizes
 #
 # $$J(\theta) = \frac1T \sum_{i=1}^{T} L_i^{\text{query}}\bigl(\theta_i'\bigr), \qquad
 # \theta_i' = \theta - \alpha\, \nabla L_i^{\text{support}}(\theta) .$$
@@ -75,8 +76,8 @@ print("x of the support sets has shape [task, example, feature] =", list(x_suppo
 # ## 2. A world small enough to solve (4 minutes)
 #
 # To see everything, shrink the model to one number $\theta$ and every loss to a parabola. Task $i$ has a
-# curvature $a_i$; its support loss is lowest at $s_i$, its query loss at $q_i$, close by but not equal, as with
-# real samples:
+# curvature $a_i$; its support loss is lowest at $s_i$, its query loss at $q_i$, close by but not equal, as
+# with real samples:
 #
 # $$L_i^{\text{support}}(\theta) = \tfrac{a_i}{2}(\theta - s_i)^2, \qquad
 # L_i^{\text{query}}(\theta) = \tfrac{a_i}{2}(\theta - q_i)^2 .$$
@@ -88,23 +89,11 @@ for name, a, s, q in zip(pictures.NAMES, *toy, strict=True):
 print(f"without adaptation the mean query loss is lowest at theta = {quadratics.joint_start(toy):.4g}")
 
 # %% [markdown]
-# The gentle task wants $\theta$ far left, the steep one far right. A compromise without adaptation sits at 1.1,
-# close to the steep task, because a steep loss punishes distance most.
+# The gentle task wants $\theta$ far left, the steep one far right. A compromise without adaptation sits at
+# 1.1, close to the steep task, because a steep loss punishes distance most.
 
 # %%
-best = quadratics.best_start(toy, inner_lr=0.3, steps=1)
-course.Predict(
-    "Now every task may take one inner step with α = 0.3 before it is judged. Where is the best common start, "
-    "compared with 1.1?",
-    ("further right, closer to the steep task", "at 1.1 as before", "further left, closer to the gentle task"),
-    lambda guess: (
-        f"The best start is at θ = {best:.2f}, <b>further left</b>. The steep task covers 75 % of its distance "
-        "in one step, wherever it starts, so it no longer needs θ near it. The gentle task covers 15 %: the "
-        "start is chosen for those who learn slowly. MAML does not look for a good model; it looks for a good "
-        "place to learn from."
-    ),
-    name="where-is-the-best-start",
-)
+pictures.predict_best_start()
 
 # %% [markdown]
 # One inner step in closed form: the slope of the support loss is $a_i(\theta - s_i)$, so
@@ -125,8 +114,8 @@ print("adapted points:", adapted.round(3), " part of the distance that is left:"
 # ### Play with it
 #
 # Drag $\theta$ in either picture, or use the sliders. Left: each task walks from $\theta$ down its own
-# loss. Right: the meta-objective $J$, the mean height of the three end points. **Try**: 0 steps; then 1 step with
-# $\alpha$ from 0 to 0.4; then $\alpha = 0.8$, where the steep task jumps over its center.
+# loss. Right: the meta-objective $J$, the mean height of the three end points. **Try**: 0 steps; then 1
+# step with $\alpha$ from 0 to 0.4; then $\alpha = 0.8$, where the steep task jumps over its center.
 
 # %%
 landscape = pictures.landscape_explorer()
@@ -138,12 +127,12 @@ landscape
 # %% [markdown]
 # ## 3. The inner step in PyTorch (exercise)
 #
-# `torch.autograd.grad(value, theta)` returns the gradient of a scalar with respect to a tensor. By default it then
-# throws away how that gradient was computed, and the result is a mere number. But $\theta_i'$ must stay a
-# *function of* $\theta$, gradient included, or we cannot differentiate $J$.
+# `torch.autograd.grad(value, theta)` returns the gradient of a scalar with respect to a tensor. By default
+# it then throws away how that gradient was computed, and the result is a mere number. But $\theta_i'$ must
+# stay a *function of* $\theta$, gradient included, or we cannot differentiate $J$.
 #
-# **Exercise `inner_step`** (core, 6 minutes). `loss(theta, support)` is a scalar tensor. Return $\theta'$ so that it
-# can be differentiated with respect to $\theta$.
+# **Exercise `inner_step`** (core, 6 minutes). `loss(theta, support)` is a scalar tensor. Return $\theta'$
+# so that it can be differentiated with respect to $\theta$.
 
 # %% exercise="inner_step"
 
@@ -151,26 +140,26 @@ landscape
 lesson.check(inner_step)
 
 # %% [markdown]
-# `lesson.hint("inner_step")` gives one hint at a time, `lesson.solution("inner_step")` one way to write it. The
-# following cells never use your function, so you can go on whether or not it is done.
+# `lesson.hint("inner_step")` gives one hint at a time, `lesson.solution("inner_step")` one way to write it.
+# The following cells never use your function, so you can go on whether or not it is done.
 
 # %% [markdown]
 # ## 4. The meta-gradient, proved three ways (3 minutes)
 #
 # By the chain rule, $\frac{dJ}{d\theta}$ multiplies each task's query gradient, taken at $\theta_i'$, by
-# $\frac{d\theta_i'}{d\theta}$. In one dimension that derivative is $1 - \alpha a_i$. In many dimensions the curvature
-# becomes the **Hessian** $H_i$, the matrix of second derivatives of the support loss:
+# $\frac{d\theta_i'}{d\theta}$. In one dimension that derivative is $1 - \alpha a_i$. In many dimensions the
+# curvature becomes the **Hessian** $H_i$, the matrix of second derivatives of the support loss:
 #
 # $$\nabla J(\theta) = \frac1T \sum_i \bigl(I - \alpha H_i\bigr)\, \nabla L_i^{\text{query}}(\theta_i') .$$
 #
-# That is why MAML is called a **second-order** method: a second derivative is in its gradient. Three independent
-# computations must agree. *First, the closed form*:
+# That is why MAML is called a **second-order** method: a second derivative is in its gradient. Three
+# independent computations must agree. *First, the closed form*:
 
 # %%
 theta, alpha = 0.1, 0.3
 adapted = s + (1 - alpha * a) * (theta - s)
 closed_form = ((1 - alpha * a) * a * (adapted - q)).mean()
-print(f"closed form          {closed_form:.10f}")
+print(f"closed form          {closed_form:.8f}")
 
 # %% [markdown]
 # *Second, finite differences*: move $\theta$ a little to both sides and look at $J$ alone. No derivative is
@@ -187,11 +176,11 @@ def objective(theta):
 
 h = 1e-5
 finite_difference = (objective(theta + h) - objective(theta - h)) / (2 * h)
-print(f"finite differences   {finite_difference:.10f}")
+print(f"finite differences   {finite_difference:.8f}")
 
 # %% [markdown]
-# *Third, automatic differentiation through the inner step*. And a look at what carries the second order: with
-# `create_graph=True` the inner gradient itself requires a gradient.
+# *Third, automatic differentiation through the inner step*. And a look at what carries the second order:
+# with `create_graph=True` the inner gradient itself requires a gradient.
 
 # %%
 a_, s_, q_ = (torch.as_tensor(values) for values in toy)
@@ -201,14 +190,14 @@ slopes = [torch.autograd.grad(loss, theta_, create_graph=True)[0] for loss in su
 adapted_ = theta_ - alpha * torch.stack(slopes)
 J = (0.5 * a_ * (adapted_ - q_) ** 2).mean()
 (by_autograd,) = torch.autograd.grad(J, theta_)
-print(f"autograd             {by_autograd:.10f}")
+print(f"autograd             {by_autograd:.8f}")
 print("the inner gradients require a gradient themselves:", all(slope.requires_grad for slope in slopes))
 assert abs(by_autograd.item() - closed_form) < 1e-12
 assert abs(finite_difference - closed_form) < 1e-8
 
 # %% [markdown]
-# All three agree. **Exercise `meta_gradient`** (core, 8 minutes). Now for any loss, and for a list of tasks, each a
-# pair `(support, query)`: return the gradient of the mean query loss after one inner step.
+# All three agree. **Exercise `meta_gradient`** (core, 8 minutes). Now for any loss, and for a list of
+# tasks, each a pair `(support, query)`: return the gradient of the mean query loss after one inner step.
 
 # %% exercise="meta_gradient"
 
@@ -216,9 +205,9 @@ assert abs(finite_difference - closed_form) < 1e-8
 lesson.check(meta_gradient)
 
 # %% [markdown]
-# The package's version does the same for any network, in one vectorized pass over all tasks. Its tasks are a
-# `TaskBatch(support, query)` of tensors with the task axis first, its parameters a dict, and its loss speaks of
-# *one* task only:
+# The package's version does the same for any network, in one vectorized pass over all tasks. Its tasks are
+# a `TaskBatch(support, query)` of tensors with the task axis first, its parameters a dict, and its loss
+# speaks of *one* task only:
 
 # %%
 from mlearn_utils.meta.maml import meta_gradient
@@ -232,7 +221,7 @@ def parabola(params, batch):
 
 toy_batch = TaskBatch(support=(a_, s_), query=(a_, q_))
 value, gradient = meta_gradient(parabola, {"theta": theta_}, toy_batch, inner_lr=alpha)
-print(f"package              {gradient['theta']:.10f}")
+print(f"package              {gradient['theta']:.8f}")
 assert abs(gradient["theta"].item() - closed_form) < 1e-12
 
 # %% [markdown]
@@ -249,8 +238,9 @@ course.Stepper(
 # %% [markdown]
 # ## 5. Several steps, and the first-order shortcut (4 minutes)
 #
-# With $K$ inner steps, write $\theta_i^0 = \theta$ and $\theta_i^{k+1} = \theta_i^k - \alpha \nabla L_i^{\text{support}}
-# (\theta_i^k)$. Mind the two indices: $i$ counts tasks, $k$ counts steps. The chain rule now multiplies over steps:
+# With $K$ inner steps, write $\theta_i^0 = \theta$ and
+# $\theta_i^{k+1} = \theta_i^k - \alpha \nabla L_i^{\text{support}} (\theta_i^k)$. Mind the two indices: $i$
+# counts tasks, $k$ counts steps. The chain rule now multiplies over steps:
 #
 # $$\nabla J(\theta) = \frac1T \sum_i \; \prod_{k=0}^{K-1}\bigl(I - \alpha H_i^k\bigr) \;
 # \nabla L_i^{\text{query}}(\theta_i^K), \qquad H_i^k = \nabla^2 L_i^{\text{support}}(\theta_i^k).$$
@@ -261,22 +251,21 @@ course.Stepper(
 # %%
 print("steps   exact: autograd  closed form    first order: autograd  closed form")
 for steps in range(1, 6):
-    exact, first = (
-        meta_gradient(parabola, {"theta": theta_}, toy_batch, inner_lr=alpha, steps=steps, first_order=flag)[1]
-        for flag in (False, True)
-    )
-    expected = quadratics.meta_slope(theta, toy, alpha, steps), quadratics.first_order_slope(theta, toy, alpha, steps)
-    print(
-        f"{steps:5} {exact['theta']:16.4f} {expected[0]:12.4f} {first['theta']:24.4f} {expected[1]:12.4f}"
-    )
-    assert np.allclose([exact["theta"].item(), first["theta"].item()], expected, atol=1e-12)
+    found = []
+    for first_order in (False, True):
+        settings = {"inner_lr": alpha, "steps": steps, "first_order": first_order}
+        found.append(meta_gradient(parabola, {"theta": theta_}, toy_batch, **settings)[1]["theta"].item())
+    exact = quadratics.meta_slope(theta, toy, alpha, steps)
+    first = quadratics.first_order_slope(theta, toy, alpha, steps)
+    print(f"{steps:5} {found[0]:16.4f} {exact:12.4f} {found[1]:24.4f} {first:12.4f}")
+    assert np.allclose(found, [exact, first], atol=1e-12)
 
 # %% [markdown]
-# Look at the first row: the exact gradient is positive, the first-order one negative. Outer descent would move
-# $\theta$ left with one and right with the other.
+# Look at the first row: the exact gradient is positive, the first-order one negative. Outer descent would
+# move $\theta$ left with one and right with the other.
 #
-# **Exercise `adapted_query_loss`** (core, 5 minutes, *find the bug*). The function below returns the right loss. Yet
-# MAML trained with it is silently first order. Run the check, find the line, mend it.
+# **Exercise `adapted_query_loss`** (core, 5 minutes, *find the bug*). The function below returns the right
+# loss. Yet MAML trained with it is silently first order. Run the check, find the line, mend it.
 
 # %% exercise="adapted_query_loss"
 
@@ -284,28 +273,34 @@ for steps in range(1, 6):
 lesson.check(adapted_query_loss)
 
 # %% [markdown]
-# Nothing crashes, the loss falls, and the method is another one than the text says. No look at the loss finds
-# this bug; only a test of the *derivative* does. Whether it matters depends on the tasks, as the next section shows.
+# Nothing crashes, the loss falls, and the method is another one than the text says. No look at the loss
+# finds this bug; only a test of the *derivative* does. Whether it matters depends on the tasks, as the next
+# section shows.
 
 # %% [markdown]
 # ## 6. Where first order walks the wrong way (1 minute)
 #
-# Descent with the exact gradient ends at the best start. First-order descent ends where *its* gradient is zero:
+# Descent with the exact gradient ends at the best start. First-order descent ends where *its* gradient is
+# zero:
 
 # %%
 alphas = np.linspace(0.0, 0.38, 39)
 fig, ax = plt.subplots()
 ax.plot(alphas, [quadratics.best_start(toy, rate, 1) for rate in alphas], label="exact: best start")
-ax.plot(alphas, [quadratics.first_order_start(toy, rate, 1) for rate in alphas], label="first order stops here")
-ax.axhline(quadratics.joint_start(toy), color=course.COLORS["muted"], linestyle=":", label="without adaptation")
+ax.plot(
+    alphas, [quadratics.first_order_start(toy, rate, 1) for rate in alphas], label="first order stops here"
+)
+ax.axhline(
+    quadratics.joint_start(toy), color=course.COLORS["muted"], linestyle=":", label="without adaptation"
+)
 ax.set(xlabel="inner learning rate α", ylabel="θ", title="Where outer descent ends (one inner step)")
 ax.legend()
 plt.show()
 
 # %% [markdown]
-# Between the two lines the two gradients have different signs. There, no step overshoots ($\alpha a_i < 1$ for every
-# task), and still first order walks away from the best start: it takes the steep task's pull at face value,
-# although that task will have adapted anyway.
+# Between the two lines the two gradients have different signs. There, no step overshoots ($\alpha a_i < 1$
+# for every task), and still first order walks away from the best start: it takes the steep task's pull at
+# face value, although that task will have adapted anyway.
 #
 # **Exercise `disagreement`** (explore, 6 minutes). Find such a point with the explorer of section 2.
 
@@ -315,8 +310,8 @@ plt.show()
 lesson.check(disagreement)
 
 # %% [markdown]
-# **Exercise `best_start`** (research, 10 minutes, at home). Set $\nabla J$ to zero and solve for $\theta$, for any
-# number of steps.
+# **Exercise `best_start`** (research, 10 minutes, at home). Set $\nabla J$ to zero and solve for $\theta$,
+# for any number of steps.
 
 # %% exercise="best_start"
 
@@ -336,14 +331,16 @@ history = learner.train(lines, epochs=200, inner_batch_size=5, outer_batch_size=
 print(f"{len(history)} updates; each entry has {sorted(history[0])}")
 
 # %% [markdown]
-# Here too everything can be computed. Let $z = (x, 1)$, let the task's slope and intercept be $\varphi$, and let
-# $S = \mathbb{E}[zz^\top]$. The support loss has the Hessian $H = \frac2K \sum_k z_k z_k^\top$ and the query loss is
-# $(\theta' - \varphi)^\top S\,(\theta' - \varphi)$ on average. With $\theta' - \varphi = (I - \alpha H)(\theta - \varphi)$,
+# Here too everything can be computed. Let $z = (x, 1)$, let the task's slope and intercept be $\varphi$,
+# and let $S = \mathbb{E}[zz^\top]$. The support loss has the Hessian $H = \frac2K \sum_k z_k z_k^\top$ and
+# the query loss is $(\theta' - \varphi)^\top S\,(\theta' - \varphi)$ on average. With
+# $\theta' - \varphi = (I - \alpha H)(\theta - \varphi)$ and $\mathbb{E}[H] = 2S$,
 #
 # $$J(\theta) = \mathbb{E}\bigl[(\theta - \varphi)^\top M (\theta - \varphi)\bigr], \qquad
 # M = S - 4\alpha S^2 + \alpha^2\, \mathbb{E}[H S H],$$
 #
-# and since $M$ does not depend on the task, the best start is simply the mean task $\mathbb{E}[\varphi] = (1.5, 0)$.
+# and since $M$ does not depend on the task, the best start is simply the mean task
+# $\mathbb{E}[\varphi] = (1.5, 0)$.
 
 # %%
 second, fourth = 2.0**2 / 3, 2.0**4 / 5  # E[x^2] and E[x^4] of x uniform in (-2, 2)
@@ -371,20 +368,24 @@ for K, color, marker in zip((2, 5, 20), course.PALETTE, "osD", strict=False):
         measured = query_losses(line_loss, start, fresh, inner_lr=rate)
         ax.plot(rate, measured.mean(), marker, color=color)
         assert abs(measured.mean() / best_possible(rate, K) - 1) < 0.1
-ax.set(xlabel="inner learning rate α", ylabel="query loss", ylim=(0, 1.2), title="What one inner step is worth")
+ax.set(
+    xlabel="inner learning rate α", ylabel="query loss", ylim=(0, 1.2), title="What one inner step is worth"
+)
 ax.legend()
 plt.show()
 
 # %% [markdown]
-# Lines: pencil and paper. Marks: the package on 4000 fresh tasks. One step helps up to a point; on few points a
-# large step follows the accidents of the support set and *hurts*. Does training find the best start?
+# Lines: pencil and paper. Marks: the package on 4000 fresh tasks. One step helps up to a point; on few
+# points a large step follows the accidents of the support set and *hurts*. Does training find the best
+# start? Five seeds, each from the parameters (0, 0), which are 1.5 away from it:
 
 # %%
 n_seeds, n_updates = 5, 400
 distance = np.empty((n_seeds, n_updates + 1))
 for seed in range(n_seeds):
-    torch.manual_seed(seed)
     learner = MetaLearner(nn.Linear(1, 1), inner_lr=0.1, meta_lr=0.01, device=lesson.device)
+    for param in learner.model.parameters():
+        nn.init.zeros_(param)
     for update in range(n_updates + 1):
         weight, bias = (p.detach().cpu() for p in learner.model.parameters())
         distance[seed, update] = np.hypot(weight.item() - 1.5, bias.item())
@@ -393,25 +394,28 @@ for seed in range(n_seeds):
 
 # %%
 fig, ax = plt.subplots()
-course.band(ax, np.arange(n_updates + 1), distance, label="mean of 5 seeds, 95 % interval")
+course.band(ax, np.arange(n_updates + 1), distance, label=f"mean of {n_seeds} seeds, 95 % interval")
 ax.set(xlabel="meta-updates", ylabel="distance to (1.5, 0)", ylim=(0, None), title="Towards the closed form")
 ax.legend()
-assert distance[:, -1].max() < 0.3 and (distance[:, -1] < 0.35 * distance[:, 0]).all()
+plt.show()
+assert distance[:, 0].min() == 1.5 and distance[:, -1].max() < 0.3
 print(f"all {n_seeds} seeds end within 0.3 of the closed-form start")
 
 # %% [markdown]
-# It does. What remains is the noise of drawing 10 tasks an update. And a sober remark: for lines the best start is
-# the *average* task, which needs no MAML. Meta-learning earns its keep where tasks differ in curvature, as in
-# section 2, or where a network can share features between tasks, which is the subject of lesson 05.
+# It does, up to the noise of drawing only 10 tasks an update. And a sober remark: for lines the best start
+# is the *average* task, which needs no MAML. Meta-learning earns its keep where tasks differ in curvature,
+# as in section 2, or where a network can share features between tasks, which is the subject of lesson 05.
 
 # %% [markdown]
 # ## 8. Five misreadings, each settled by a cell (6 minutes)
 #
-# **"MAML minimizes $\sum_i L_i(\theta_i)$."** As written, this says nothing of how $\theta_i$ depends on $\theta$. Then
-# $n$ separate models minimize it, and the common start does not matter at all:
+# **"MAML minimizes $\sum_i L_i(\theta_i)$."** As written, this says nothing of how $\theta_i$ depends on
+# $\theta$. Then $n$ separate models minimize it, and the common start does not matter at all:
 
 # %%
-separate = torch.zeros(3, dtype=torch.float64, requires_grad=True)  # theta_1, theta_2, theta_3, free of each other
+separate = torch.zeros(
+    3, dtype=torch.float64, requires_grad=True
+)  # theta_1, theta_2, theta_3, free of each other
 optimizer = torch.optim.SGD([separate], lr=0.3)
 for _ in range(200):
     optimizer.zero_grad()
@@ -419,16 +423,16 @@ for _ in range(200):
     optimizer.step()
 total = (0.5 * a_ * (separate - q_) ** 2).sum()
 (by_theta,) = torch.autograd.grad(total, theta_, allow_unused=True)
-print(f"sum of losses {total:.1e}, and its derivative by the common theta is {by_theta}")
+print(f"sum of losses {total:.4f}, and its derivative by the common theta is {by_theta}")
 assert total < 1e-8 and by_theta is None
 
 # %% [markdown]
-# The loss is zero and nothing was learned about a next task. The whole of MAML is in $\theta_i' = \theta - \alpha
-# \nabla L_i(\theta)$.
+# The loss is zero and nothing was learned about a next task. The whole of MAML is in
+# $\theta_i' = \theta - \alpha \nabla L_i(\theta)$.
 #
-# **"$\theta_{i+1} = \theta_i - \alpha \nabla L_i(\theta_i)$, for tasks $i = 1, 2, \dots$"** Here one index does the work of
-# two. This is fine-tuning on one task after the other: the third task starts where the second ended, and the
-# result depends on their order.
+# **"$\theta_{i+1} = \theta_i - \alpha \nabla L_i(\theta_i)$, for tasks $i = 1, 2, \dots$"** Here one index
+# does the work of two. This is fine-tuning on one task after the other: the third task starts where the
+# second ended, and the result depends on their order.
 
 # %%
 
@@ -446,26 +450,27 @@ print("MAML, each from 1.1:  ", quadratics.adapted_points(1.1, toy, 0.3, 1).roun
 assert abs(one_after_the_other([0, 1, 2]) - one_after_the_other([2, 1, 0])) > 0.5
 
 # %% [markdown]
-# **"Use the same data for support and query."** Then the objective rewards memorizing those points. With noise and
-# two support points, adapting harder looks ever better on the support set and gets worse on fresh points:
+# **"Use the same data for support and query."** Then the objective rewards memorizing those points. With
+# noise and two support points, adapting harder looks ever better on the support set. On fresh points, 50
+# steps are worse than none:
 
 # %%
-noisy = LinearTasks(slope=(0.5, 2.5), intercept=(-1, 1), noise=0.5)
+noisy = LinearTasks(slope=(0.5, 2.5), intercept=(-1, 1), noise=0.7)
 fresh = noisy.sample(2000, n_support=2, n_query=20, generator=make_generator(0))
 judged_on_support = TaskBatch(support=fresh.support, query=fresh.support)
 losses = {}
-for steps in (0, 1, 5, 20):
+for steps in (0, 1, 5, 50):
     same, new = (
         query_losses(line_loss, start, batch, inner_lr=0.1, steps=steps).mean().item()
         for batch in (judged_on_support, fresh)
     )
     losses[steps] = same, new
     print(f"{steps:2} steps: loss on the support set {same:.3f}, on fresh query points {new:.3f}")
-assert losses[20][0] < losses[5][0] < losses[1][0] and losses[20][1] > losses[1][1]
+assert losses[50][0] < losses[5][0] < losses[1][0] and losses[50][1] > losses[0][1]
 
 # %% [markdown]
-# **"Use `torch.optim.Adam` (or SGD) for the inner step."** An optimizer's `step()` writes new numbers into the
-# parameters and records nothing. The graph from $\theta$ to $\theta'$ is cut:
+# **"Use `torch.optim.Adam` (or SGD) for the inner step."** An optimizer's `step()` writes new numbers into
+# the parameters and records nothing. The graph from $\theta$ to $\theta'$ is cut:
 
 # %%
 theta_0 = torch.tensor(1.1, requires_grad=True)
@@ -475,13 +480,13 @@ inner_optimizer = torch.optim.Adam([theta_1], lr=0.1)
 inner_optimizer.step()
 query_loss = (theta_1 - 1.9).square()
 query_loss.backward()
-print(f"theta moved from {theta_0:.2f} to {theta_1:.2f}; gradient of the query loss by theta_0: {theta_0.grad}")
+print(f"theta moved from {theta_0:.2f} to {theta_1:.2f}; the gradient at its start is {theta_0.grad}")
 assert theta_0.grad is None
 
 # %% [markdown]
 # A *differentiable* Adam can be written, but mind where its small $\varepsilon$ stands. Its first step is
-# $g / \sqrt{g^2}$. At a coordinate with $g = 0$ the square root has an infinite slope, and the outer gradient
-# becomes NaN unless $\varepsilon$ stands under the root:
+# $g / \sqrt{g^2}$. At a coordinate with $g = 0$ the square root has an infinite slope, and the outer
+# gradient becomes NaN unless $\varepsilon$ stands under the root:
 
 # %%
 for name, step in {
@@ -494,9 +499,9 @@ for name, step in {
 assert derivative.isfinite()
 
 # %% [markdown]
-# **"Average the inner losses over the batch of tasks."** One backward pass can serve all tasks, because task $j$'s
-# loss does not depend on task $i$'s parameters. But then the losses must be *summed*: a mean divides every inner
-# step by the number of tasks.
+# **"Average the inner losses over the batch of tasks."** One backward pass can serve all tasks, because
+# task $j$'s loss does not depend on task $i$'s parameters. But then the losses must be *summed*: a mean
+# divides every inner step by the number of tasks.
 
 # %%
 thetas = torch.full((3,), 1.1, dtype=torch.float64, requires_grad=True)  # one copy of theta for each task
@@ -519,28 +524,29 @@ lesson.quiz()
 # ## Summary
 #
 # - A task brings a **support set** to adapt on and a **query set** to be judged on.
-# - MAML minimizes the mean query loss *after* adaptation, $J(\theta) = \frac1T\sum_i L_i^{\text{query}}(\theta_i^K)$, where
-#   every task starts from the same $\theta$.
-# - Its gradient multiplies each task's query gradient by $\prod_k (I - \alpha H_i^k)$. First-order MAML replaces the
-#   product by 1; it can point the other way even when no step overshoots.
+# - MAML minimizes the mean query loss *after* adaptation,
+#   $J(\theta) = \frac1T\sum_i L_i^{\text{query}}(\theta_i^K)$, where every task starts from the same
+#   $\theta$.
+# - Its gradient multiplies each task's query gradient by $\prod_k (I - \alpha H_i^k)$. First-order MAML
+#   replaces the product by 1; it can point the other way even when no step overshoots.
 # - The best start favors tasks that adapt slowly; it is not the best model, nor in general the average one.
 #
 # ## What could go wrong
 #
 # - *The outer gradient is `None`*: an optimizer step, `.data` or `.detach()` cut the graph.
-# - *Everything runs, but it is first order*: `create_graph=True` is missing. Compare one gradient with finite
-#   differences in float64; it takes three lines.
+# - *Everything runs, but it is first order*: `create_graph=True` is missing. Compare one gradient with
+#   finite differences in float64; it takes three lines.
 # - *Nothing adapts*: the inner losses were averaged, so $\alpha$ was divided by the number of tasks.
 # - *The loss explodes*: $\alpha$ times the largest curvature exceeds 2 for some task.
 #
 # ## Further reading
 #
-# - C. Finn, P. Abbeel, S. Levine, "Model-Agnostic Meta-Learning for Fast Adaptation of Deep Networks", ICML 2017,
-#   arXiv:1703.03400. Equation 1 is our $J$; section 5.2 is first-order MAML.
-# - A. Nichol, J. Achiam, J. Schulman, "On First-Order Meta-Learning Algorithms", 2018, arXiv:1803.02999. Expands
-#   exact and first-order gradients in $\alpha$.
-# - A. Antoniou, H. Edwards, A. Storkey, "How to train your MAML", ICLR 2019, arXiv:1810.09502. What makes several
-#   inner steps unstable, and remedies.
+# - C. Finn, P. Abbeel, S. Levine, "Model-Agnostic Meta-Learning for Fast Adaptation of Deep Networks", ICML
+#   2017, arXiv:1703.03400. Equation 1 is our $J$; section 5.2 is first-order MAML.
+# - A. Nichol, J. Achiam, J. Schulman, "On First-Order Meta-Learning Algorithms", 2018, arXiv:1803.02999.
+#   Expands exact and first-order gradients in $\alpha$.
+# - A. Antoniou, H. Edwards, A. Storkey, "How to train your MAML", ICLR 2019, arXiv:1810.09502. What makes
+#   several inner steps unstable, and remedies.
 
 # %%
 lesson.progress()
