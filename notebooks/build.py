@@ -10,6 +10,7 @@ change elsewhere that alters a picture, `--force` it. `--check` runs nothing: it
 
 import argparse
 import os
+import re
 import sys
 import tempfile
 import time
@@ -26,6 +27,7 @@ ROOT = Path(__file__).resolve().parent
 SECONDS_ALLOWED, SECONDS_TO_WARN = 60.0, 45.0
 CELL_SECONDS = 120  # then the kernel hangs
 BYTES_ALLOWED = 1_500_000
+ANSI = re.compile(r"\x1b\[[0-9;]*m")
 WIDGET_VIEW = "application/vnd.jupyter.widget-view+json"
 
 
@@ -115,13 +117,16 @@ def execute(composed: NotebookNode, path: Path) -> float:
         )
         try:
             client.execute(env=environment)
-        except (CellExecutionError, CellTimeoutError, DeadKernelError) as error:
+        except (CellTimeoutError, DeadKernelError) as error:
             raise BuildError(f"{label}: {error}") from None
+        except CellExecutionError as error:
+            trace = ANSI.sub("", error.traceback)  # the cell is named below
+        else:
+            trace = ""
     seconds = time.perf_counter() - started
     for i, cell in enumerate(composed.cells):
-        if cell.cell_type == "code":
-            for fault in faults(cell):
-                raise BuildError(f"{label}: cell {i}: {fault}")
+        for fault in faults(cell) if cell.cell_type == "code" else ():
+            raise BuildError(f"{label}: cell {i}: {fault}\n{trace}".rstrip())
     if seconds > SECONDS_ALLOWED:
         raise BuildError(f"{label}: took {seconds:.0f} s, allowed are {SECONDS_ALLOWED:.0f} s")
     return seconds

@@ -97,13 +97,13 @@ def _cell(
     source: Path, index: int, authored: NotebookNode, exercises: Mapping[str, ExerciseText], solved: bool
 ) -> NotebookNode:
     where = f"{source.name}: cell {index}"
-    text, name = authored.source, authored.metadata.get("exercise")
+    text, name = authored.source.strip("\n"), authored.metadata.get("exercise")
     # The identity comes from what the author wrote, so a cell has the same one in both notebooks.
     identity = f"{index:02d}-{hashlib.sha256((name or text).encode()).hexdigest()[:8]}"
     if name is not None:
         if text.strip():
             raise BuildError(f"{where}: exercise {name!r} is filled in by the builder; leave the cell empty")
-        text = (exercises[name].solved_source() if solved else exercises[name].stub_source()).strip()
+        text = (exercises[name].solved_source() if solved else exercises[name].stub_source()).strip("\n")
     make = {"code": nbformat.v4.new_code_cell, "markdown": nbformat.v4.new_markdown_cell}.get(
         authored.cell_type
     )

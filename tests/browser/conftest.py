@@ -1,0 +1,71 @@
+"""The browser and the JupyterLab that the tests of this folder share, and a page for each notebook."""
+
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser, Playwright, sync_playwright
+
+from tests.browser.page import NotebookPage
+from tests.browser.server import running_lab
+
+NOTEBOOKS = Path(__file__).resolve().parent.parent.parent / "notebooks"
+NAMES = sorted(path.name for path in NOTEBOOKS.glob("[0-9][0-9]_*.ipynb"))
+# No sandbox: it needs rights that a container lacks. The others keep Chromium from calling home by itself.
+FLAGS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--disable-default-apps",
+]
+
+
+def find_chromium(playwright: Playwright) -> str | None:
+    """Return the path of a Chromium: the system's, or the one that Playwright installed."""
+    for name in ("chromium", "chromium-browser", "google-chrome", "chrome"):
+        found = shutil.which(name)
+        if found:
+            return found
+    own = playwright.chromium.executable_path
+    return own if Path(own).exists() else None
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    """Start a Chromium with an empty profile; skip where there is none."""
+    with sync_playwright() as playwright:
+        path = find_chromium(playwright)
+        if path is None:
+            pytest.skip("no Chromium found: install one, or run `python -m playwright install chromium`")
+        browser = playwright.chromium.launch(executable_path=path, args=FLAGS)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture(scope="module")
+def lab_url(browser: Browser, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """Run JupyterLab over a copy of the student's notebooks (if there is a browser to look at it)."""
+    scratch = tmp_path_factory.mktemp("lab")
+    root = scratch / "notebooks"
+    root.mkdir()
+    for name in NAMES:
+        shutil.copy(NOTEBOOKS / name, root)
+    with running_lab(root, scratch) as url:
+        yield url
+
+
+@pytest.fixture(scope="module", params=NAMES)
+def notebook(request: pytest.FixtureRequest, browser: Browser, lab_url: str) -> Iterator[NotebookPage]:
+    """Open a notebook and run it to the end."""
+    page = browser.new_page(viewport={"width": 1280, "height": 900})
+    page.set_default_timeout(20_000)
+    notebook = NotebookPage(page, lab_url)
+    notebook.open(request.param)
+    notebook.run_all()
+    yield notebook
+    notebook.close()

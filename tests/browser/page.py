@@ -1,0 +1,158 @@
+"""One notebook open in JupyterLab in a browser: run it, work its widgets, edit a cell, look for trouble."""
+
+import os
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+from build import WIDGET_VIEW, faults
+from nbformat import from_dict
+from playwright.sync_api import ConsoleMessage, Locator, Page, Request, expect
+
+START_MS, RUN_MS, ANSWER_MS = 60_000, 120_000, 20_000
+
+OPEN = "window.jupyterapp?.shell?.currentWidget?.context"
+# JupyterLab shows "idle" before there is a kernel; running then would ask which one.
+KERNEL_READY = f"""() => {{
+    const context = {OPEN};
+    return context?.isReady && context.sessionContext.isReady
+        && context.sessionContext.session?.kernel?.connectionStatus === 'connected'
+        && context.sessionContext.session.kernel.status === 'idle';
+}}"""
+RUN_ALL = """() => {
+    window.courseRun = 'running';
+    jupyterapp.commands.execute('notebook:run-all-cells').then(
+        () => { window.courseRun = 'done'; }, (error) => { window.courseRun = String(error); });
+}"""
+RUN_CELL = """([index, source]) => {
+    window.courseRun = 'running';
+    const notebook = jupyterapp.shell.currentWidget.content;
+    notebook.activeCellIndex = index;
+    notebook.deselectAll();
+    if (source !== null) notebook.activeCell.model.sharedModel.setSource(source);
+    jupyterapp.commands.execute('notebook:run-cell').then(
+        () => { window.courseRun = 'done'; }, (error) => { window.courseRun = String(error); });
+}"""
+RUN_ENDED = "() => window.courseRun !== 'running'"
+CELLS = "() => jupyterapp.shell.currentWidget.content.model.sharedModel.cells.map((cell) => cell.toJSON())"
+SHUT_DOWN = "() => jupyterapp.shell.currentWidget.context.sessionContext.shutdown()"
+
+
+class NotebookPage:
+    """A notebook in a browser's page.
+
+    Args:
+        page: an empty page; every request and console error from now on is noted.
+        lab_url: the address of a running JupyterLab, with its token.
+    """
+
+    def __init__(self, page: Page, lab_url: str):
+        self.page = page
+        self.lab_url = lab_url
+        self.console_errors: list[str] = []
+        self.outside: list[str] = []
+        page.on("request", self._on_request)
+        page.on("console", self._on_console)
+        page.on("pageerror", lambda error: self.console_errors.append(str(error)))
+
+    def open(self, name: str) -> None:
+        """Open a notebook below the server's root and wait for its kernel."""
+        self.name = name
+        self.page.goto(self.lab_url.replace("/lab?", f"/doc/tree/{name}?reset&"))
+        self.page.wait_for_function(KERNEL_READY, timeout=START_MS)
+
+    def close(self) -> None:
+        """End the kernel and close the page."""
+        self.page.evaluate(SHUT_DOWN)
+        self.page.close()
+
+    def run_all(self) -> None:
+        """Run every cell and wait for the end."""
+        self.page.evaluate(RUN_ALL)
+        self._wait_for_run()
+
+    def run_cell(self, index: int, source: str | None = None) -> str:
+        """Run cell `index`, with `source` in its place if given; return the text it shows."""
+        self.page.evaluate(RUN_CELL, [index, source])
+        self._wait_for_run()
+        return "\n".join(self.cell(index).locator(".jp-OutputArea-output").all_inner_texts())
+
+    def cells(self) -> list[dict[str, Any]]:
+        """Return the cells as nbformat has them."""
+        return self.page.evaluate(CELLS)
+
+    def find_cell(self, text: str) -> int:
+        """Return the index of the first code cell that holds `text`."""
+        return next(
+            i for i, cell in enumerate(self.cells()) if cell["cell_type"] == "code" and text in cell["source"]
+        )
+
+    def cell(self, index: int) -> Locator:
+        """Return cell `index` in the page."""
+        return self.page.locator(".jp-Notebook-cell").nth(index)
+
+    def all(self, css: str) -> list[Locator]:
+        """Return every element of the notebook that `css` finds."""
+        return self.page.locator(f".jp-Notebook {css}").all()
+
+    def wait_for(self, css: str, count: int) -> None:
+        """Wait until `css` finds `count` elements of the notebook."""
+        expect(self.page.locator(f".jp-Notebook {css}")).to_have_count(count, timeout=ANSWER_MS)
+
+    def count_widgets(self) -> int:
+        """Return how many outputs are widgets."""
+        outputs = [output for cell in self.cells() for output in cell.get("outputs", [])]
+        return sum(WIDGET_VIEW in output.get("data", {}) for output in outputs)
+
+    def shown(self, box: Locator) -> str:
+        """Return what identifies the picture that a widget shows; every new picture has a new address."""
+        return box.locator("img").first.get_attribute("src") or ""
+
+    def nudge(self, handle: Locator) -> None:
+        """Move a slider by one key press, to whichever side there is room."""
+        at_end = handle.get_attribute("aria-valuenow") == handle.get_attribute("aria-valuemax")
+        handle.press("ArrowLeft" if at_end else "ArrowRight")
+
+    def wait_until_shown_differs(self, box: Locator, before: str) -> None:
+        """Wait until a widget shows another picture than `before`."""
+        expect(box.locator("img").first).not_to_have_attribute("src", before, timeout=ANSWER_MS)
+
+    def troubles(self) -> list[str]:
+        """Return what no reader should meet: a broken widget, stderr, an error, a foreign request."""
+        found = [f"console: {text}" for text in self.console_errors]
+        found += [f"request: {url}" for url in self.outside]
+        body = self.page.locator(".jp-Notebook").inner_text()
+        found += [text for text in ("Error displaying widget", "model not found") if text in body]
+        found += [f"widget: {box.inner_text()}" for box in self.all(".mlearn-error")]
+        for i, cell in enumerate(self.cells()):
+            if cell["cell_type"] == "code":
+                found += [f"cell {i}: {fault}" for fault in faults(from_dict(cell))]
+        return found
+
+    def photograph(self) -> None:
+        """Save the page in several images, if the variable MLEARN_SCREENSHOTS names a folder for them."""
+        folder = os.environ.get("MLEARN_SCREENSHOTS")
+        if not folder:
+            return
+        Path(folder).mkdir(parents=True, exist_ok=True)
+        scroller = self.page.locator(".jp-WindowedPanel-outer").first
+        height, step = scroller.evaluate("(node) => [node.scrollHeight, node.clientHeight - 40]")
+        for k, top in enumerate(range(0, height, step)):
+            scroller.evaluate("(node, top) => node.scrollTo(0, top)", top)
+            self.page.wait_for_timeout(150)
+            self.page.screenshot(path=Path(folder) / f"{Path(self.name).stem}_{k:02d}.png")
+
+    def _wait_for_run(self) -> None:
+        self.page.wait_for_function(RUN_ENDED, timeout=RUN_MS)
+        ended = self.page.evaluate("window.courseRun")
+        if ended != "done":
+            raise AssertionError(f"{self.name}: running ended with {ended}")
+
+    def _on_request(self, request: Request) -> None:
+        address = urlsplit(request.url)
+        if address.scheme in {"http", "https", "ws", "wss"} and address.hostname != "127.0.0.1":
+            self.outside.append(request.url)
+
+    def _on_console(self, message: ConsoleMessage) -> None:
+        if message.type == "error":
+            self.console_errors.append(f"{message.text} ({message.location.get('url', '')})")

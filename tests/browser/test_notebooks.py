@@ -1,0 +1,111 @@
+"""Every lesson in a real browser: it runs, its widgets answer, a right answer passes and a wrong one not.
+
+The tests of one notebook share its page, in this order.
+"""
+
+import ast
+from pathlib import Path
+
+import pytest
+from cells import find_exercises
+from playwright.sync_api import expect
+
+from tests.browser.page import NotebookPage
+
+pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("browser")]
+
+
+def test_it_runs_to_the_end(notebook: NotebookPage) -> None:
+    cells = [cell for cell in notebook.cells() if cell["cell_type"] == "code"]
+    notebook.photograph()
+
+    assert [cell["execution_count"] for cell in cells] == list(range(1, len(cells) + 1))
+    assert len(notebook.page.title()) > 0
+    assert notebook.troubles() == []
+
+
+def test_its_widgets_are_drawn(notebook: NotebookPage) -> None:
+    notebook.wait_for(".mlearn-view", count=notebook.count_widgets())
+
+    for image in notebook.all(".mlearn-view img"):
+        if image.is_visible():
+            assert image.evaluate("(node) => node.complete && node.naturalWidth > 100")
+            assert len(image.get_attribute("alt") or "") > 10
+
+
+def test_every_slider_changes_its_picture_by_keyboard(notebook: NotebookPage) -> None:
+    explorers = [box for box in notebook.all(".mlearn-explorer") if box.locator(".noUi-handle").count()]
+    if not explorers:
+        pytest.skip("no explorer with a slider")
+
+    for explorer in explorers:
+        before = notebook.shown(explorer)
+        notebook.nudge(explorer.locator(".noUi-handle").first)
+        notebook.wait_until_shown_differs(explorer, before)
+
+    assert notebook.troubles() == []
+
+
+def test_every_prediction_is_revealed_once_committed(notebook: NotebookPage) -> None:
+    predictions = notebook.all(".mlearn-predict")
+    if not predictions:
+        pytest.skip("no prediction to make")
+
+    for prediction in predictions:
+        for radio in prediction.locator("input[type=radio]").all()[:1]:
+            radio.press("Space")
+        button = prediction.get_by_role("button", name="Commit and reveal")
+        button.press("Enter")
+        expect(button).to_be_disabled()
+        assert len(prediction.locator(".mlearn-spoken").inner_text()) > 20
+
+    assert notebook.troubles() == []
+
+
+def test_a_quiz_explains_every_choice_once_answered(notebook: NotebookPage) -> None:
+    questions = notebook.all(".mlearn-quiz .mlearn-question")
+    if not questions:
+        pytest.skip("no quiz")
+
+    for question in questions:
+        choices = question.locator("input[type=radio]")
+        count = choices.count()
+        choices.first.press("Space")
+        question.get_by_role("button", name="Check").press("Enter")
+        question.get_by_text("(your answer)").wait_for()
+        explained = question.locator(".mlearn-options").last.locator("li").all_inner_texts()
+        assert len(explained) == count
+        assert all(len(text.partition(":")[2]) > 10 for text in explained)
+
+    assert f"{len(questions)} of {len(questions)} question" in notebook.all(".mlearn-quiz")[0].inner_text()
+    assert notebook.troubles() == []
+
+
+@pytest.mark.parametrize(
+    ("kind", "verdict"), [("right", "Passed"), ("wrong", "Not yet"), ("raising", "Your code raised")]
+)
+def test_an_answer_gets_its_report(notebook: NotebookPage, kind: str, verdict: str) -> None:
+    exercises = find_exercises(Path(notebook.name))
+    if not exercises:
+        pytest.skip("no exercise")
+    name, exercise = next(iter(exercises.items()))
+    solved = exercise.solved_source()
+    bodies = {"wrong": "return 0.0", "raising": "raise ValueError('my own mistake')"}
+
+    notebook.run_cell(
+        notebook.find_cell(f"def {name}("),
+        solved if kind == "right" else with_body(solved, bodies[kind]),
+    )
+    report = notebook.run_cell(notebook.find_cell(f"lesson.check({name})"))
+
+    assert verdict in report
+    assert kind != "raising" or "my own mistake" in report
+    assert notebook.troubles() == []
+
+
+def with_body(source: str, statement: str) -> str:
+    """Return the function in `source` with `statement` for its body."""
+    tree = ast.parse(source)
+    function = next(node for node in tree.body if isinstance(node, ast.FunctionDef))
+    function.body = ast.parse(statement).body
+    return ast.unparse(tree)
