@@ -1,0 +1,95 @@
+"""Policies over discrete actions: logits from a small network, actions and log-probabilities from logits.
+
+Logits are [..., A]. For two actions one logit is enough: with A = 1 it is that of action 1 against
+action 0, P(1) = sigmoid(logit). Every function below takes both forms.
+"""
+
+from collections.abc import Sequence
+from itertools import pairwise
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+Params = dict[str, Tensor]
+
+
+def init_mlp(sizes: Sequence[int], *, generator: torch.Generator) -> Params:
+    """Return the parameters of a multilayer perceptron, named as those of nn.Sequential(Linear, Tanh, ...).
+
+    Weights and biases are uniform in +-1/sqrt(inputs), as in nn.Linear; the last layer is a hundred times
+    smaller, so that the first policy tries all actions alike.
+
+    Args:
+        sizes: features, hidden units of each layer, outputs; e.g. (4, 32, 1).
+        generator: CPU generator to draw from.
+
+    Raises:
+        ValueError: if there are fewer than two sizes, or one is not positive.
+    """
+    if len(sizes) < 2 or min(sizes) < 1:
+        raise ValueError(f"sizes must be two or more positive integers, got {tuple(sizes)}")
+    params: Params = {}
+    for layer, (n_in, n_out) in enumerate(pairwise(sizes)):
+        bound = n_in**-0.5 * (0.01 if layer == len(sizes) - 2 else 1.0)
+        for name, shape in (("weight", (n_out, n_in)), ("bias", (n_out,))):
+            params[f"{2 * layer}.{name}"] = bound * (2 * torch.rand(shape, generator=generator) - 1)
+    return params
+
+
+def mlp(params: Params, x: Tensor) -> Tensor:
+    """Return the outputs of a multilayer perceptron with tanh between its layers.
+
+    Args:
+        params: as `init_mlp` makes them, shared ([*]) or one set for each task ([T, *]).
+        x: [..., N, F]; [T, N, F] with one set for each task (flatten [T, S, E, F] over S and E first).
+
+    Returns:
+        [..., N, A].
+    """
+    layers = len(params) // 2
+    for layer in range(layers):
+        weight, bias = params[f"{2 * layer}.weight"], params[f"{2 * layer}.bias"]
+        x = x @ weight.mT + bias.unsqueeze(-2)
+        x = x if layer == layers - 1 else torch.tanh(x)
+    return x
+
+
+def choose(logits: Tensor, uniform: Tensor) -> Tensor:
+    """Return actions [...], sampled by pushing uniform numbers through the inverse distribution function.
+
+    Args:
+        logits: [..., A], or [..., 1] for two actions.
+        uniform: [...] in [0, 1); the same numbers give the same actions.
+    """
+    if logits.shape[-1] == 1:
+        return (uniform < torch.sigmoid(logits[..., 0])).long()
+    below = torch.softmax(logits, dim=-1).cumsum(dim=-1)[..., :-1]
+    return (uniform.unsqueeze(-1) >= below).sum(dim=-1)
+
+
+def choose_best(logits: Tensor) -> Tensor:
+    """Return the most probable actions [...] of logits [..., A]."""
+    if logits.shape[-1] == 1:
+        return (logits[..., 0] > 0).long()
+    return logits.argmax(dim=-1)
+
+
+def log_prob(logits: Tensor, action: Tensor) -> Tensor:
+    """Return log pi(action) [...] of logits [..., A]; differentiable any number of times.
+
+    Args:
+        logits: [..., A], or [..., 1] for two actions.
+        action: [...] integers.
+    """
+    if logits.shape[-1] == 1:
+        return F.logsigmoid(logits[..., 0] * (2 * action - 1))
+    return torch.log_softmax(logits, dim=-1).gather(-1, action.unsqueeze(-1)).squeeze(-1)
+
+
+def entropy(logits: Tensor) -> Tensor:
+    """Return the entropy [...] (nats) of the policy at logits [..., A]."""
+    if logits.shape[-1] == 1:
+        logits = torch.cat((torch.zeros_like(logits), logits), dim=-1)
+    logp = torch.log_softmax(logits, dim=-1)
+    return -(logp.exp() * logp).sum(dim=-1)

@@ -1,0 +1,151 @@
+"""Episodes of many tasks and environments at once, [task T, time S, environment E, ...].
+
+An environment that has finished stays finished, so every row of a rollout holds exactly one episode: the
+mask is 1 from its first step to the one that ended it, and 0 after that.
+"""
+
+from typing import Any, NamedTuple, Protocol
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from mlearn_utils.rl.policies import choose, choose_best
+
+CHECK_EVERY = 10  # steps between two looks at whether every episode has ended: each look waits for a GPU
+
+
+class BatchEnv(Protocol):
+    """T tasks x E environments stepped together; finished ones are frozen, with reward 0.
+
+    `tasks.cartpole.BatchedCartPole` and `rl.gymnasium_batch.GymnasiumBatch` are such. Arrays
+    are numpy, or torch tensors on one device.
+    """
+
+    num_tasks: int
+    num_envs: int
+    num_features: int
+    num_actions: int
+    horizon: int
+    alive: Any
+
+    def reset(self, *, seed: int) -> Any:
+        """Start all episodes; return observations [T, E, F]."""
+        ...
+
+    def step(self, action: Any) -> tuple[Any, Any, Any, Any, dict[str, Any]]:
+        """Take actions [T, E]; return observation, reward, terminated, truncated [T, E, ...] and info."""
+        ...
+
+
+class Policy(Protocol):
+    """Observations [T, E, F] float32 -> logits [T, E, A], or [T, E, 1] for two actions."""
+
+    def __call__(self, obs: Tensor, /) -> Tensor:
+        """Return the logits."""
+        ...
+
+
+class Rollout(NamedTuple):
+    """One episode of each environment, float32 but for the actions; S is the longest episode's length.
+
+    An episode that terminated has a 1 in `terminated` at its last step; one that was truncated has none,
+    and the observation after its last step (the next of `obs`, or `last_obs`) is the one to bootstrap from.
+
+    Attributes:
+        obs: [T, S, E, F] what the policy saw; frozen after the end.
+        act: [T, S, E] int64 what it did.
+        reward: [T, S, E] what it got; 0 after the end.
+        mask: [T, S, E] 1 for every step taken, the one that ended the episode included.
+        terminated: [T, S, E] 1 at the step on which the task itself ended the episode.
+        last_obs: [T, E, F] the observation after the last step.
+    """
+
+    obs: Tensor
+    act: Tensor
+    reward: Tensor
+    mask: Tensor
+    terminated: Tensor
+    last_obs: Tensor
+
+    def episode_returns(self) -> Tensor:
+        """Return [T, E] the undiscounted return of each episode."""
+        return self.reward.sum(dim=-2)
+
+
+@torch.no_grad()
+def collect(env: BatchEnv, policy: Policy, *, generator: torch.Generator, greedy: bool = False) -> Rollout:
+    """Play one episode in every environment.
+
+    A policy with parameters of its own for each task is a closure over parameters [T, *], for instance
+    `lambda obs: mlp(task_params, obs)`: one matrix product serves all tasks.
+
+    Args:
+        env: T tasks x E environments.
+        policy: observations [T, E, F] -> logits [T, E, A].
+        generator: CPU generator; it seeds the environments and draws the actions, on any device the same.
+        greedy: take the most probable action instead of a sample.
+
+    Raises:
+        TypeError: if `policy` is not callable.
+        ValueError: if the logits have another shape, or a reward is not finite (the step is named).
+    """
+    if not callable(policy):
+        raise TypeError(f"policy must be callable, observations -> logits, got {type(policy).__name__}")
+    seed = int(torch.randint(2**31 - 1, (), generator=generator))
+    obs = _float(env.reset(seed=seed))
+    uniform = torch.rand((env.horizon, *obs.shape[:2]), generator=generator).to(obs.device)
+    in_numpy = isinstance(env.alive, np.ndarray)
+    steps = []
+    for step in range(env.horizon):
+        logits = policy(obs)
+        if step == 0:
+            _check_logits(logits, env)
+        act = choose_best(logits) if greedy else choose(logits, uniform[step])
+        alive = env.alive
+        after, reward, terminated, _, _ = env.step(act.numpy() if in_numpy else act)
+        steps.append((obs, act, reward, alive, terminated & alive))
+        obs = _float(after)
+        if step % CHECK_EVERY == CHECK_EVERY - 1 and not env.alive.any():
+            break
+    return _pack(steps, obs)
+
+
+def _pack(steps: list[tuple[Any, ...]], last_obs: Tensor) -> Rollout:
+    """Stack the steps along the time axis and cut off those that nobody took."""
+    obs, act, reward, mask, terminated = (_stack(values) for values in zip(*steps, strict=True))
+    taken = int(mask.amax(dim=(0, 2)).sum())
+    _check_rewards(reward)
+    fields = (obs, act, reward.float(), mask.float(), terminated.float())
+    return Rollout(*(field[:, :taken] for field in fields), last_obs=last_obs)
+
+
+def _stack(values: tuple[Any, ...]) -> Tensor:
+    if isinstance(values[0], np.ndarray):
+        return torch.from_numpy(np.stack(values, axis=1))
+    return torch.stack(values, dim=1)
+
+
+def _float(obs: Any) -> Tensor:
+    return torch.as_tensor(obs, dtype=torch.float32)
+
+
+def _check_logits(logits: Any, env: BatchEnv) -> None:
+    width = env.num_actions
+    shapes = [(env.num_tasks, env.num_envs, width)]
+    if width == 2:
+        shapes.append((env.num_tasks, env.num_envs, 1))
+    if not isinstance(logits, Tensor) or tuple(logits.shape) not in shapes:
+        got = tuple(logits.shape) if isinstance(logits, Tensor) else type(logits).__name__
+        raise ValueError(f"policy must return logits of shape {' or '.join(map(str, shapes))}, got {got}")
+
+
+def _check_rewards(reward: Tensor) -> None:
+    bad = (~torch.isfinite(reward)).nonzero()
+    if len(bad):
+        first = bad[bad[:, 1].argmin()]
+        task, step, env = first.tolist()
+        raise ValueError(
+            f"reward must be finite, got {reward[task, step, env].item()} at step {step} "
+            f"of an episode (task {task}, environment {env})"
+        )
