@@ -19,6 +19,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import torch
 from array_api_compat import array_namespace
 
 Array = Any
@@ -122,6 +123,8 @@ def fallen(state: Array) -> Array:
 
 
 def _check_constant(name: str, value: Array) -> None:
+    if isinstance(value, torch.Tensor):
+        value = value.detach().cpu()
     try:
         numbers = np.asarray(value, dtype=float)
     except (TypeError, ValueError):

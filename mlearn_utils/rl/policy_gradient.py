@@ -1,0 +1,229 @@
+"""Policy gradients: REINFORCE with a baseline and generalised advantages, as one agent.
+
+The score-function identity, grad J = E[sum_t grad log pi(a_t | s_t) A_t], turns episodes into a gradient. The
+pieces are pure functions elsewhere and importable from here: `rollout.collect` plays the episodes, `returns`
+says what each step was worth, `surrogates` what to differentiate.
+
+Reference: Williams (1992), "Simple statistical gradient-following algorithms for connectionist reinforcement
+learning"; Schulman et al. (2016), "High-dimensional continuous control using generalized advantage
+estimation".
+"""
+
+import math
+from typing import Any
+
+import gymnasium as gym
+import numpy as np
+import torch
+from torch import Tensor
+from tqdm.auto import trange
+
+from mlearn_utils.rl.gymnasium_batch import batch_of, first_action
+from mlearn_utils.rl.policies import Params, choose, choose_best, entropy, init_mlp, mlp
+from mlearn_utils.rl.returns import (
+    advantages,
+    baseline_features,
+    baseline_values,
+    check_fraction,
+    discounted_sums,
+    fit_ridge,
+    gae,
+    normalise,
+    returns_to_go,
+)
+from mlearn_utils.rl.rollout import Rollout, collect
+from mlearn_utils.rl.surrogates import (
+    SURROGATES,
+    dice_surrogate,
+    lvc_surrogate,
+    plain_surrogate,
+    policy_loss,
+)
+from mlearn_utils.runtime import make_generator
+from mlearn_utils.tasks.cartpole_tasks import check_count
+
+__all__ = [
+    "SURROGATES",
+    "PolicyGradientAgent",
+    "advantages",
+    "baseline_features",
+    "baseline_values",
+    "dice_surrogate",
+    "discounted_sums",
+    "fit_ridge",
+    "gae",
+    "lvc_surrogate",
+    "normalise",
+    "plain_surrogate",
+    "policy_loss",
+    "returns_to_go",
+]
+
+History = list[dict[str, Any]]
+
+
+class PolicyGradientAgent:
+    """REINFORCE with a ridge baseline and GAE for one task: Box observations, discrete actions.
+
+    Each iteration plays a batch of whole episodes, computes normalised advantages, and takes one Adam step on
+    the policy loss. The policy is a network with one hidden layer of tanh units, on observations divided by
+    their standard deviation under the untrained policy (one batch, played first). There is no critic network,
+    no clipping, no entropy bonus.
+
+    CartPole-v1 and `mlearn/CartPole-v0` (with their standard wrappers, whatever their physics) are played by
+    `BatchedCartPole`, which has the same equations and is many times faster; every other environment by
+    copies of `env` in a plain loop. It computes on the CPU: the network is too small for a GPU to pay.
+
+    Args:
+        env: a Gymnasium environment or its id. The environment itself is never stepped.
+        learning_rate: Adam's step size, > 0.
+        gamma: discount in [0, 1].
+        lam: GAE's lambda in [0, 1].
+        hidden: units of the hidden layer.
+        episodes: episodes a batch.
+        seed: start of the network's random numbers and of those that `act` draws.
+
+    Attributes:
+        params: the policy's parameters; `history`: one dict for each iteration of every call of `train`.
+
+    Example:
+        >>> agent = PolicyGradientAgent("CartPole-v1")
+        >>> history = agent.train(seed=0)
+        >>> agent.evaluate(100, seed=1).mean()
+
+    Raises:
+        TypeError: if `env` is neither an environment nor an id, or cannot be copied.
+        ValueError: if a space is of the wrong kind, or a number is out of its range.
+    """
+
+    def __init__(
+        self,
+        env: gym.Env | str,
+        *,
+        learning_rate: float = 0.02,
+        gamma: float = 0.99,
+        lam: float = 0.97,
+        hidden: int = 32,
+        episodes: int = 16,
+        seed: int = 0,
+    ):
+        if not (math.isfinite(learning_rate) and learning_rate > 0):
+            raise ValueError(f"learning_rate must be > 0, got {learning_rate!r}")
+        check_fraction("gamma", gamma)
+        check_fraction("lam", lam)
+        check_count("hidden", hidden)
+        check_count("episodes", episodes)
+        self.gamma, self.lam, self.learning_rate = gamma, lam, learning_rate
+        self.env = gym.make(env) if isinstance(env, str) else env
+        self._batch = batch_of(self.env, episodes)
+        self._generator = make_generator(seed)
+        outputs = 1 if self._batch.num_actions == 2 else self._batch.num_actions
+        start = init_mlp((self._batch.num_features, hidden, outputs), generator=self._generator)
+        self.params: Params = {name: value.requires_grad_() for name, value in start.items()}
+        self.history: History = []
+        self._hidden = hidden
+        self._scale: Tensor | None = None  # [F], set by the first call of train
+        self._optimizer = torch.optim.Adam(self.params.values(), lr=learning_rate)
+
+    def train(self, iterations: int | None = None, *, seed: int = 0, progress: bool = False) -> History:
+        """Play and learn; a further call goes on from where the last one stopped.
+
+        Args:
+            iterations: batches of episodes; None means 60, enough for CartPole-v1.
+            seed: start of the random numbers of episodes and actions; a further call wants another.
+            progress: show a progress bar with the return.
+
+        Returns:
+            One dict for each iteration of this call: iteration (counted over all calls), return (mean
+            undiscounted return of the batch, before its update), length (mean steps an episode), steps (taken
+            so far in all calls) and entropy (nats, mean over the steps).
+
+        Raises:
+            ValueError: if `iterations` is not an integer >= 1, or a reward is not finite: the message names
+                the step, and what was learnt before that batch is kept.
+        """
+        iterations = 60 if iterations is None else iterations
+        check_count("iterations", iterations)
+        generator = make_generator(seed)
+        begin = len(self.history)
+        if self._scale is None:
+            self._scale = _standard_deviation(collect(self._batch, self._policy, generator=generator))
+        bar = trange(iterations, desc="policy gradient", disable=not progress)
+        for _ in bar:
+            rollout = collect(self._batch, self._policy, generator=generator)
+            self.history.append(self._update(rollout))
+            bar.set_postfix({"return": f"{self.history[-1]['return']:.1f}"})
+        return self.history[begin:]
+
+    def act(self, observation: np.ndarray, *, greedy: bool = False) -> int:
+        """Return an action for one observation, sampled or (greedy) the most probable."""
+        obs = torch.as_tensor(np.ravel(observation), dtype=torch.float32).unsqueeze(0)
+        with torch.no_grad():
+            logits = self._policy(obs)[0]
+        index = choose_best(logits) if greedy else choose(logits, torch.rand((), generator=self._generator))
+        return int(index) + first_action(self.env)
+
+    def evaluate(self, episodes: int = 100, *, seed: int = 0) -> np.ndarray:
+        """Return [episodes] the undiscounted returns of greedy episodes on start states of their own.
+
+        Raises:
+            ValueError: if `episodes` is not an integer >= 1.
+        """
+        check_count("episodes", episodes)
+        batch = batch_of(self.env, episodes)
+        rollout = collect(batch, self._policy, generator=make_generator(seed), greedy=True)
+        return rollout.episode_returns()[0].double().numpy()
+
+    def transfer(self, env: gym.Env | str) -> "PolicyGradientAgent":
+        """Return an agent for another environment that starts from this one's policy, with a new optimizer.
+
+        Raises:
+            ValueError: if the observations or actions of `env` differ from those of this agent's environment.
+        """
+        twin = PolicyGradientAgent(
+            env,
+            learning_rate=self.learning_rate,
+            gamma=self.gamma,
+            lam=self.lam,
+            hidden=self._hidden,
+            episodes=self._batch.num_envs,
+        )
+        ours, theirs = self._batch, twin._batch
+        if (ours.num_features, ours.num_actions) != (theirs.num_features, theirs.num_actions):
+            raise ValueError(
+                f"env must have {ours.num_features} features and {ours.num_actions} actions, "
+                f"got {theirs.num_features} and {theirs.num_actions}"
+            )
+        for name, value in self.params.items():
+            twin.params[name].data.copy_(value.data)
+        twin._scale = self._scale
+        return twin
+
+    def _policy(self, obs: Tensor) -> Tensor:
+        """Return logits [..., N, A] for observations [..., N, F]."""
+        return mlp(self.params, obs if self._scale is None else obs / self._scale)
+
+    def _update(self, rollout: Rollout) -> dict[str, Any]:
+        """Take one Adam step on the policy loss; return the iteration's row of the history."""
+        adv = advantages(rollout, gamma=self.gamma, lam=self.lam)
+        logits = self._policy(rollout.obs.flatten(1, 2)).unflatten(1, rollout.act.shape[1:])
+        loss = policy_loss(logits, rollout.act, adv, rollout.mask).sum()
+        self._optimizer.zero_grad()
+        loss.backward()
+        self._optimizer.step()
+        steps = self.history[-1]["steps"] if self.history else 0
+        played = rollout.mask.sum()
+        return {
+            "iteration": len(self.history),
+            "return": rollout.episode_returns().mean().item(),
+            "length": (played / rollout.mask.shape[-1]).item(),
+            "steps": steps + int(played),
+            "entropy": ((entropy(logits.detach()) * rollout.mask).sum() / played).item(),
+        }
+
+
+def _standard_deviation(rollout: Rollout) -> Tensor:
+    """Return [F] the standard deviation of each feature over the steps taken (1 where it never varied)."""
+    seen = rollout.obs[rollout.mask > 0]
+    deviation = seen.std(dim=0, correction=0)
+    return torch.where(deviation > 0, deviation, torch.ones_like(deviation))
