@@ -110,6 +110,9 @@ def test_task_parameters_without_a_task_axis():
     task_loss = module_loss(model, mse_loss)
     with pytest.raises(ValueError, match=r"must have shape \[T, \*\] with T = 3"):
         inner_step(task_loss, parameters_of(model), tasks.support, inner_lr=0.1)
+    for n_tasks in (2, 4):
+        with pytest.raises(ValueError, match=r"must have shape \[T, \*\] with T = 3"):
+            inner_step(task_loss, expand_params(parameters_of(model), n_tasks), tasks.support, inner_lr=0.1)
     with pytest.raises(ValueError, match="n_tasks must be an integer >= 1"):
         expand_params(parameters_of(model), 0)
 

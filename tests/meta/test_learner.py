@@ -116,7 +116,8 @@ class TestTraining:
         train(straight, 3)
         assert largest_difference(parameters_of(learner.model), parameters_of(straight.model)) == 0.0
 
-    def test_a_loss_that_is_not_finite_stops_before_it_does_harm(self):
+    @pytest.mark.parametrize("value", ["nan", "inf", "-inf"])
+    def test_a_loss_that_is_not_finite_stops_before_it_does_harm(self, value):
         class Poisoned:
             calls = 0
 
@@ -124,11 +125,14 @@ class TestTraining:
                 self.calls += 1
                 tasks = LinearTasks().sample(*sizes, **options)
                 if self.calls == 3:
-                    tasks.query[1][:] = float("nan")
+                    tasks.query[1][:] = -float(value)
                 return tasks
 
-        learner, twin = make_learner(), make_learner()
-        with pytest.raises(FloatingPointError, match="query loss of update 3 is nan"):
+        def mean_error(prediction: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
+            return (prediction - y).mean()
+
+        learner, twin = make_learner(loss=mean_error), make_learner(loss=mean_error)
+        with pytest.raises(FloatingPointError, match=f"query loss of update 3 is {value}"):
             learner.train(Poisoned(), 10, 5, 4, progress=False)
         train(twin, 2)
         assert learner.history == twin.history

@@ -1,12 +1,14 @@
 """The MAML core against finite differences, an unrolled loop, closed forms, and its own invariances."""
 
 import copy
+from typing import Any
 
 import pytest
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import mse_loss
 
+from mlearn_utils import MetaLearner
 from mlearn_utils.meta.maml import (
     adapt,
     expand_params,
@@ -71,6 +73,23 @@ class TestMetaGradient:
         assert abs(loss - loop_loss) < 1e-12
         assert largest_difference(gradient, loop_gradient) < 1e-12
 
+    def test_one_exact_step_is_the_default_everywhere(self):
+        model, tasks = make_model(), make_tasks()
+        task_loss, params = module_loss(model, mse_loss), parameters_of(model)
+        settings: Any = {"inner_lr": 0.1}
+        explicit: Any = settings | {"steps": 1, "first_order": False}
+        function: Any
+        for function, data in ((adapt, tasks.support), (query_losses, tasks), (meta_gradient, tasks)):
+            default, stated = (function(task_loss, params, data, **s) for s in (settings, explicit))
+            torch.testing.assert_close(default, stated, rtol=0, atol=0)
+        learner = MetaLearner(make_model(), device="cpu")
+        assert (learner.inner_lr, learner.meta_lr, learner.steps, learner.first_order) == (
+            0.01,
+            0.001,
+            1,
+            False,
+        )
+
     def test_first_order_differs_from_second_order(self):
         model, tasks = make_model(), make_tasks()
         exact = gradient_of(model, tasks, inner_lr=0.1)
@@ -81,7 +100,12 @@ class TestMetaGradient:
         x, y = tasks.query
         plain = torch.autograd.grad(mse_loss(model(x), y), tuple(model.parameters()))
         expected = dict(zip(parameters_of(model), plain, strict=True))
-        for settings in ({"inner_lr": 0.1, "steps": 0}, {"inner_lr": 0.0, "steps": 3}):
+        zero = {name: torch.zeros_like(value) for name, value in model.named_parameters()}
+        for settings in (
+            {"inner_lr": 0.1, "steps": 0},
+            {"inner_lr": 0.0, "steps": 3},
+            {"inner_lr": zero, "steps": 3},
+        ):
             assert largest_difference(gradient_of(model, tasks, **settings), expected) < 1e-12
 
     def test_one_task_and_one_shot(self):
