@@ -92,9 +92,9 @@ function render({ model, el }) {
   const stop = new AbortController();
   const surface = document.createElement("div");
   surface.className = "mlearn-surface";
-  surface.tabIndex = 0;
-  surface.setAttribute("role", "application");
-  surface.setAttribute("aria-roledescription", "interactive picture");
+  const hasKeys = model.get("listen").length > 0; // without, there is nothing to do here by keyboard
+  surface.tabIndex = hasKeys ? 0 : -1;
+  surface.setAttribute("role", hasKeys ? "application" : "img");
   surface.setAttribute("aria-label", model.get("alt"));
   const picture = document.createElement("img");
   picture.alt = model.get("alt");
