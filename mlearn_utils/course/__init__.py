@@ -11,7 +11,7 @@ This room alone imports ipywidgets, anywidget, IPython and matplotlib; importing
 from mlearn_utils.course.animation import animation
 from mlearn_utils.course.canvas import Canvas, CanvasEvent
 from mlearn_utils.course.compare import expect, expect_close
-from mlearn_utils.course.controls import choice, int_slider, slider, toggle
+from mlearn_utils.course.controls import Button, choice, int_slider, slider, toggle
 from mlearn_utils.course.drag import DragExplorer
 from mlearn_utils.course.exercises import Exercise, NotYet
 from mlearn_utils.course.explorer import Explorer
@@ -27,6 +27,7 @@ from mlearn_utils.course.style import COLORS, PALETTE, band
 __all__ = [
     "COLORS",
     "PALETTE",
+    "Button",
     "Canvas",
     "CanvasEvent",
     "DragExplorer",

@@ -1,7 +1,7 @@
 """The controls of an explorer: core ipywidgets, labelled and operable by keyboard."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import ipywidgets as widgets
@@ -58,6 +58,25 @@ def choice(label: str, options: Sequence[Any], value: Any) -> widgets.Dropdown:
 def toggle(label: str, value: bool) -> widgets.Checkbox:
     """Return a check box."""
     return widgets.Checkbox(value=value, indent=False, **_labelled(label))
+
+
+class Button(widgets.Button):
+    """A button that calls `action`; unlike with `on_click`, its exception reaches who calls `click`.
+
+    Args:
+        label: what is on it.
+        action: called without arguments.
+        tooltip: what it does, in a sentence.
+    """
+
+    def __init__(self, label: str, action: Callable[[], object], tooltip: str = ""):
+        layout = widgets.Layout(width="auto", min_width="120px", align_self="flex-start")
+        super().__init__(description=label, tooltip=tooltip or label, layout=layout)
+        self._action = action
+
+    def click(self) -> None:
+        """Do what a click in the page does."""
+        self._action()
 
 
 def set_control(control: Any, name: str, value: Any) -> None:

@@ -49,7 +49,7 @@ class Explorer(Drawing):
         if not controls:
             raise ValueError("controls must not be empty")
         super().__init__(make, alt)
-        self.controls = dict(controls)
+        self.controls: dict[str, Any] = dict(controls)
         self.text = f"{self.kind.capitalize()}: {alt}"
         self._screen = self._make_screen(alt)
         self.widget = frame([*self._control_rows(), self._screen, self.caption], self.kind, name, alt)

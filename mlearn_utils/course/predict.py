@@ -7,7 +7,7 @@ import ipywidgets as widgets
 from matplotlib.figure import Figure
 
 from mlearn_utils.course.choices import Choices
-from mlearn_utils.course.controls import set_control
+from mlearn_utils.course.controls import Button, set_control
 from mlearn_utils.course.progress import Recorder
 from mlearn_utils.course.report import error_box, rich
 from mlearn_utils.course.view import Picture, View, frame, image, spoken
@@ -44,15 +44,12 @@ class Predict(View):
         if not name:
             raise ValueError("name must not be empty: it identifies the guess in the progress log")
         self.name, self._reveal, self._reveal_picture = name, reveal, reveal_picture
-        self.text = f"Predict, then reveal: {question}"
+        self.text = f"Predict, then reveal: {question} (Run this notebook in Jupyter to answer.)"
         self._recorder = Recorder()
         is_slider = isinstance(options, Slider)
         self._options = () if is_slider else tuple(options)
         self._input = options if is_slider else Choices(self._options, "Your guess")
-        self.button = widgets.Button(
-            description="Commit and reveal", layout=widgets.Layout(width="auto", align_self="flex-start")
-        )
-        self.button.on_click(self._on_click)
+        self.button = Button("Commit and reveal", self._press, "Fix this guess and show the answer")
         self.caption = spoken(widgets.HTMLMath())
         self._image = image()
         self._image.layout.display = "none"
@@ -87,7 +84,7 @@ class Predict(View):
             raise ValueError(f"guess must be one of {self._options}, got {guess!r}")
         self.button.click()
 
-    def _on_click(self, button: object) -> None:
+    def _press(self) -> None:
         if self.guess is None:
             self.caption.value = "Choose a guess first: there is no wrong one."
             return

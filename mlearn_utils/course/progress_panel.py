@@ -8,6 +8,7 @@ from types import ModuleType
 import ipywidgets as widgets
 
 from mlearn_utils import runtime
+from mlearn_utils.course.controls import Button
 from mlearn_utils.course.progress import LessonSummary, Progress
 from mlearn_utils.course.quizzes import load_bank
 from mlearn_utils.course.report import rich
@@ -41,12 +42,9 @@ class ProgressPanel(View):
         self.text = "Progress panel: exercises, points, minutes and quiz of every lesson"
         self._modules, self._progress, self._folder = modules, progress, folder or Path()
         self.table, self.message = widgets.HTML(), spoken(widgets.HTML())
-        self.refresh_button = widgets.Button(description="Refresh", tooltip="Read the progress file again")
-        self.csv_button = widgets.Button(description="Export CSV", tooltip=f"Write {EXPORT}.csv")
-        self.json_button = widgets.Button(description="Export JSON", tooltip=f"Write {EXPORT}.json")
-        self.refresh_button.on_click(lambda button: self.refresh())
-        self.csv_button.on_click(lambda button: self._export(".csv"))
-        self.json_button.on_click(lambda button: self._export(".json"))
+        self.refresh_button = Button("Refresh", self.refresh, "Read the progress file again")
+        self.csv_button = Button("Export CSV", lambda: self._export(".csv"), f"Write {EXPORT}.csv")
+        self.json_button = Button("Export JSON", lambda: self._export(".json"), f"Write {EXPORT}.json")
         buttons = widgets.HBox([self.refresh_button, self.csv_button, self.json_button])
         self.widget = frame([self.table, buttons, self.message], "progress", "")
         self.refresh()

@@ -4,7 +4,7 @@ Every choice has its own explanation, and all of them are shown once the reader 
 """
 
 import json
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,6 +12,7 @@ from typing import Any
 import ipywidgets as widgets
 
 from mlearn_utils.course.choices import Choices
+from mlearn_utils.course.controls import Button
 from mlearn_utils.course.progress import Recorder
 from mlearn_utils.course.report import plural, rich
 from mlearn_utils.course.view import View, frame, spoken
@@ -60,18 +61,19 @@ def load_bank(path: Path) -> tuple[Question, ...]:
 class Card:
     """One question on the page: text, choices, a button, and the explanations after answering."""
 
-    def __init__(self, question: Question, recorder: Recorder):
+    def __init__(self, question: Question, recorder: Recorder, on_answer: Callable[[], None]):
         self.question = question
+        self._on_answer = on_answer
         self.is_right: bool | None = None
         self._recorder = recorder
         self.choices = Choices([choice.text for choice in question.choices], "Your answer")
-        self.button = widgets.Button(description="Check", tooltip="Check this answer")
+        self.button = Button("Check", self._press, "Check this answer")
         self.feedback = spoken(widgets.HTMLMath())
         text = widgets.HTMLMath(f"<p>{rich(question.question)}</p>")
         self.widget = widgets.VBox([text, self.choices.widget, self.button, self.feedback])
         self.widget.add_class("mlearn-question").add_class(f"mlearn-question-{question.name}")
 
-    def check(self) -> None:
+    def _press(self) -> None:
         """Grade what is picked, show all explanations and lock the card."""
         picked = self.choices.picked
         if picked is None:
@@ -84,6 +86,7 @@ class Card:
         note = self._recorder.note("quiz", self.question.name, outcome, answer=answer)
         saved = f"<p>{rich(note)}</p>" if note else ""
         self.feedback.value = _explanations(self.question, picked) + saved
+        self._on_answer()
 
 
 class Quiz(View):
@@ -96,12 +99,11 @@ class Quiz(View):
     """
 
     def __init__(self, questions: Iterable[Question], lesson: str, recorder: Recorder):
-        self.cards = {question.name: Card(question, recorder) for question in questions}
-        self.text = f"Quiz of lesson {lesson}: {plural(len(self.cards), 'question')}"
-        heading = widgets.HTML(f"<strong>{self.text}</strong>")
+        self.cards = {question.name: Card(question, recorder, self._show_score) for question in questions}
+        title = f"Quiz of lesson {lesson}: {plural(len(self.cards), 'question')}"
+        self.text = f"{title} (Run this notebook in Jupyter to answer.)"
+        heading = widgets.HTML(f"<strong>{title}</strong>")
         self.score = spoken(widgets.HTML())
-        for card in self.cards.values():
-            card.button.on_click(lambda button, card=card: self._check(card))
         children = [heading, *(card.widget for card in self.cards.values()), self.score]
         self.widget = frame(children, "quiz", f"quiz-{lesson}")
         self._show_score()
@@ -116,10 +118,6 @@ class Quiz(View):
         card.choices.radio.value = choice
         card.button.click()
 
-    def _check(self, card: Card) -> None:
-        card.check()
-        self._show_score()
-
     def _show_score(self) -> None:
         answered = [card for card in self.cards.values() if card.is_right is not None]
         right = sum(bool(card.is_right) for card in answered)
@@ -128,8 +126,11 @@ class Quiz(View):
 
 
 def _question(entry: Any) -> Question:
-    name, text = _text(entry, "name", "a question"), _text(entry, "question", f"question {entry['name']!r}")
+    if not isinstance(entry, dict):
+        raise ValueError(f"a question is an object with name, question and choices, got {entry!r}")
+    name = _text(entry, "name", "a question")
     where = f"question {name!r}"
+    text = _text(entry, "question", where)
     choices = tuple(
         Choice(_text(choice, "text", where), choice["correct"], _text(choice, "why", where))
         for choice in entry["choices"]

@@ -5,7 +5,7 @@ from collections.abc import Callable
 import ipywidgets as widgets
 from matplotlib.figure import Figure
 
-from mlearn_utils.course.controls import int_slider
+from mlearn_utils.course.controls import Button, int_slider
 from mlearn_utils.course.explorer import Explorer, Update
 
 
@@ -27,18 +27,16 @@ class Stepper(Explorer):
     def __init__(self, make: Callable[[Figure], Update], count: int, *, alt: str, name: str = ""):
         if count < 2:
             raise ValueError(f"count must be an integer >= 2, got {count!r}")
-        self.previous = widgets.Button(description="◀ Previous", tooltip="One step back")
-        self.next = widgets.Button(description="Next ▶", tooltip="One step on")
+        self.previous = Button("◀ Previous", self._go_back, "One step back")
+        self.next = Button("Next ▶", self._go_on, "One step on")
         self._last = count - 1
         super().__init__(make, {"step": int_slider("Step", 0, self._last, 1, 0)}, alt=alt, name=name)
-        self.previous.on_click(self._go_back)
-        self.next.on_click(self._go_on)
 
     def _control_rows(self) -> list[widgets.Widget]:
         return [*super()._control_rows(), widgets.HBox([self.previous, self.next])]
 
-    def _go_back(self, button: object) -> None:
+    def _go_back(self) -> None:
         self.explore(step=max(0, self.values["step"] - 1))
 
-    def _go_on(self, button: object) -> None:
+    def _go_on(self) -> None:
         self.explore(step=min(self._last, self.values["step"] + 1))

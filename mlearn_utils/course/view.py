@@ -76,7 +76,7 @@ class Picture:
 class View:
     """Base of the widgets: `widget` is the ipywidgets tree, `text` the line that stands for it elsewhere."""
 
-    widget: widgets.Widget
+    widget: widgets.VBox
     text: str
 
     def _fallback(self) -> bytes | None:
@@ -102,6 +102,8 @@ class Drawing(View):
         if not alt:
             raise ValueError("alt must describe the picture for those who cannot see it")
         self.picture = Picture(make)
+        if not callable(self.picture.update):
+            raise TypeError(f"make must return the function that redraws, got {self.picture.update!r}")
         self.caption = spoken(widgets.HTML())
         self._png = b""
 
