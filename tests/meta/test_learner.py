@@ -56,12 +56,14 @@ class TestTraining:
     )
     def test_every_setting_reaches_the_update(self, setting):
         plain, other = make_learner(inner_lr=0.1), make_learner(**{"inner_lr": 0.1} | setting)
-        train(plain, 3), train(other, 3)
+        for learner in (plain, other):
+            train(learner, 3)
         assert largest_difference(parameters_of(plain.model), parameters_of(other.model)) > 1e-6
 
     def test_chunks_reach_the_update_and_change_nothing(self):
         plain, chunked = make_learner(), make_learner(chunk_size=1)
-        train(plain, 3), train(chunked, 3)
+        for learner in (plain, chunked):
+            train(learner, 3)
         assert largest_difference(parameters_of(plain.model), parameters_of(chunked.model)) < 1e-6
 
     def test_batch_sizes_reach_the_sampler(self):
