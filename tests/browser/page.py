@@ -121,8 +121,8 @@ class NotebookPage:
         """Return what no reader should meet: a broken widget, stderr, an error, a foreign request."""
         found = [f"console: {text}" for text in self.console_errors]
         found += [f"request: {url}" for url in self.outside]
-        body = self.page.locator(".jp-Notebook").inner_text()
-        found += [text for text in ("Error displaying widget", "model not found") if text in body]
+        shown = "\n".join(self.page.locator(".jp-OutputArea-output").all_inner_texts())
+        found += [text for text in ("Error displaying widget", "model not found") if text in shown]
         found += [f"widget: {box.inner_text()}" for box in self.all(".mlearn-error")]
         for i, cell in enumerate(self.cells()):
             if cell["cell_type"] == "code":
