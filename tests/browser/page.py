@@ -113,6 +113,17 @@ class NotebookPage:
         at_end = handle.get_attribute("aria-valuenow") == handle.get_attribute("aria-valuemax")
         handle.press("ArrowLeft" if at_end else "ArrowRight")
 
+    def drag(self, image: Locator, start: float, end: float) -> None:
+        """Drag in a picture at half its height, from and to fractions of its width."""
+        image.scroll_into_view_if_needed()
+        box = image.bounding_box()
+        assert box is not None
+        x, y, width = box["x"], box["y"] + box["height"] / 2, box["width"]
+        self.page.mouse.move(x + start * width, y)
+        self.page.mouse.down()
+        self.page.mouse.move(x + end * width, y, steps=4)
+        self.page.mouse.up()
+
     def wait_until_shown_differs(self, box: Locator, before: str) -> None:
         """Wait until a widget shows another picture than `before`."""
         expect(box.locator("img").first).not_to_have_attribute("src", before, timeout=ANSWER_MS)

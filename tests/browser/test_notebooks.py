@@ -35,9 +35,7 @@ def test_its_widgets_are_drawn(notebook: NotebookPage) -> None:
 
 def test_every_slider_changes_its_picture_by_keyboard(notebook: NotebookPage) -> None:
     explorers = [box for box in notebook.all(".mlearn-explorer") if box.locator(".noUi-handle").count()]
-    if not explorers:
-        pytest.skip("no explorer with a slider")
-
+    assert explorers, "a lesson has at least one explorer with a slider"
     for explorer in explorers:
         before = notebook.shown(explorer)
         notebook.nudge(explorer.locator(".noUi-handle").first)
@@ -46,11 +44,19 @@ def test_every_slider_changes_its_picture_by_keyboard(notebook: NotebookPage) ->
     assert notebook.troubles() == []
 
 
+def test_every_picture_with_a_drag_follows_the_pointer(notebook: NotebookPage) -> None:
+    explorers = [box for box in notebook.all(".mlearn-explorer") if box.locator(".mlearn-surface").count()]
+    for explorer in explorers:
+        before = notebook.shown(explorer)
+        notebook.drag(explorer.locator("img").first, 0.3, 0.4)
+        notebook.wait_until_shown_differs(explorer, before)
+
+    assert notebook.troubles() == []
+
+
 def test_every_prediction_is_revealed_once_committed(notebook: NotebookPage) -> None:
     predictions = notebook.all(".mlearn-predict")
-    if not predictions:
-        pytest.skip("no prediction to make")
-
+    assert predictions, "a lesson has at least one prediction"
     for prediction in predictions:
         for radio in prediction.locator("input[type=radio]").all()[:1]:
             radio.press("Space")
@@ -64,9 +70,7 @@ def test_every_prediction_is_revealed_once_committed(notebook: NotebookPage) -> 
 
 def test_a_quiz_explains_every_choice_once_answered(notebook: NotebookPage) -> None:
     questions = notebook.all(".mlearn-quiz .mlearn-question")
-    if not questions:
-        pytest.skip("no quiz")
-
+    assert questions, "a lesson has a quiz"
     for question in questions:
         choices = question.locator("input[type=radio]")
         count = choices.count()
@@ -85,10 +89,7 @@ def test_a_quiz_explains_every_choice_once_answered(notebook: NotebookPage) -> N
     ("kind", "verdict"), [("right", "Passed"), ("wrong", "Not yet"), ("raising", "Your code raised")]
 )
 def test_an_answer_gets_its_report(notebook: NotebookPage, kind: str, verdict: str) -> None:
-    exercises = find_exercises(Path(notebook.name))
-    if not exercises:
-        pytest.skip("no exercise")
-    name, exercise = next(iter(exercises.items()))
+    name, exercise = next(iter(find_exercises(Path(notebook.name)).items()))
     solved = exercise.solved_source()
     bodies = {"wrong": "return 0.0", "raising": "raise ValueError('my own mistake')"}
 
