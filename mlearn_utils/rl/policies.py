@@ -50,9 +50,16 @@ def mlp(params: Params, x: Tensor) -> Tensor:
     layers = len(params) // 2
     for layer in range(layers):
         weight, bias = params[f"{2 * layer}.weight"], params[f"{2 * layer}.bias"]
-        x = x @ weight.mT + bias.unsqueeze(-2)
+        x = _linear(x, weight, bias)
         x = x if layer == layers - 1 else torch.tanh(x)
     return x
+
+
+def _linear(x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
+    """Return x w' + b for shared weights [O, I] or those of each task [T, O, I], in one operation."""
+    if weight.ndim == 2:
+        return F.linear(x, weight, bias)
+    return torch.baddbmm(bias.unsqueeze(-2), x, weight.mT)
 
 
 def choose(logits: Tensor, uniform: Tensor) -> Tensor:

@@ -127,7 +127,8 @@ def _stack(values: tuple[Any, ...]) -> Tensor:
 
 
 def _float(obs: Any) -> Tensor:
-    return torch.as_tensor(obs, dtype=torch.float32)
+    """Return a contiguous tensor: the batched cart-pole keeps its components apart, networks want rows."""
+    return torch.as_tensor(obs, dtype=torch.float32).contiguous()
 
 
 def _check_logits(logits: Any, env: BatchEnv) -> None:
