@@ -16,9 +16,7 @@ ROOT = Path(__file__).resolve().parent.parent
 OLDEST, NEWEST = (3, 10), (3, 13)
 UNFINISHED = "unfinished"
 # A first-time reader should meet the lesson, not a question about news from Jupyter.
-SETTINGS = (
-    '{"@jupyterlab/apputils-extension:notification": {"checkForUpdates": false, "fetchNews": "false"}}\n'
-)
+SETTINGS = {"@jupyterlab/apputils-extension:notification": {"checkForUpdates": False, "fetchNews": "false"}}
 
 
 def prepare(root: Path = ROOT, again: str = "the same command") -> str:

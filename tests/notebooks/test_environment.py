@@ -1,5 +1,6 @@
 """The set-up that both commands share: done once, again after a change, anew after an interruption."""
 
+import json
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -51,6 +52,8 @@ def test_a_fresh_clone_is_set_up_once(checkout: Path, commands: Commands) -> Non
 
     assert commands.did() == ["venv", "pip"]
     assert python == str(environment.venv_python(checkout / ".venv"))
+    overrides = checkout / ".venv" / "share" / "jupyter" / "lab" / "settings" / "overrides.json"
+    assert json.loads(overrides.read_text()) == environment.SETTINGS
     assert environment.prepare(checkout) == python
     assert commands.did() == []
 
