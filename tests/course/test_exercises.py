@@ -74,6 +74,7 @@ def test_comments_layout_and_docstring_do_not_touch_a_stub(fake, write):
     exercise = named(fake, "mean")
     assert exercise.is_untouched(exercise.stub())
     assert exercise.is_untouched(write(UNTOUCHED, "mean"))
+    assert exercise.is_untouched(write(UNTOUCHED.replace("mean(", "my_mean("), "my_mean"))
 
 
 @pytest.mark.parametrize(
