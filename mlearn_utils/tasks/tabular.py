@@ -1,0 +1,108 @@
+"""A finite Markov decision process as arrays.
+
+The arrays are the whole truth about such a task: dynamic programming reads them, an environment draws its
+steps from them, and a batch of learners draws thousands of steps at once. Nothing is stated twice.
+
+Reference: Puterman, Markov Decision Processes, 1994, chapter 2.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+import gymnasium as gym
+import numpy as np
+from numpy.typing import NDArray
+
+FloatArray = NDArray[np.float64]
+IntArray = NDArray[np.int64]
+BoolArray = NDArray[np.bool_]
+
+ROW_TOLERANCE = 1e-8
+
+
+def check_rows(name: str, rows: FloatArray) -> None:
+    """Check that every row (the last axis) is a probability distribution.
+
+    Raises:
+        ValueError: naming the argument and its first bad row, if an entry is negative or a sum is not 1.
+    """
+    sums = rows.sum(axis=-1)
+    bad = np.argwhere((rows < 0).any(axis=-1) | ~(np.abs(sums - 1) <= ROW_TOLERANCE))
+    if len(bad):
+        where = tuple(int(i) for i in bad[0])
+        raise ValueError(
+            f"{name}{list(where)} sums to {sums[where]:.6g}; expected probabilities that sum to 1"
+        )
+
+
+@dataclass(frozen=True, eq=False)
+class TabularMDP:
+    """A finite MDP with S states and A actions.
+
+    Attributes:
+        P: [S, A, S] probability of the next state. A terminal state's rows stay where they are.
+        rewards: [S, A, S] mean reward of a transition.
+        terminal: [S] True where entering the state ends the episode.
+        start: [S] distribution of the first state.
+        reward_noise: standard deviation of the normal noise added to every reward.
+    """
+
+    P: FloatArray
+    rewards: FloatArray
+    terminal: BoolArray
+    start: FloatArray
+    reward_noise: float = 0.0
+
+    def __post_init__(self) -> None:
+        S, A = self.P.shape[:2]
+        for name, shape in {"P": (S, A, S), "rewards": (S, A, S), "terminal": (S,), "start": (S,)}.items():
+            if getattr(self, name).shape != shape:
+                raise ValueError(f"{name} has shape {getattr(self, name).shape}, expected {shape}")
+        check_rows("P", self.P)
+        check_rows("start", self.start)
+        if not self.reward_noise >= 0:
+            raise ValueError(f"reward_noise must be a standard deviation >= 0, got {self.reward_noise}")
+
+    @property
+    def R(self) -> FloatArray:  # noqa: N802  (the field's name)
+        """[S, A] expected reward of an action."""
+        return np.einsum("ijk,ijk->ij", self.P, self.rewards)
+
+    @classmethod
+    def from_gymnasium(cls, env: gym.Env[Any, Any]) -> "TabularMDP":
+        """Read the table `P` that Gymnasium's toy-text environments carry.
+
+        Two outcomes of one action that lead to the same state are merged: probabilities add up, rewards are
+        averaged. A state is taken to be terminal if some transition into it ends the episode.
+
+        Args:
+            env: FrozenLake, CliffWalking, Taxi, or another environment whose `unwrapped.P[state][action]`
+                lists (probability, next state, reward, terminated) and whose
+                `unwrapped.initial_state_distrib` is [S].
+
+        Raises:
+            TypeError: if `env` carries no such table.
+        """
+        table = getattr(env.unwrapped, "P", None)
+        start = getattr(env.unwrapped, "initial_state_distrib", None)
+        if table is None or start is None:
+            raise TypeError(f"env must be a toy-text environment with a table P, got {env}")
+        S, A = len(table), len(table[0])
+        outcomes = np.array(
+            [(s, a, *o) for s in range(S) for a in range(A) for o in table[s][a]], dtype=np.float64
+        )
+        state, action, next_state = (outcomes[:, i].astype(np.int64) for i in (0, 1, 3))
+        probability, reward, ended = outcomes[:, 2], outcomes[:, 4], outcomes[:, 5] > 0
+        P, rewards, terminal = np.zeros((S, A, S)), np.zeros((S, A, S)), np.zeros(S, dtype=bool)
+        terminal[next_state[ended]] = True
+        np.add.at(P, (state, action, next_state), probability)
+        np.add.at(rewards, (state, action, next_state), probability * reward)
+        np.divide(rewards, P, out=rewards, where=P > 0)
+        return cls(*absorb(P, rewards, terminal), terminal, np.asarray(start, dtype=np.float64))
+
+
+def absorb(P: FloatArray, rewards: FloatArray, terminal: BoolArray) -> tuple[FloatArray, FloatArray]:
+    """Return P and rewards [S, A, S] whose terminal states stay where they are and earn nothing."""
+    stay = np.eye(len(P))[:, None, :]
+    ended = terminal[:, None, None]
+    return np.where(ended, stay, P), np.where(ended, 0.0, rewards)
