@@ -1,0 +1,87 @@
+"""Cut continuous observations into cells, so that a table can hold their values."""
+
+from typing import Any
+
+import gymnasium as gym
+import numpy as np
+from gymnasium import spaces
+from numpy.typing import ArrayLike
+
+from mlearn_utils.tasks.tabular import FloatArray
+
+MAX_STATES = 10_000_000
+RANDOM_EPISODES = 100
+
+
+class Discretizer:
+    """Number the cells of a box: dimension d is cut into `bins[d]` intervals of equal length.
+
+    A value beyond a bound belongs to the interval next to that bound.
+
+    Args:
+        low: [D] lower bounds.
+        high: [D] upper bounds, above `low`.
+        bins: intervals per dimension, one number or [D].
+
+    Raises:
+        ValueError: if a bound is not finite, low >= high, bins < 1, or there are more than MAX_STATES cells.
+    """
+
+    def __init__(self, low: ArrayLike, high: ArrayLike, bins: int | ArrayLike = 10) -> None:
+        self.low = np.asarray(low, dtype=np.float64)
+        self.high = np.asarray(high, dtype=np.float64)
+        if self.low.ndim != 1 or self.low.shape != self.high.shape:
+            raise ValueError(f"low and high must both be [D], got {self.low.shape} and {self.high.shape}")
+        if not (np.isfinite(self.low) & np.isfinite(self.high) & (self.low < self.high)).all():
+            raise ValueError(f"low must lie below high, both finite, got low={self.low}, high={self.high}")
+        self.bins = np.broadcast_to(np.asarray(bins), self.low.shape)
+        if not np.issubdtype(self.bins.dtype, np.integer) or (self.bins < 1).any():
+            raise ValueError(f"bins must be integers >= 1, got {bins}")
+        self.n_states = int(np.prod(self.bins, dtype=object))
+        if self.n_states > MAX_STATES:
+            raise ValueError(f"bins={bins} make {self.n_states} states, expected at most {MAX_STATES}")
+        scale = self.bins / (self.high - self.low)
+        self._axes = list(zip(self.low.tolist(), scale.tolist(), self.bins.tolist(), strict=True))
+
+    def __call__(self, observation: ArrayLike) -> int:
+        """Return the number of the cell, 0 to n_states - 1, that `observation` [D] lies in."""
+        state = 0
+        for value, (low, scale, bins) in zip(np.asarray(observation).tolist(), self._axes, strict=True):
+            state = state * bins + int(min(max((value - low) * scale, 0), bins - 1))
+        return state
+
+    @classmethod
+    def from_env(cls, env: gym.Env[Any, Any], *, bins: int | ArrayLike = 10, seed: int = 0) -> "Discretizer":
+        """Return the default discretizer of an environment whose observations are a Box [D].
+
+        The bounds are the space's. Where a dimension has none, they are the smallest and the largest value
+        seen in 100 episodes of random actions, which reseed `env`.
+
+        Args:
+            env: the environment.
+            bins: intervals per dimension, one number or [D].
+            seed: of the random episodes.
+        """
+        space = env.observation_space
+        if not isinstance(space, spaces.Box) or len(space.shape) != 1:
+            raise TypeError(f"env must have observations in a Box of one axis, got {space}")
+        low, high = space.low.astype(np.float64), space.high.astype(np.float64)
+        if not (np.isfinite(low) & np.isfinite(high)).all():
+            seen = _random_observations(env, seed)
+            low = np.where(np.isfinite(low), low, seen.min(axis=0))
+            high = np.where(np.isfinite(high), high, seen.max(axis=0))
+        return cls(low, high, bins)
+
+
+def _random_observations(env: gym.Env[Any, Any], seed: int) -> FloatArray:
+    """Return the observations [N, D] of random episodes."""
+    env.action_space.seed(seed)
+    seen = []
+    for episode in range(RANDOM_EPISODES):
+        seen.append(env.reset(seed=seed if episode == 0 else None)[0])
+        ended = False
+        while not ended:
+            obs, _, terminated, truncated, _ = env.step(env.action_space.sample())
+            seen.append(obs)
+            ended = terminated or truncated
+    return np.asarray(seen, dtype=np.float64)

@@ -1,0 +1,224 @@
+"""Q-learning and SARSA agents: learn what each action is worth from single transitions, without a model.
+
+The update itself is `td_update`; an agent adds the table, the exploration and the loop through a Gymnasium
+environment.
+
+References: Watkins and Dayan, Q-learning, Machine Learning 8, 1992; Sutton and Barto, Reinforcement Learning:
+An Introduction, 2nd ed. 2018, sections 6.4 and 6.5, and 8.2 (Dyna-Q) for learning from replayed transitions.
+"""
+
+import math
+from typing import Any, TypeAlias
+
+import gymnasium as gym
+import numpy as np
+from gymnasium import spaces
+
+from mlearn_utils.rl.discretizer import Discretizer
+from mlearn_utils.rl.replay import ReplayPool, Transition
+from mlearn_utils.rl.schedules import (
+    DEFAULT_EPSILON,
+    Schedule,
+    at_episode,
+    check_learning_rate,
+    check_unit_interval,
+)
+from mlearn_utils.rl.temporal_difference import TDUpdate, epsilon_greedy, td_update
+from mlearn_utils.tasks.tabular import FloatArray
+
+__all__ = [
+    "Discretizer",
+    "History",
+    "QLearningAgent",
+    "ReplayPool",
+    "SarsaAgent",
+    "TDUpdate",
+    "Transition",
+    "epsilon_greedy",
+    "td_update",
+]
+
+History: TypeAlias = list[dict[str, Any]]
+
+
+class QLearningAgent:
+    """Tabular Q-learning in a Gymnasium environment with discrete actions.
+
+    Args:
+        env: an environment with Discrete actions and Discrete or Box observations.
+        learning_rate: step size > 0, or a schedule over episodes.
+        gamma: discount in [0, 1].
+        epsilon: probability of a random action in [0, 1], or a schedule over episodes; by default it falls
+            from 1 to 0.05 over the first 500 episodes.
+        replay: learn from this many stored transitions after every step, too.
+        discretizer: maps an observation to a state in 0..n_states-1; where the observations are a Box and
+            none is given, `Discretizer.from_env(env)`.
+
+    Attributes:
+        q_table: [S, A] value of each action.
+        episodes: number of episodes trained so far.
+
+    Raises:
+        TypeError: if `env` is not such an environment.
+        ValueError: if a setting is outside its range.
+    """
+
+    def __init__(
+        self,
+        env: gym.Env[Any, Any],
+        *,
+        learning_rate: float | Schedule = 0.1,
+        gamma: float = 0.99,
+        epsilon: float | Schedule = DEFAULT_EPSILON,
+        replay: int = 0,
+        discretizer: Discretizer | None = None,
+    ) -> None:
+        observations, actions = _check_spaces(env)
+        check_unit_interval("gamma", gamma)
+        if isinstance(replay, bool) or not isinstance(replay, int) or replay < 0:
+            raise ValueError(f"replay must be a number of transitions >= 0, got {replay!r}")
+        self.env, self.gamma, self.replay = env, gamma, replay
+        self.learning_rate, self.epsilon = learning_rate, epsilon
+        self.episodes = 0
+        self._begin_episode()
+        if isinstance(observations, spaces.Discrete) and discretizer is None:
+            n_states, self._first_state = int(observations.n), int(observations.start)
+        else:
+            discretizer = discretizer or Discretizer.from_env(env)
+            n_states, self._first_state = discretizer.n_states, 0
+        self.discretizer = discretizer
+        self.q_table = np.zeros((n_states, int(actions.n)))
+        self._first_action = int(actions.start)
+        self._pool = ReplayPool()
+        self._rng = np.random.default_rng(0)
+
+    def train(self, episodes: int, *, seed: int = 0) -> History:
+        """Learn from `episodes` more episodes; schedules go on from where the last call ended.
+
+        Args:
+            episodes: number of episodes.
+            seed: of the environment and of the agent's own draws.
+
+        Returns:
+            One row per episode: "episode", "return" (undiscounted), "steps", "epsilon".
+
+        Raises:
+            ValueError: if the environment returns a reward that is not finite. What was learned before that
+                step stays in `q_table`.
+        """
+        self._rng = np.random.default_rng(seed)
+        history = []
+        for episode in range(episodes):
+            self._begin_episode()
+            observation, _ = self.env.reset(seed=seed if episode == 0 else None)
+            history.append(self._train_episode(self.state(observation)))
+            self.episodes += 1
+        return history
+
+    def learn(self, transition: Transition) -> float:
+        """Update `q_table` by one transition and return its TD error."""
+        value, error = td_update(
+            self.q_table,
+            transition.state,
+            transition.action,
+            transition.reward,
+            transition.next_state,
+            transition.terminated,
+            learning_rate=self._rate,
+            gamma=self.gamma,
+            next_action=transition.next_action,
+        )
+        self.q_table[transition.state, transition.action] = value
+        return float(error)
+
+    def act(self, observation: Any, *, greedy: bool = False) -> int:
+        """Return an action for `observation`: a best one if `greedy`, else epsilon-greedy as in training."""
+        epsilon = 0.0 if greedy else self._epsilon
+        return self._first_action + epsilon_greedy(self.q_table[self.state(observation)], epsilon, self._rng)
+
+    def state(self, observation: Any) -> int:
+        """Return the row of `q_table` that belongs to an observation."""
+        if self.discretizer is not None:
+            return self.discretizer(observation)
+        return int(observation) - self._first_state
+
+    def evaluate(self, episodes: int = 100, *, seed: int = 0, max_steps: int = 1000) -> FloatArray:
+        """Return the undiscounted returns [episodes] of greedy episodes; nothing is learned.
+
+        An episode is cut after `max_steps`: a poor greedy policy may walk in circles, and not every
+        environment has a time limit (CliffWalking-v1 has none).
+        """
+        self._rng = np.random.default_rng(seed)
+        returns = np.zeros(episodes)
+        for episode in range(episodes):
+            observation, _ = self.env.reset(seed=seed if episode == 0 else None)
+            for _ in range(max_steps):
+                action = self.act(observation, greedy=True)
+                observation, reward, terminated, truncated, _ = self.env.step(action)
+                returns[episode] += float(reward)
+                if terminated or truncated:
+                    break
+        return returns
+
+    def _begin_episode(self) -> None:
+        self._rate = at_episode(self.learning_rate, self.episodes)
+        self._epsilon = at_episode(self.epsilon, self.episodes)
+        check_learning_rate(self._rate)
+        check_unit_interval("epsilon", self._epsilon)
+
+    def _train_episode(self, state: int) -> dict[str, Any]:
+        total, steps, ended, action = 0.0, 0, False, None
+        while not ended:
+            if action is None:
+                action = self._choose(state)
+            observation, reward, terminated, truncated, _ = self.env.step(self._first_action + action)
+            steps += 1
+            self._check_reward(reward, steps)
+            next_state = self.state(observation)
+            next_action = self._choose_ahead(next_state)
+            self._experience(Transition(state, action, float(reward), next_state, terminated, next_action))
+            total, ended = total + float(reward), terminated or truncated
+            state, action = next_state, next_action
+        return {"episode": self.episodes, "return": total, "steps": steps, "epsilon": float(self._epsilon)}
+
+    def _experience(self, transition: Transition) -> None:
+        self.learn(transition)
+        if self.replay:
+            self._pool.add(transition)
+            for stored in self._pool.sample(self.replay, self._rng):
+                self.learn(stored)
+
+    def _choose(self, state: int) -> int:
+        return epsilon_greedy(self.q_table[state], self._epsilon, self._rng)
+
+    def _choose_ahead(self, next_state: int) -> int | None:
+        """Return the next action if the update needs it, else None: then it is chosen after the update."""
+        return None
+
+    def _check_reward(self, reward: Any, step: int) -> None:
+        if not math.isfinite(reward):
+            raise ValueError(
+                f"env returned the reward {reward} at step {step} of episode {self.episodes}, expected a "
+                "finite number; training has stopped, q_table keeps what was learned before"
+            )
+
+
+class SarsaAgent(QLearningAgent):
+    """Tabular SARSA: like `QLearningAgent`, but it learns what the exploring policy that it follows is worth.
+
+    A replayed transition keeps the next action of its time, so replay lags behind a changing policy.
+    """
+
+    def _choose_ahead(self, next_state: int) -> int | None:
+        return self._choose(next_state)
+
+
+def _check_spaces(env: gym.Env[Any, Any]) -> tuple[spaces.Discrete | spaces.Box, spaces.Discrete]:
+    """Return the observation and the action space of an environment that a table can serve."""
+    if not isinstance(env, gym.Env):
+        raise TypeError(f"env must be a Gymnasium environment, such as gymnasium.make(...), got {env!r}")
+    if not isinstance(env.action_space, spaces.Discrete):
+        raise TypeError(f"env must have Discrete actions, got the action space {env.action_space}")
+    if not isinstance(env.observation_space, spaces.Discrete | spaces.Box):
+        raise TypeError(f"env must have Discrete or Box observations, got {env.observation_space}")
+    return env.observation_space, env.action_space
