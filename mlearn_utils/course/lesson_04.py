@@ -19,6 +19,7 @@ from mlearn_utils.course.lesson_04_mistakes import (
     make_tasks,
     parabola,
     same,
+    steps_by_theta,
     wave,
     wrong_gradients,
     wrong_starts,
@@ -140,26 +141,34 @@ def check_adapted_query_loss(answer: Callable) -> str:
         theta = torch.tensor([0.7, -0.4], dtype=torch.float64, requires_grad=True)
         settings = {"support": support, "query": query, "inner_lr": 0.1, "steps": 3} | changed
         value = function(wave, theta, **settings)
-        expect(isinstance(value, Tensor), "the result should be a tensor: the query loss")
+        expect(
+            isinstance(value, Tensor) and value.ndim == 0,
+            "the result should be the query loss, a scalar tensor",
+        )
         expect(value.requires_grad, "the result no longer depends on theta: something cut the graph")
         return value.detach(), _derivative(value, theta)
 
     value, derivative = outcome(answer)
     right, exact = outcome(adapted_query_loss)
-    expect(
-        not same(value, outcome(adapted_query_loss, steps=1)[0]),
-        "only the last step counts: each starts from the result of the one before (`adapted`, not `theta`)",
-    )
-    expect(
-        not same(value, outcome(adapted_query_loss, query=support)[0]),
-        "the adapted parameters are judged on the support set instead of the query set",
-    )
+    for wrong, message in (
+        (
+            outcome(adapted_query_loss, steps=1),
+            "only the last step counts: each starts from `adapted`, not `theta`",
+        ),
+        (outcome(adapted_query_loss, query=support), "the adapted parameters are judged on the support set"),
+        (
+            outcome(steps_by_theta),
+            "each step needs the gradient by `adapted`, where it stands, not by `theta`",
+        ),
+    ):
+        expect(not same(value, wrong[0]), message)
     expect_close(value, right, "the query loss itself has changed: the bug is only in its derivative")
+    expect(derivative is not None, "the result depends on a copy of theta, not on theta itself")
     expect_close(
         derivative,
         exact,
-        "the value is right, its derivative is still that of first order: find the call that says it keeps a "
-        "graph but does not build one for the gradient",
+        "the value is right, its derivative is still that of first order. Look at the call that computes the "
+        "inner gradient: can its result be differentiated again?",
     )
     return "retain_graph keeps the old graph alive; only create_graph records the gradient's own computation."
 
@@ -170,10 +179,10 @@ def check_adapted_query_loss(answer: Callable) -> str:
 def disagreement():
     """Return (theta, inner_lr) where exact and first-order gradient of the three tasks differ in sign.
 
-    One inner step; and no overshooting: inner_lr * curvature < 1 for every task.
+    One inner step, and a small one: 0 < inner_lr <= 0.2, so that no task covers more than half its distance.
     """
     ### BEGIN SOLUTION
-    return 0.1, 0.3
+    return 0.6, 0.2
     ### END SOLUTION
 
 
@@ -183,11 +192,9 @@ def check_disagreement(answer: Callable) -> str:
     expect_close(result, (0.0, 0.0), "return two numbers, theta and inner_lr", tol=float("inf"))
     theta, inner_lr = (float(value) for value in result)
     expect(inner_lr > 0, f"inner_lr is {inner_lr:g}: without a step there is no adaptation to differentiate")
-    steepest = float(TASKS.curvature.max())
     expect(
-        inner_lr * steepest < 1,
-        f"with inner_lr = {inner_lr:g} the steep task overshoots (inner_lr * curvature = "
-        f"{inner_lr * steepest:.3g}, not below 1): that is the easy way; find a setting without it",
+        inner_lr <= 0.2,
+        f"inner_lr = {inner_lr:g} is above 0.2: large steps, which overshoot, are the easy way; stay small",
     )
     exact = float(quadratics.meta_slope(theta, TASKS, inner_lr, 1))
     first = float(quadratics.first_order_slope(theta, TASKS, inner_lr, 1))
@@ -222,7 +229,10 @@ def check_best_start(answer: Callable) -> str:
         expect_close(result, 0.0, "", tol=float("inf"))
         for wrong, message in wrong_starts(tasks, 0.3, steps):
             expect(abs(float(result) - wrong) > 1e-6, message)
-        expect_close(float(result), quadratics.best_start(tasks, 0.3, steps), "not where dJ/dtheta is zero")
+        right = quadratics.best_start(tasks, 0.3, steps)
+        off = abs(float(result) - right)
+        expect(not 1e-6 < off < 0.02, f"close, but {off:.1e} off: solve dJ/dtheta = 0 instead of searching")
+        expect_close(float(result), right, "not where dJ/dtheta is zero")
     return "The slope of the meta-objective is zero at your start, for 1 and for 3 inner steps."
 
 
@@ -232,7 +242,7 @@ EXERCISES = (
         check=check_inner_step,
         title="One inner step",
         level="core",
-        minutes=6,
+        minutes=5,
         points=2,
         hints=(
             "You need the gradient of loss(theta, support) with respect to theta, then one line of descent.",
@@ -260,7 +270,7 @@ EXERCISES = (
         check=check_adapted_query_loss,
         title="Find the first-order bug",
         level="core",
-        minutes=5,
+        minutes=3,
         points=2,
         planted=True,
         hints=(
@@ -274,12 +284,12 @@ EXERCISES = (
         check=check_disagreement,
         title="Where first order walks the wrong way",
         level="explore",
-        minutes=6,
+        minutes=5,
         points=2,
         hints=(
-            "In the explorer, look at the two marks below the meta-objective: where each gradient is zero.",
+            "In the explorer, look at the marks ▼ and ◆ on the right: where each gradient is zero.",
             "Between these two points one of the gradients is positive and the other negative.",
-            "Set the rate to 0.3 and drag theta between -0.13 and 0.29.",
+            "Set α to 0.2 and drag θ between the marks, at 0.43 and 0.72.",
         ),
     ),
     Exercise(

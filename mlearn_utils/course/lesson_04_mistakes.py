@@ -20,18 +20,18 @@ def parabola(theta: Tensor, data: Data) -> Tensor:
 
 
 def wave(theta: Tensor, data: Data) -> Tensor:
-    """Return the mean squared error of sin(theta[0] x) + theta[1] on data = (x, y): no parabola in theta."""
+    """Return the mean squared error of sin(theta[0] x + theta[1]) on data = (x, y): no parabola in theta."""
     x, y = data
-    return ((torch.sin(theta[0] * x) + theta[1] - y) ** 2).mean()
+    return ((torch.sin(theta[0] * x + theta[1]) - y) ** 2).mean()
 
 
 def make_tasks() -> list[tuple[Data, Data]]:
-    """Return three (support, query) pairs for `wave`, in float64 and very different from each other."""
-    x = torch.linspace(-2, 2, 5, dtype=torch.float64)
+    """Return three (support, query) pairs for `wave` in float64, with no symmetry to hide a mistake."""
+    x = torch.tensor([-1.7, -0.6, 0.2, 0.9, 2.1], dtype=torch.float64)
     pairs = []
     for k in (1.0, -0.5, 2.0):
-        support, query = (x, torch.cos(k * x) + k), (x + 0.3, torch.cos(k * x + 0.3) - k)
-        pairs.append((support, query))
+        support, query = x * k + 0.3, x - 0.4 * k
+        pairs.append(((support, torch.cos(support) + k), (query, torch.cos(query) - k)))
     return pairs
 
 
@@ -43,11 +43,20 @@ def wrong_gradients(
     return [
         (
             _first_order(theta(), tasks, inner_lr),
-            "this is the first-order gradient: the inner gradient was a constant. Add create_graph=True",
+            "this is the first-order gradient: the inner gradient was a constant (create_graph=True is "
+            "missing), or the last derivative was taken by the adapted parameters instead of theta",
         ),
         (
             exact(wave, theta(), support_only, inner_lr),
             "the adapted parameters are judged on the support set, which rewards memorizing. Use the query",
+        ),
+        (
+            exact(wave, theta(), [(query, query) for _, query in tasks], inner_lr),
+            "the tasks are adapted on their query sets: the inner step takes the support set",
+        ),
+        (
+            _common_step(theta(), tasks, inner_lr),
+            "one common step on the mean support loss serves all tasks: each task takes a step of its own",
         ),
         (
             _carried(theta(), tasks, inner_lr),
@@ -76,6 +85,12 @@ def _first_order(theta: Tensor, tasks: list[tuple[Data, Data]], inner_lr: float)
     return torch.autograd.grad(torch.stack(losses).mean(), theta)[0]
 
 
+def _common_step(theta: Tensor, tasks: list[tuple[Data, Data]], inner_lr: float) -> Tensor:
+    mean = torch.stack([wave(theta, support) for support, _ in tasks]).mean()
+    adapted = theta - inner_lr * torch.autograd.grad(mean, theta, create_graph=True)[0]
+    return torch.autograd.grad(torch.stack([wave(adapted, query) for _, query in tasks]).mean(), theta)[0]
+
+
 def _carried(theta: Tensor, tasks: list[tuple[Data, Data]], inner_lr: float) -> Tensor:
     adapted, losses = theta, []
     for support, query in tasks:
@@ -83,6 +98,18 @@ def _carried(theta: Tensor, tasks: list[tuple[Data, Data]], inner_lr: float) -> 
         adapted = adapted - inner_lr * slope
         losses.append(wave(adapted, query))
     return torch.autograd.grad(torch.stack(losses).mean(), theta)[0]
+
+
+def steps_by_theta(
+    loss: Loss, theta: Tensor, support: Data, query: Data, inner_lr: float, steps: int
+) -> Tensor:
+    """Return the query loss of an inner loop that differentiates by theta where it should by `adapted`."""
+    adapted = theta
+    for _ in range(steps):
+        adapted = (
+            adapted - inner_lr * torch.autograd.grad(loss(adapted, support), theta, create_graph=True)[0]
+        )
+    return loss(adapted, query)
 
 
 def same(result: Any, wrong: Tensor) -> bool:

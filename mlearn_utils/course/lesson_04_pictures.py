@@ -17,8 +17,9 @@ from mlearn_utils.course.style import COLORS, DASHES, PALETTE
 NAMES = ("gentle", "medium", "steep")
 SYMBOLS = ("o", "s", "^")
 RANGE = (-4.0, 4.0)
-HEIGHT = 9.0
+HEIGHT = 10.0
 GRID = np.linspace(*RANGE, 321)
+BACKED = {"frameon": True, "framealpha": 0.9, "edgecolor": "none"}
 BOLD = {"zorder": 5, "markeredgecolor": "black"}
 
 
@@ -31,7 +32,7 @@ def landscape(figure: Figure) -> Callable[..., str]:
     figure.set_size_inches(8.4, 3.3)
     left, right = figure.subplots(1, 2)
     for ax, title in ((left, "Each task's query loss"), (right, "Meta-objective J")):
-        ax.set(xlim=RANGE, ylim=(0, HEIGHT if ax is left else 4), xlabel="θ", title=title)
+        ax.set(xlim=RANGE, ylim=(-0.5, HEIGHT) if ax is left else (-0.25, 4.5), xlabel="θ", title=title)
     left.set_ylabel("loss")
     points = _draw_tasks(left)
     before = quadratics.meta_objective(GRID, TASKS, 0.0, 0)
@@ -40,9 +41,9 @@ def landscape(figure: Figure) -> Callable[..., str]:
     (exact,) = right.plot([], [], color=COLORS["second order"], linestyle="-", label="exact gradient")
     (first,) = right.plot([], [], color=COLORS["first order"], linestyle="--", label="first order")
     (start,) = right.plot([], [], "o", color=COLORS["start"], **BOLD)
-    (best,) = right.plot([], [], "v", color=COLORS["second order"], **BOLD)
-    (stop,) = right.plot([], [], "D", color=COLORS["first order"], **BOLD)
-    right.legend(loc="upper right", fontsize=8)
+    (best,) = right.plot([], [], "v", color=COLORS["second order"], label="best start", **BOLD)
+    (stop,) = right.plot([], [], "D", color=COLORS["first order"], label="first order stops", **BOLD)
+    right.legend(loc="upper center", fontsize=7, ncols=2, **BACKED)
 
     def update(theta: float, inner_lr: float, steps: int) -> str:
         points(theta, inner_lr, [steps] * 3)
@@ -55,8 +56,8 @@ def landscape(figure: Figure) -> Callable[..., str]:
         for line, slope in zip((exact, first), slopes, strict=True):
             reach = np.array([-1.5, 1.5]) / np.hypot(1.0, slope)
             line.set_data(theta + reach, value + slope * reach)
-        best.set_data([quadratics.best_start(TASKS, inner_lr, steps)], [0.12])
-        stop.set_data([quadratics.first_order_start(TASKS, inner_lr, steps)], [0.12])
+        best.set_data([quadratics.best_start(TASKS, inner_lr, steps)], [-0.1])
+        stop.set_data([quadratics.first_order_start(TASKS, inner_lr, steps)], [-0.1])
         return _landscape_caption(theta, inner_lr, steps, float(value), *map(float, slopes))
 
     return update
@@ -108,9 +109,10 @@ def _draw_tasks(ax: Axes) -> Callable[[float, float, list[int]], None]:
         ax.plot(GRID, loss, color=PALETTE[k], linestyle=DASHES[k], label=name)
         (path,) = ax.plot([], [], color=PALETTE[k], linestyle="-", linewidth=4, alpha=0.5)
         (end,) = ax.plot([], [], SYMBOLS[k], color=PALETTE[k], **BOLD)
+        ax.plot([TASKS.support_center[k]], [-0.2], "|", color=PALETTE[k], markersize=12, markeredgewidth=2.5)
         arrows.append((path, end))
     (origin,) = ax.plot([], [], color=COLORS["start"], linestyle=":", linewidth=1.2)
-    ax.legend(loc="upper right", fontsize=8)
+    ax.legend(loc="upper center", fontsize=7, ncols=3, **BACKED)
 
     def move(theta: float, inner_lr: float, steps: list[int]) -> None:
         origin.set_data([theta, theta], [0, HEIGHT])
@@ -139,8 +141,7 @@ def _landscape_caption(
     return (
         f"θ = {theta:.2f} becomes: {adapted}. J = {value:.3f}. "
         f"dJ/dθ: exact {exact:.3f}, first order {first:.3f}. {verdict} "
-        "Marks at the bottom right: ▼ where the exact gradient is zero (the best start), "
-        "◆ where the first-order one is."
+        "▼ marks where the exact gradient is zero (the best start), ◆ where the first-order one is."
     )
 
 
@@ -171,17 +172,19 @@ def walk(theta: float = 1.1, inner_lr: float = 0.3, meta_lr: float = 1.0) -> Cal
 
     def make(figure: Figure) -> Callable[[int], str]:
         ax = figure.subplots()
-        ax.set(xlim=RANGE, ylim=(-0.9, HEIGHT), xlabel="θ", ylabel="query loss", title="One meta-update")
+        ax.set(xlim=RANGE, ylim=(-1.3, HEIGHT), xlabel="θ", ylabel="query loss", title="One meta-update")
+        ax.axhline(-0.75, color=COLORS["muted"], linestyle="-", linewidth=0.8)
+        ax.text(RANGE[0] + 0.1, -0.68, "the common start θ:", fontsize=8)
         move = _draw_tasks(ax)
         tangents = [_tangent(ax, ends[k], k, query_slopes[k]) for k in range(3)]
-        ax.plot([theta], [-0.45], "o", color=COLORS["start"], **BOLD)
+        ax.plot([theta], [-0.75], "o", color=COLORS["start"], **BOLD)
         (outer,) = ax.plot([], [], color=COLORS["meta"], linestyle="-", marker="o", markevery=[1], **BOLD)
 
         def update(step: int) -> str:
             move(theta, inner_lr, [1 if step > 2 * k else 0 for k in range(3)])
             for k, tangent in enumerate(tangents):
                 tangent.set_visible(step > 2 * k + 1)
-            outer.set_data(*(([theta, after], [-0.45, -0.45]) if step == 7 else ([], [])))
+            outer.set_data(*(([theta, after], [-0.75, -0.75]) if step == 7 else ([], [])))
             return f"<b>{step} of 7.</b> {texts[step]}"
 
         return update

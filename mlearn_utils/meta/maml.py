@@ -18,7 +18,7 @@ Left out on purpose: optimizers, schedules, data. Callers own them. Memory grows
 `chunk_size` bounds it.
 
 Reference: Finn, Abbeel & Levine 2017, "Model-Agnostic Meta-Learning for Fast Adaptation of Deep Networks",
-https://arxiv.org/abs/1703.03400, Algorithm 1 and equation 1; section 5.2 for the first-order variant.
+https://arxiv.org/abs/1703.03400, section 2.2 and Algorithm 1; section 5.2 for the first-order variant.
 """
 
 from collections.abc import Callable, Iterator

@@ -92,6 +92,34 @@ def meta_without_adaptation(loss, theta, tasks, inner_lr):
     return meta(loss, theta, tasks, 0.0)
 
 
+def meta_with_one_common_step(loss, theta, tasks, inner_lr):
+    mean = torch.stack([loss(theta, support) for support, _ in tasks]).mean()
+    adapted = theta - inner_lr * gradient_of(mean, theta, create_graph=True)
+    return gradient_of(torch.stack([loss(adapted, query) for _, query in tasks]).mean(), theta)
+
+
+def meta_adapted_on_query(loss, theta, tasks, inner_lr):
+    return meta(loss, theta, [(query, query) for _, query in tasks], inner_lr)
+
+
+def meta_by_the_adapted_parameters(loss, theta, tasks, inner_lr):
+    gradients = []
+    for support, query in tasks:
+        adapted = theta - inner_lr * gradient_of(loss(theta, support), theta, create_graph=True)
+        gradients.append(gradient_of(loss(adapted, query), adapted))
+    return torch.stack(gradients).mean(0)
+
+
+def meta_with_a_diagonal_hessian(loss, theta, tasks, inner_lr):
+    gradients = []
+    for support, query in tasks:
+        slope = gradient_of(loss(theta, support), theta, create_graph=True)
+        hessian = gradient_of(slope.sum(), theta)
+        adapted = (theta - inner_lr * slope).detach().requires_grad_()
+        gradients.append((1 - inner_lr * hessian) * gradient_of(loss(adapted, query), adapted))
+    return torch.stack(gradients).mean(0)
+
+
 def meta_uphill(loss, theta, tasks, inner_lr):
     return meta(loss, theta, tasks, -inner_lr)
 
@@ -123,6 +151,25 @@ def query_loss_detached(loss, theta, support, query, inner_lr, steps):
     return query_loss_that_frees_its_graph(loss, theta, support, query, inner_lr, steps).detach()
 
 
+def query_loss_by_theta(loss, theta, support, query, inner_lr, steps):
+    adapted = theta
+    for _ in range(steps):
+        adapted = adapted - inner_lr * gradient_of(loss(adapted, support), theta, create_graph=True)
+    return loss(adapted, query)
+
+
+def query_loss_of_a_copy(loss, theta, support, query, inner_lr, steps):
+    copy = theta.detach().clone().requires_grad_()
+    return inner_loop(loss, copy, support, query, inner_lr, steps, create_graph=True)
+
+
+def query_loss_forgotten(loss, theta, support, query, inner_lr, steps):
+    adapted = theta
+    for _ in range(steps):
+        adapted = adapted - inner_lr * gradient_of(loss(adapted, support), adapted, create_graph=True)
+    return adapted
+
+
 def query_loss_with_half_the_rate(loss, theta, support, query, inner_lr, steps):
     return inner_loop(loss, theta, support, query, inner_lr / 2, steps, create_graph=True)
 
@@ -150,6 +197,11 @@ def start_for_one_step(curvature, support_center, query_center, inner_lr, steps)
     return quadratics.best_start(Quadratics(curvature, support_center, query_center), inner_lr, 1)
 
 
+def start_by_search(curvature, support_center, query_center, inner_lr, steps):
+    tasks, grid = Quadratics(curvature, support_center, query_center), np.linspace(-5, 5, 1001)
+    return float(grid[np.argmin(quadratics.meta_objective(grid, tasks, inner_lr, steps))])
+
+
 WRONG_ANSWERS = {
     "inner_step": [
         (step_without_graph, "create_graph=True"),
@@ -168,6 +220,10 @@ WRONG_ANSWERS = {
         (meta_divided_rate, "divided by the number of tasks"),
         (meta_of_the_sum, "gradient of the sum"),
         (meta_without_adaptation, "gradient without adaptation"),
+        (meta_with_one_common_step, "a step of its own"),
+        (meta_adapted_on_query, "adapted on their query sets"),
+        (meta_by_the_adapted_parameters, "by the adapted parameters instead of theta"),
+        (meta_with_a_diagonal_hessian, "not the derivative of the mean query loss"),
         (meta_uphill, "not the derivative of the mean query loss"),
     ],
     "adapted_query_loss": [
@@ -176,9 +232,13 @@ WRONG_ANSWERS = {
         (query_loss_on_support, "judged on the support set"),
         (query_loss_detached, "cut the graph"),
         (query_loss_with_half_the_rate, "the query loss itself has changed"),
+        (query_loss_by_theta, "the gradient by `adapted`"),
+        (query_loss_of_a_copy, "a copy of theta"),
+        (query_loss_forgotten, "a scalar tensor"),
     ],
     "disagreement": [
-        (lambda: (0.0, 0.6), "overshoots"),
+        (lambda: (0.1, 0.3), "above 0.2"),
+        (lambda: (0.0, 0.6), "which overshoot"),
         (lambda: (2.0, 0.1), "both have the same sign"),
         (lambda: (0.1, 0.0), "without a step there is no adaptation"),
         (lambda: 0.3, "2 values"),
@@ -189,13 +249,14 @@ WRONG_ANSWERS = {
         (start_of_first_order, "where first-order MAML stops"),
         (start_without_support_centers, "the support centers are ignored"),
         (start_for_one_step, "right for one step"),
+        (start_by_search, "instead of searching"),
     ],
 }
 
 
 def test_the_three_tasks_have_a_setting_where_first_order_is_wrong_without_overshooting():
-    assert 0.3 * TASKS.curvature.max() < 1
+    assert 0.2 * TASKS.curvature.max() <= 0.5
     exact, first = (
-        function(0.1, TASKS, 0.3, 1) for function in (quadratics.meta_slope, quadratics.first_order_slope)
+        function(0.6, TASKS, 0.2, 1) for function in (quadratics.meta_slope, quadratics.first_order_slope)
     )
     assert exact > 0 > first
