@@ -5,6 +5,16 @@ one task), `meta` (learning to learn), `course` (what a student touches; needs J
 """
 
 from mlearn_utils.meta.learner import MetaLearner
+from mlearn_utils.rl.q_learning import QLearningAgent
+from mlearn_utils.tasks.cartpole import BatchedCartPole, CartPoleTasks
 from mlearn_utils.tasks.regression import LinearTasks, SineTasks, TaskBatch
 
-__all__ = ["LinearTasks", "MetaLearner", "SineTasks", "TaskBatch"]
+__all__ = [
+    "BatchedCartPole",
+    "CartPoleTasks",
+    "LinearTasks",
+    "MetaLearner",
+    "QLearningAgent",
+    "SineTasks",
+    "TaskBatch",
+]
