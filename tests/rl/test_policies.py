@@ -71,6 +71,10 @@ def test_a_certain_policy_draws_its_action_even_at_the_ends_of_the_unit_interval
         logits[:, best] = 200.0
         assert choose(logits, uniform).tolist() == [best, best]
     assert choose(torch.tensor([[-200.0], [200.0]]), uniform).tolist() == [0, 1]
+    many = torch.randn(
+        1000, 7, generator=make_generator(0)
+    )  # probabilities whose float32 sum falls short of 1
+    assert choose(many, uniform[1].expand(1000)).max() == 6
 
 
 def test_sizes_are_checked():
