@@ -117,9 +117,9 @@ def caption(match: Match) -> str:
     """Say what the picture shows and what can be done now."""
     if match.is_over:
         end = f"<strong>The game is over.</strong> {verdict(match.scores)}"
-        return f"{_last_push(match.now)} {_revealed(match)} {end}"
+        return f"{_last_push(match.now)}<br>{_revealed(match)}<br>{end}"
     if match.now.is_over:
-        return f"{_last_push(match.now)} {_between(match)}"
+        return f"{_last_push(match.now)}<br>{_between(match)}"
     if match.now.rewards:
         return _last_push(match.now)
     again = (
@@ -145,7 +145,9 @@ def _last_push(played: Round) -> str:
 def _between(match: Match) -> str:
     over = f"<strong>Round {len(match.rounds)} is over</strong>, return {match.now.score:.1f}."
     if match.is_task_over:
-        return f"{over} {_revealed(match)} Press Next round (or Enter) for task {TASKS[match.task + 1]}."
+        return (
+            f"{over}<br>{_revealed(match)}<br>Press Next round (or Enter) for task {TASKS[match.task + 1]}."
+        )
     return f"{over} Press Next round (or Enter): the same hidden reward once more, from the start."
 
 
@@ -159,20 +161,27 @@ def _revealed(match: Match) -> str:
 
 
 def _table(match: Match) -> str:
-    rows = [_row(match, k) for k in range(ROUNDS)]
-    head = "".join(f'<th scope="col">{name}</th>' for name in ("Round", "Task", "Pushes", "Return", "Hidden"))
-    return f"<table><caption>Your rounds</caption><tr>{head}</tr>{''.join(rows)}</table>"
+    """Return the rounds as an HTML table, one column each."""
+    begun = match.rounds
+    tasks = [k // ROUNDS_PER_TASK for k in range(ROUNDS)]
+    returns = [f"{begun[k].score:.1f}" if k < len(begun) else "–" for k in range(ROUNDS)]
+    known = [task < match.task or (task == match.task and match.is_task_over) for task in tasks]
+    hidden = [f"{signed(match.targets[task])} m/s" if known[k] else "?" for k, task in enumerate(tasks)]
+    rows = (
+        _row("", [f"Round {k + 1}" for k in range(ROUNDS)], "th"),
+        _row("Task", [TASKS[task] for task in tasks]),
+        _row("Return", returns),
+        _row("Hidden", hidden),
+    )
+    return f"<table>{''.join(rows)}</table>"
 
 
-def _row(match: Match, index: int) -> str:
-    task = index // ROUNDS_PER_TASK
-    pushes, score, hidden = "–", "–", "?"
-    if index < len(match.rounds):
-        pushes, score = f"{len(match.rounds[index].rewards)}", f"{match.rounds[index].score:.1f}"
-    if task < match.task or (task == match.task and match.is_task_over):
-        hidden = f"{signed(match.targets[task])} m/s"
-    cells = "".join(f"<td>{text}</td>" for text in (TASKS[task], pushes, score, hidden))
-    return f'<tr><th scope="row">{index + 1}</th>{cells}</tr>'
+def _row(name: str, cells: list[str], kind: str = "td") -> str:
+    style = 'style="padding: 0 14px 0 4px; text-align: left"'
+    scope = ' scope="col"' if kind == "th" else ""
+    body = "".join(f"<{kind}{scope} {style}>{cell}</{kind}>" for cell in cells)
+    head = f'<th scope="row" {style}>{name}</th>' if name else "<td></td>"
+    return f"<tr>{head}{body}</tr>"
 
 
 def _button(name: str, tip: str) -> widgets.Button:

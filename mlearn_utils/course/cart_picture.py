@@ -12,7 +12,7 @@ from mlearn_utils.course.cart_rounds import PUSHES, ROUNDS, ROUNDS_PER_TASK, TAS
 from mlearn_utils.course.style import BLACK, BLUE, GRAY, ORANGE
 from mlearn_utils.tasks.cartpole import X_LIMIT
 
-WIDTH, HEIGHT = 7.2, 4.2  # inches
+WIDTH, HEIGHT = 7.2, 4.0  # inches
 CART_WIDTH, CART_HEIGHT, POLE = 0.5, 0.24, 1.05  # in the picture (m); the real pole is far longer
 POLE_COLOR = "#B5651D"
 TASK_COLORS = (BLUE, ORANGE)
@@ -32,9 +32,9 @@ class GamePicture:
     def __init__(self, figure: Figure):
         figure.set_size_inches(WIDTH, HEIGHT)
         figure.set_layout_engine("none")
-        self._scene = Scene(_bare(figure, (0.01, 0.36, 0.85, 0.64)))
-        self._gauge = Gauge(_bare(figure, (0.90, 0.46, 0.06, 0.4)))
-        self._history = History(_bare(figure, (0.06, 0.12, 0.93, 0.23)))
+        self._scene = Scene(_bare(figure, (0.01, 0.33, 0.85, 0.67)))
+        self._gauge = Gauge(_bare(figure, (0.90, 0.43, 0.06, 0.43)))
+        self._history = History(_bare(figure, (0.06, 0.08, 0.93, 0.24)))
 
     def show(self, match: Match) -> None:
         """Draw `match` as it is now."""

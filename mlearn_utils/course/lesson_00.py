@@ -129,10 +129,9 @@ EXERCISES = (
         minutes=2,
         points=2,
         hints=(
-            "The distance of two numbers is np.abs(velocity - target), and the reward is 1 minus it. One "
-            "thing is left: what happens far from the target?",
-            "np.clip(values, 0, 1) cuts values off at 0 and at 1, and np.maximum(values, 0) at 0 only. Put "
-            "1 - np.abs(velocity - target) in the place of values.",
+            "Begin with the distance between velocity and target: their difference without its sign.",
+            "The reward is 1 - np.abs(velocity - target) wherever that is positive. And where it is not?",
+            "np.maximum(0, values) replaces negative values by 0; so does np.clip(values, 0, 1).",
         ),
     ),
     Exercise(
