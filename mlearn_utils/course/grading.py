@@ -66,9 +66,8 @@ def _report_error(exercise: Exercise, answer: Any, error: Exception) -> Report:
     frames = traceback.extract_tb(error.__traceback__)
     theirs = [frame for frame in frames if _is_students(frame.filename, exercise, answer)]
     if not theirs:
-        if isinstance(error, TypeError) and str(error).startswith(
-            f"{getattr(answer, '__qualname__', '')}() "
-        ):
+        called = getattr(answer, "__qualname__", "")
+        if isinstance(error, TypeError) and str(error).startswith(f"{called}() "):
             return _report(exercise, "not yet", f"{_expected_call(exercise)}: {stable(str(error))}.")
         raise error
     last = theirs[-1]
@@ -82,17 +81,15 @@ def _report_error(exercise: Exercise, answer: Any, error: Exception) -> Report:
 
 def _error_message(error: Exception, line: int | None, source: str, function: str) -> str:
     what = stable(f"{type(error).__name__}: {error}".removesuffix(": "))
-    where = f"line {line} of the cell, in `{function}`" + (f": `{source}`" if source else "")
+    where = f"Line {line} of the cell, in `{function}`" + (f": `{source}`" if source else "")
     advice = "\nDoes the function call itself without an end?" if isinstance(error, RecursionError) else ""
-    return f"{what}\n{where[0].upper()}{where[1:]}{advice}"
+    return f"{what}\n{where}{advice}"
 
 
 def _is_students(filename: str, exercise: Exercise, answer: Any) -> bool:
     if filename == _file_of(exercise.check) or filename.startswith(LIBRARY_FOLDERS):
         return False
-    if filename.startswith(
-        "<"
-    ):  # generated code (dataclasses, importlib, ...), unless it is the answer itself
+    if filename.startswith("<"):  # generated code, as of a dataclass, unless it is the answer itself
         return filename == _file_of(answer) or filename.startswith("<ipython-")
     return True
 

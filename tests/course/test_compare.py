@@ -69,6 +69,7 @@ def test_equal_values_pass(actual, expected):
         (np.array([200], dtype=np.uint8), np.array([100], dtype=np.uint8), "yours 200, expected 100"),
         (VECTOR, {"w": VECTOR}, "should be a dict with the keys ['w'], got a tensor"),
         ({"w": VECTOR, "c": 1}, {"w": VECTOR, "b": 1.0}, "lacks ['b'] and should not have ['c']"),
+        ({"w": VECTOR, "c": 1}, {"w": VECTOR}, "The result should not have ['c']"),
         ({"w": None}, {"w": VECTOR}, "The result['w'] is None"),
         ({"w": 2 * VECTOR}, {"w": VECTOR}, "The result['w']: largest difference at [0]"),
         (VECTOR, (VECTOR, VECTOR), "should be a tuple of 2 values, got a tensor"),

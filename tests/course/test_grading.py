@@ -1,12 +1,13 @@
 """Which of the four outcomes an answer gets, and whose exception it is."""
 
 import re
+from dataclasses import replace
 
 import pytest
 import torch
 from IPython.core.compilerop import CachingCompiler
 
-from mlearn_utils.course.exercises import find_exercise
+from mlearn_utils.course.exercises import NotYet, find_exercise
 from mlearn_utils.course.grading import grade
 
 
@@ -107,6 +108,14 @@ def test_addresses_are_left_out_of_messages(fake, write):
     report = graded(fake, "double", write(source, "double"))
     assert "<object object at 0x…>" in report.message
     assert not re.search(r"0x[0-9a-f]", report.message)
+
+
+def test_addresses_are_left_out_of_a_checkers_message(fake):
+    def check(answer):
+        raise NotYet(f"not {object()}")
+
+    report = grade(replace(find_exercise(fake.EXERCISES, "double"), check=check), lambda x: x)
+    assert report.message.startswith("not <object object at 0x…>.")
 
 
 def test_our_own_exception_propagates(fake):
