@@ -9,6 +9,7 @@ change elsewhere that alters a picture, `--force` it. `--check` runs nothing: it
 """
 
 import argparse
+import copy
 import os
 import re
 import sys
@@ -90,6 +91,16 @@ def faults(cell: NotebookNode) -> Iterator[str]:
             yield f"wrote to stderr: {output.text.strip()[:300]}"
 
 
+def kernel_environment(progress: Path) -> dict[str, str]:
+    """Return the environment in which notebooks run the same everywhere, with `progress` for their log.
+
+    No setting of the course, of pytest or of matplotlib's backend gets through, and there is one thread.
+    """
+    foreign = ("MLEARN_", "PYTEST_", "MPLBACKEND")
+    kept = {key: value for key, value in os.environ.items() if not key.startswith(foreign)}
+    return kept | {"MLEARN_PROGRESS": str(progress), "OMP_NUM_THREADS": "1", "PYTHONHASHSEED": "0"}
+
+
 def execute(composed: NotebookNode, path: Path) -> float:
     """Run `composed` in place, in the folder of `path`, and return the seconds it took.
 
@@ -102,12 +113,6 @@ def execute(composed: NotebookNode, path: Path) -> float:
     path.parent.mkdir(parents=True, exist_ok=True)
     started = time.perf_counter()
     with tempfile.TemporaryDirectory() as scratch:
-        environment = {key: value for key, value in os.environ.items() if not key.startswith("MLEARN_")}
-        environment |= {
-            "MLEARN_PROGRESS": str(Path(scratch, "progress.jsonl")),
-            "OMP_NUM_THREADS": "1",
-            "PYTHONHASHSEED": "0",
-        }
         client = NotebookClient(
             composed,
             timeout=CELL_SECONDS,
@@ -116,7 +121,7 @@ def execute(composed: NotebookNode, path: Path) -> float:
             store_widget_state=False,
         )
         try:
-            client.execute(env=environment)
+            client.execute(env=kernel_environment(Path(scratch, "progress.jsonl")))
         except (CellTimeoutError, DeadKernelError) as error:
             raise BuildError(f"{label}: {error}") from None
         except CellExecutionError as error:
@@ -193,7 +198,7 @@ def build(
     for path, composed in targets(source, exercises):
         if not force and not differences(path, composed):
             continue
-        executed = nbformat.from_dict(composed)
+        executed = copy.deepcopy(composed)
         seconds = execute(executed, path)
         settle(executed, composed)
         write(path, executed)

@@ -1,13 +1,14 @@
 """A JupyterLab of the tests' own: on this machine only, with its own settings, over any folder."""
 
 import json
-import os
 import subprocess
 import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+
+from build import kernel_environment
 
 SETTINGS = {
     # Cells off screen must be in the page, or no test can look at them.
@@ -52,11 +53,11 @@ def environment(scratch: Path) -> dict[str, str]:
         "JUPYTERLAB_WORKSPACES_DIR": "workspaces",
         "IPYTHONDIR": "ipython",
     }
-    kept = {key: value for key, value in os.environ.items() if not key.startswith(("MLEARN_", "PYTEST_"))}
+    kept = kernel_environment(scratch / "progress.jsonl")
     for key, name in folders.items():
         (scratch / name).mkdir(parents=True, exist_ok=True)
         kept[key] = str(scratch / name)
-    return kept | {"MLEARN_PROGRESS": str(scratch / "progress.jsonl"), "OMP_NUM_THREADS": "1"}
+    return kept
 
 
 @contextmanager

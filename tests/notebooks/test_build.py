@@ -34,6 +34,12 @@ import ipywidgets
 
 ipywidgets.IntSlider(description="a")
 
+# %%
+import matplotlib.pyplot as plt
+
+plt.figure(figsize=(1, 1))
+plt.show()
+
 # %% tags=["raises-exception"]
 1 / 0
 """
@@ -65,6 +71,7 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
     source = make_source(tmp_path_factory.mktemp("lessons"))
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("MLEARN_DEVICE", "cuda")
+        patch.setenv("MPLBACKEND", "Agg")
         assert len(build.build(source, EXERCISES)) == 2
     return source
 
@@ -99,7 +106,7 @@ def test_student_and_solved_differ_in_the_exercise_alone(built: Path) -> None:
 
     assert [cell.id for cell in student.cells] == [cell.id for cell in solved.cells]
     assert [a.source == b.source for a, b in zip(student.cells, solved.cells, strict=True)] == (
-        [True, True, False, True, True, True]
+        [True, True, False, True, True, True, True]
     )
     assert "your turn\n" in texts(built.parent.parent / "97_toy.ipynb")
     assert "4\n" in texts(built.parent.parent / "solutions" / "97_toy.ipynb")
@@ -119,8 +126,11 @@ def test_two_builds_are_byte_identical(built: Path, lesson: Path) -> None:
         assert first.read_bytes() == second.read_bytes()
 
 
-def test_the_run_has_a_progress_log_and_no_other_setting_and_streams_are_whole(built: Path) -> None:
-    assert texts(built.parent.parent / "97_toy.ipynb")[0] == "MLEARN_PROGRESS\nagain\n"
+def test_the_run_has_a_progress_log_and_no_setting_of_the_builders(built: Path) -> None:
+    found = texts(built.parent.parent / "97_toy.ipynb")
+
+    assert found[0] == "MLEARN_PROGRESS\nagain\n"  # in one piece
+    assert "<Figure size 100x100 with 0 Axes>" in found
 
 
 def test_a_stored_widget_has_its_text_but_no_dead_view(built: Path) -> None:
@@ -171,7 +181,7 @@ def set_kernel(nb: nbformat.NotebookNode) -> None:
         (set_tags, "cell 1: metadata differs"),
         (forget_count, "cell 3: execution count None"),
         (run_out_of_order, "cell 3: execution count 7, expected 3"),
-        (add_cell, "7 cells, the source has 6"),
+        (add_cell, "8 cells, the source has 7"),
         (store_stderr, "cell 3: wrote to stderr: careful"),
         (store_error, "cell 3: raised E: v"),
         (set_kernel, "notebook metadata differ"),
@@ -226,9 +236,9 @@ def test_check_reports_a_notebook_without_source_and_a_source_that_cannot_be_com
             SOURCE.replace('"double"\n', '"double"\nx = 1\n'),
             "cell 2: exercise 'double' is filled in by the builder",
         ),
-        (SOURCE + "\n# %%\nif True\n", r"97_toy.py: cell 6: line 1: expected ':': if True"),
-        (SOURCE + "\n# %% [raw]\n# x\n", "cell 6: a raw cell"),
-        (SOURCE + "\n# %%\n\n# %%\n1\n", "cell 6: an empty code cell"),
+        (SOURCE + "\n# %%\nif True\n", r"97_toy.py: cell 7: line 1: expected ':': if True"),
+        (SOURCE + "\n# %% [raw]\n# x\n", "cell 7: a raw cell"),
+        (SOURCE + "\n# %%\n\n# %%\n1\n", "cell 7: an empty code cell"),
     ],
 )
 def test_a_source_that_is_wrong_is_refused_by_file_and_cell(tmp_path: Path, text: str, message: str) -> None:

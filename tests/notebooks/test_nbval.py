@@ -1,6 +1,5 @@
 """Every committed notebook, run again by nbval, gives its stored outputs; nbval notices if one does not."""
 
-import os
 import re
 import subprocess
 import sys
@@ -21,14 +20,10 @@ def run_nbval(notebook: Path, progress: Path) -> subprocess.CompletedProcess[str
     command = [sys.executable, "-m", "pytest", "--nbval", "--nbval-current-env", "--nbval-cell-timeout=180"]
     command += [f"--nbval-sanitize-with={HERE / 'nbval.cfg'}", "-p", "no:cacheprovider", "--color=no"]
     command += ["-c", str(ROOT / "pyproject.toml"), "--rootdir", str(ROOT), str(notebook)]
-    environment = {
-        key: value for key, value in os.environ.items() if not key.startswith(("MLEARN_", "PYTEST_"))
-    }
-    environment |= {"MLEARN_PROGRESS": str(progress), "OMP_NUM_THREADS": "1", "PYTHONHASHSEED": "0"}
     return subprocess.run(
         command,
         cwd=ROOT,
-        env=environment,
+        env=build.kernel_environment(progress),
         capture_output=True,
         text=True,
         encoding="utf-8",
