@@ -1,4 +1,4 @@
-"""The explorer of lesson 00: the hidden reward over velocity, with sliders for the target and the cart."""
+"""The widgets of lesson 00 beside the game: a prediction, and an explorer of the hidden reward."""
 
 from collections.abc import Callable
 
@@ -9,9 +9,29 @@ from mlearn_utils.course.cart_rounds import signed
 from mlearn_utils.course.controls import slider
 from mlearn_utils.course.explorer import Explorer
 from mlearn_utils.course.lesson_00 import hidden_reward
+from mlearn_utils.course.predict import Predict
 from mlearn_utils.course.style import BLACK, BLUE, ORANGE
 
 VELOCITIES = np.linspace(-2, 2, 201)
+
+
+def predict_experienced(newcomer: np.ndarray, experienced: np.ndarray) -> Predict:
+    """Ask for the experienced player's first round, before the picture shows it.
+
+    Args:
+        newcomer: rewards [task, round, push] of the player who knows nothing.
+        experienced: those of the player who knows what kind of thing is hidden.
+    """
+    first, practiced = (player[:, k].sum(axis=-1).mean() for player, k in ((experienced, 0), (newcomer, 1)))
+    return Predict(
+        "The experienced player meets the same 60 tasks. What is its mean return in its first round?",
+        slider("my guess (return, 0 to 16)", 0, 16, 0.1, 8.0),
+        lambda guess: (
+            f"It is <b>{first:.1f}</b>; you said {guess:.1f}. The newcomer reaches {practiced:.1f}, but in "
+            "its second round. To know the rule behind all tasks is worth a round of practice on one."
+        ),
+        name="experienced-first-round",
+    )
 
 
 def reward_explorer() -> Explorer:

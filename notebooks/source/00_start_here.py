@@ -30,7 +30,7 @@ from mlearn_utils import course
 from mlearn_utils.course import cart_players
 from mlearn_utils.course.cart_game import CartGame
 from mlearn_utils.course.course_map import CourseMap
-from mlearn_utils.course.lesson_00_pictures import reward_explorer
+from mlearn_utils.course.lesson_00_pictures import predict_experienced, reward_explorer
 
 lesson = course.start("00")
 
@@ -77,18 +77,7 @@ for k in range(2):
 # of only 60 tasks may be off.) Now guess.
 
 # %%
-first_round, practiced = experienced[:, 0].sum(axis=-1).mean(), newcomer[:, 1].sum(axis=-1).mean()
-assert abs(first_round - practiced) < 1
-course.Predict(
-    "The experienced player meets the same 60 tasks. What is its mean return in its first round?",
-    course.slider("my guess (return, 0 to 16)", 0, 16, 0.1, 8.0),
-    lambda guess: (
-        f"It is <b>{first_round:.1f}</b>; you said {guess:.1f}. The newcomer reaches about as much only in "
-        f"its second round ({practiced:.1f}). To know the rule behind all tasks is worth a round of practice "
-        "on one."
-    ),
-    name="experienced-first-round",
-)
+predict_experienced(newcomer, experienced)
 
 # %% [markdown]
 # ### Four words
@@ -116,6 +105,7 @@ ax.legend(loc="lower right")
 
 lead, low, high = course.interval((experienced[:, 0] - newcomer[:, 0]).sum(axis=-1))  # task by task
 assert low > 0
+assert experienced[:, 0].sum(axis=-1).mean() > newcomer[:, 1].sum(axis=-1).mean() - 1
 print(f"head start of experience in round 1: {lead:.1f} (95 % interval {low:.1f} to {high:.1f})")
 
 # %% [markdown]

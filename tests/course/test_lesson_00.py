@@ -9,7 +9,7 @@ from mlearn_utils.course.course_map import LESSONS, NOTEBOOKS
 from mlearn_utils.course.exercises import find_exercise
 from mlearn_utils.course.grading import grade
 from mlearn_utils.course.lesson_00 import EXERCISES
-from mlearn_utils.course.lesson_00_pictures import reward_explorer
+from mlearn_utils.course.lesson_00_pictures import predict_experienced, reward_explorer
 
 # --- hidden_reward
 
@@ -215,3 +215,12 @@ def test_the_stated_minutes_add_up():
     for exercise in EXERCISES:
         unit = "minute" if exercise.minutes == 1 else "minutes"
         assert f"# ### {exercise.title} ({exercise.minutes} {unit}, {exercise.level})" in source
+
+
+def test_the_prediction_reveals_the_mean_returns_that_it_was_given():
+    newcomer, experienced = np.full((4, 2, 16), 0.25), np.full((4, 2, 16), 0.75)
+    prediction = predict_experienced(newcomer, experienced)
+    assert "12.0" not in prediction.caption.value
+    prediction.commit(8.0)
+    assert "It is <b>12.0</b>; you said 8.0" in prediction.caption.value
+    assert "reaches 4.0" in prediction.caption.value
