@@ -106,6 +106,15 @@ def test_actions_are_sampled_unless_greedy():
     assert len({agent.act(obs, greedy=True) for _ in range(20)}) == 1
 
 
+def test_evaluation_is_greedy():
+    agent = PolicyGradientAgent("CartPole-v1", seed=0)
+    agent.params["2.weight"].data.zero_()
+    agent.params["2.bias"].data.fill_(0.01)  # almost a coin, but greedily always to the right
+    returns = agent.evaluate(50)
+    assert returns.shape == (50,)
+    assert returns.max() <= 11
+
+
 def test_the_environment_itself_is_not_touched():
     env = signal()
     agent = PolicyGradientAgent(env)
