@@ -20,6 +20,7 @@ def start(fake, monkeypatch):
     for name in (*lessons.HEADLESS, "MLEARN_DEVICE"):
         monkeypatch.delenv(name, raising=False)
     threads = torch.get_num_threads()
+    torch.set_num_threads(2)
     yield course.start
     torch.set_num_threads(threads)
 
