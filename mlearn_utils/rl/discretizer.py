@@ -1,5 +1,6 @@
 """Cut continuous observations into cells, so that a table can hold their values."""
 
+import math
 from typing import Any
 
 import gymnasium as gym
@@ -44,9 +45,15 @@ class Discretizer:
         self._axes = list(zip(self.low.tolist(), scale.tolist(), self.bins.tolist(), strict=True))
 
     def __call__(self, observation: ArrayLike) -> int:
-        """Return the number of the cell, 0 to n_states - 1, that `observation` [D] lies in."""
-        state = 0
-        for value, (low, scale, bins) in zip(np.asarray(observation).tolist(), self._axes, strict=True):
+        """Return the number of the cell, 0 to n_states - 1, that `observation` [D] lies in.
+
+        Raises:
+            ValueError: if the observation has another length or holds NaN.
+        """
+        values, state = np.asarray(observation).tolist(), 0
+        if any(map(math.isnan, values)):
+            raise ValueError(f"observation holds NaN: {values}")
+        for value, (low, scale, bins) in zip(values, self._axes, strict=True):
             state = state * bins + int(min(max((value - low) * scale, 0), bins - 1))
         return state
 

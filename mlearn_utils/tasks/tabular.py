@@ -30,8 +30,10 @@ def check_rows(name: str, rows: FloatArray) -> None:
     bad = np.argwhere((rows < 0).any(axis=-1) | ~(np.abs(sums - 1) <= ROW_TOLERANCE))
     if len(bad):
         where = tuple(int(i) for i in bad[0])
+        row = f"{name}{list(where)}" if where else name
         raise ValueError(
-            f"{name}{list(where)} sums to {sums[where]:.6g}; expected probabilities that sum to 1"
+            f"{row} sums to {sums[where]:.6g} (smallest entry {rows[where].min():.6g}); "
+            "expected probabilities that sum to 1"
         )
 
 
