@@ -1,6 +1,5 @@
 """The controls of an explorer: core ipywidgets, labelled and operable by keyboard."""
 
-import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -26,7 +25,7 @@ def slider(label: str, low: float, high: float, step: float, value: float) -> wi
         ValueError: if the range is empty, the step is not positive or the value is outside.
     """
     _check_range(low, high, step, value)
-    decimals = max(0, math.ceil(-math.log10(step) - 1e-9))
+    decimals = len(f"{step:.6f}".rstrip("0").partition(".")[2])
     return widgets.FloatSlider(
         value=value, min=low, max=high, step=step, readout_format=f".{decimals}f", **_labelled(label)
     )

@@ -207,7 +207,7 @@ def test_controls_refuse_what_makes_no_sense(build, message):
         build()
 
 
-@pytest.mark.parametrize(("step", "decimals"), [(1, 0), (0.5, 1), (0.1, 1), (0.05, 2), (0.001, 3), (10, 0)])
+@pytest.mark.parametrize(("step", "decimals"), [(1, 0), (0.5, 1), (0.1, 1), (0.25, 2), (0.001, 3), (10, 0)])
 def test_a_slider_shows_as_many_decimals_as_it_steps(step, decimals):
     assert course.slider("s", 0, 100, step, 0).readout_format == f".{decimals}f"
 
