@@ -27,6 +27,7 @@ import numpy as np
 
 from mlearn_utils.course import lesson_01
 from mlearn_utils.course import lesson_01_pictures as pictures
+from mlearn_utils.course import lesson_01_predictions as predictions
 from mlearn_utils.course.lesson_01_arrows import arrow_editor
 from mlearn_utils.course.lesson_01_mistakes import Step
 from mlearn_utils.rl import dynamic_programming as dp
@@ -195,23 +196,7 @@ plt.show()
 # trap pays 0.2 and is 2 moves from the start. The goal pays 1 and is 8 moves away.
 
 # %%
-gammas = np.linspace(0.5, 0.99, 50)
-start_q = pictures.first_moves(task, gammas)  # what each first move is worth; section 5 shows how
-turns = gammas[start_q[:, right] > start_q[:, down]][0]
-
-# %%
-course.Predict(
-    "From which discount on does the best policy leave the start to the right, towards the goal, instead of "
-    "down, towards the trap?",
-    course.slider("my guess for γ", 0.5, 0.99, 0.01, 0.75),
-    lambda guess: (
-        f"From γ = <b>{turns:.2f}</b> on, a horizon of {1 / (1 - turns):.1f} steps: about the 8 moves to the "
-        f"goal. You said {guess:.2f}, a horizon of {1 / (1 - guess):.1f}."
-    ),
-    name="which-discount-passes-the-trap",
-    reveal_picture=lambda figure: pictures.two_ways(figure, gammas, start_q),
-    alt="Value of going right and of going down from the start, over the discount; the lines cross.",
-)
+predictions.predict_the_discount(task)
 
 # %% [markdown]
 # ## 4. What is a policy worth? (6 minutes)
@@ -396,21 +381,7 @@ assert np.allclose(worth, V_best)
 # to the lower right, and one move in five slips.
 
 # %%
-cell = task.state((0, 1))
-patient_V = dp.value_iteration(P, R, 0.99, terminal=terminal)
-patient_q = dp.action_values(P, R, patient_V, 0.99, terminal=terminal)[cell]
-assert patient_q.argmax() == ACTIONS.index("up")
-course.Predict(
-    "What does the best policy do in row 0, column 1, when it is very patient (γ = 0.99)?",
-    ("right, towards the goal", "left, away from the pit", "up, into the wall"),
-    lambda guess: (
-        f"It pushes <b>into the wall</b>: worth {patient_q[0]:.3f}, going right: {patient_q[1]:.3f}. Going "
-        "right slips into the pit one time in ten. Against the wall the agent stays, or slips left or right, "
-        "never down. It costs time, which a patient agent has. Nobody would draw this arrow: value iteration "
-        "takes the task literally."
-    ),
-    name="what-to-do-beside-the-pit",
-)
+predictions.predict_the_patient(task)
 
 # %% [markdown]
 # ### Play with it
