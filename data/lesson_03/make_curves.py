@@ -1,0 +1,92 @@
+"""Make curves.csv of lesson 03: ten agents learn CartPole-v1, then each meets two new tasks.
+
+From the root of the checkout (about five CPU-minutes; every column but `cpu_seconds` is the same again on
+the same machine):
+
+    python data/lesson_03/make_curves.py
+
+One row is one run of PolicyGradientAgent with its default settings but for the learning rate:
+
+    cartpole   CartPole-v1 from a random start, one run for each seed
+    transfer   a new task, from the agent that has learned CartPole-v1 with that seed
+    scratch    the same new task, from a random start
+
+A new task is one of the family `dirv` (a hidden target velocity, 100 steps an episode). Seed k draws its
+size; both directions are run, since a cart-pole agent drifts one way by chance. Transfer and scratch are run
+at each of LEARNING_RATES, so that either can be shown at its best.
+
+Columns: experiment, seed, target (m/s), learning_rate, cpu_seconds, before and after (mean undiscounted
+return of 100 greedy episodes), steps (environment steps of the training), and r0 ... r59, the mean return of
+the 16 episodes of each iteration, before its update.
+"""
+
+import csv
+import multiprocessing
+import time
+from concurrent.futures import ProcessPoolExecutor
+from pathlib import Path
+
+import gymnasium as gym
+import torch
+
+from mlearn_utils.rl.policy_gradient import PolicyGradientAgent
+from mlearn_utils.tasks.cartpole import CartPolePhysics, CartPoleTask, CartPoleTasks
+
+SEEDS, ITERATIONS = 10, 60
+LEARNING_RATES = (0.01, 0.02, 0.05, 0.1)
+FAMILY = CartPoleTasks("dirv")
+
+Row = dict[str, object]
+
+
+def make_task(seed: int, sign: int) -> CartPoleTask:
+    """Return the new task of a seed: a target velocity of drawn size, in the direction `sign`."""
+    size = abs(FAMILY.sample(SEEDS, seed=0).target[seed])
+    return CartPoleTask("dirv", CartPolePhysics(), [sign * size])
+
+
+def measure(agent: PolicyGradientAgent, experiment: str, seed: int, target: float = 0.0) -> Row:
+    """Train an agent; return its row of the table."""
+    before = agent.evaluate(100, seed=1000 + seed).mean()
+    began = time.process_time()
+    history = agent.train(ITERATIONS, seed=seed)
+    seconds = time.process_time() - began
+    row: Row = {
+        "experiment": experiment,
+        "seed": seed,
+        "target": f"{target:.3f}",
+        "learning_rate": agent.learning_rate,
+        "cpu_seconds": f"{seconds:.1f}",
+        "before": f"{before:.1f}",
+        "after": f"{agent.evaluate(100, seed=1000 + seed).mean():.1f}",
+        "steps": history[-1]["steps"],
+    }
+    return row | {f"r{k}": f"{entry['return']:.1f}" for k, entry in enumerate(history)}
+
+
+def run_seed(seed: int) -> list[Row]:
+    """Return all rows of one seed."""
+    torch.set_num_threads(1)
+    agent = PolicyGradientAgent("CartPole-v1", seed=seed)
+    rows = [measure(agent, "cartpole", seed)]
+    for sign in (1, -1):
+        task = make_task(seed, sign)
+        env: gym.Env = FAMILY.make_env(task)
+        for learning_rate in LEARNING_RATES:
+            agent.learning_rate = learning_rate  # of the agents that `transfer` makes
+            scratch = PolicyGradientAgent(env, learning_rate=learning_rate, seed=seed)
+            for twin, experiment in ((agent.transfer(env), "transfer"), (scratch, "scratch")):
+                rows.append(measure(twin, experiment, seed, task.target.item()))
+    return rows
+
+
+if __name__ == "__main__":
+    with ProcessPoolExecutor(2, multiprocessing.get_context("spawn")) as pool:
+        table = [row for rows in pool.map(run_seed, range(SEEDS)) for row in rows]
+    table.sort(key=lambda row: (str(row["experiment"]), str(row["learning_rate"])))  # stable: then by seed
+    with Path(__file__).with_name("curves.csv").open("w", newline="") as file:
+        writer = csv.DictWriter(file, fieldnames=list(table[0]), lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(table)
+    reached = sum(float(str(row["after"])) >= 475 for row in table if row["experiment"] == "cartpole")
+    print(f"{len(table)} runs; CartPole-v1 at 475 or more in {reached} of {SEEDS} seeds")

@@ -1,0 +1,501 @@
+# %% [markdown]
+# # 03 · Policy gradients
+#
+# **You will be able to**
+#
+# - derive the score-function identity, and check it without sampling anything;
+# - write REINFORCE with return to go, baseline and generalized advantages, and say what each is for;
+# - measure the variance of a gradient estimate, and tell variance from bias;
+# - train an agent that holds CartPole-v1 for 500 steps;
+# - say what such an agent cannot do when the task changes, which is why we go on to meta-learning.
+#
+# **Time**: 50 minutes: 25 of reading and running, 21 of exercises, 4 for the quiz. One more exercise (10
+# minutes, *research*) is for at home.
+#
+# **You need**: returns and discounts (lesson 01), PyTorch tensors and `torch.autograd.grad`.
+
+# %% tags=["nbval-ignore-output"]
+from mlearn_utils import course
+
+lesson = course.start("03")
+
+# %%
+import gymnasium as gym
+import matplotlib.pyplot as plt
+import numpy as np
+import torch
+from torch.nn.functional import logsigmoid
+
+from mlearn_utils.course import lesson_03_bandit as bandit
+from mlearn_utils.course import lesson_03_curves as curves
+from mlearn_utils.course import lesson_03_pictures as pictures
+from mlearn_utils.course import lesson_03_variance as measured
+from mlearn_utils.rl import policy_gradient as pg
+from mlearn_utils.rl.enumerate_episodes import enumerate_episodes
+from mlearn_utils.rl.policies import mlp
+from mlearn_utils.rl.policy_gradient import PolicyGradientAgent
+from mlearn_utils.rl.rollout import collect
+from mlearn_utils.runtime import make_generator
+from mlearn_utils.tasks.cartpole import BatchedCartPole, CartPoleTask, CartPoleTasks
+
+# %% [markdown]
+# ## 1. A policy with a knob (2 minutes)
+#
+# Q-learning learns values and reads a policy off them. Here we tune the **policy itself**:
+# $\pi_\theta(a \mid s)$, the probability of action $a$ in state $s$, depends on parameters $\theta$, and we
+# climb the expected return $J(\theta)$ by its gradient. (In lesson 02 a policy picked the best value; here
+# it rolls dice, and we load them.)
+#
+# The smallest example is a **bandit**: one step, two arms, no states. The left arm pays 8 or 12 coins, the
+# right one 10 or 14, with equal chances. One number is the whole policy:
+# $\pi_\theta(\text{right}) = 1/(1+e^{-\theta})$, the sigmoid. Then $J(\theta)$ is a sum over four outcomes:
+#
+# $$J(\theta) = \sum_{a, r} \pi_\theta(a)\, P(r \mid a)\, r .$$
+
+
+# %%
+def expected_payout(theta):
+    """J(theta): every outcome, weighed by its probability."""
+    play = bandit.outcomes(theta)
+    return (play.chance * play.reward).sum()
+
+
+for theta in (-2.0, 0.0, 2.0):
+    right = bandit.outcomes(theta).chance[2:].sum()
+    print(
+        f"theta = {theta:4}: right with probability {right:.2f}, expected payout {expected_payout(theta):.2f}"
+    )
+
+# %% [markdown]
+# We know that the right arm is better. The agent does not: it sees only what it plays.
+
+# %% [markdown]
+# ## 2. The score-function identity (4 minutes)
+#
+# To climb, we need $dJ/d\theta$. But payouts do not depend on $\theta$; only the *probability* of getting
+# them does. Use $\frac{d}{d\theta} \log \pi = \frac{1}{\pi} \frac{d\pi}{d\theta}$, that is,
+# $\frac{d\pi}{d\theta} = \pi\, \frac{d}{d\theta} \log \pi$:
+#
+# $$\frac{dJ}{d\theta} = \sum_{a, r} \frac{d\pi_\theta(a)}{d\theta}\, P(r \mid a)\, r
+# = \sum_{a, r} \pi_\theta(a)\, P(r \mid a)\; \underbrace{\frac{d \log \pi_\theta(a)}{d\theta}}_{\text{score}}
+# \, r \;=\; \mathbb{E}\bigl[\,\text{score} \cdot r\,\bigr].$$
+#
+# The last form is an *expected value under the policy*: **play, multiply the score with the payout,
+# average**. No knowledge of $P(r \mid a)$ is needed. For our policy the score is
+# $a - \pi_\theta(\text{right})$, with $a = 1$ for right and 0 for left. Check it at $\theta = 0.5$, three
+# ways:
+
+# %%
+theta = 0.5
+play = bandit.outcomes(theta)
+identity = (play.chance * play.score * play.reward).sum()
+
+h = 1e-5
+difference = (expected_payout(theta + h) - expected_payout(theta - h)) / (2 * h)
+
+t = torch.tensor(theta, dtype=torch.float64, requires_grad=True)
+probability = torch.stack((1 - torch.sigmoid(t), torch.sigmoid(t)))  # left, right
+(by_autograd,) = torch.autograd.grad((probability * torch.from_numpy(bandit.PAYS).mean(1)).sum(), t)
+print(f"E[score * r], enumerated {identity:.6f}")
+print(f"finite differences       {difference:.6f}")
+print(f"autograd                 {by_autograd:.6f}")
+assert abs(identity - difference) < 1e-8 and abs(identity - by_autograd.item()) < 1e-12
+
+# %% [markdown]
+# The identity holds. Now from samples, as an agent must do it. One play gives one estimate, and its mean is
+# right, but look how they scatter:
+
+# %%
+random = np.random.default_rng(0)
+k = random.choice(4, size=10_000, p=play.chance)
+estimate = play.score[k] * play.reward[k]
+mean, low, high = course.interval(estimate, level=0.999)
+print("the first six estimates:", estimate[:6].round(2))
+print(f"10 000 plays: mean {mean:.2f}, 99.9 % interval {low:.2f} to {high:.2f}; exact {identity:.2f}")
+assert low < identity < high
+
+# %% [markdown]
+# Every single estimate is about ten times as large as the gradient, to one side or the other.
+# Policy-gradient methods are a fight against this **variance**.
+
+# %% [markdown]
+# ## 3. A baseline (3 minutes)
+#
+# The probabilities sum to 1, so their derivatives sum to 0: **the mean score is 0**. Subtracting a constant
+# $b$, the **baseline**, from every payout therefore cannot change the mean:
+#
+# $$\mathbb{E}[\text{score} \cdot (r - b)] = \mathbb{E}[\text{score} \cdot r] - b\,
+# \underbrace{\mathbb{E}[\text{score}]}_{0} .$$
+
+# %%
+print(f"mean score {abs((play.chance * play.score).sum()):.1f}")
+bandit.predict_baseline()
+
+# %% [markdown]
+# Move $b$, first with $\theta = 0$. Then move $\theta$ to 2 and look where the best $b$ goes.
+
+# %%
+baseline_explorer = bandit.baseline_explorer()
+baseline_explorer
+
+# %% [markdown]
+# Without a baseline, both arms look good because all payouts are positive: left pushes $\theta$ left, right
+# pushes it right, and only their slight difference is the signal. With $b$ near the mean payout, an outcome
+# is *good* or *bad*. A baseline that is far too high is as bad as none.
+#
+# **Exercise `best_baseline`** (research, 10 minutes, at home). The best $b$ is not exactly the mean payout.
+# Derive it.
+
+# %% exercise="best_baseline"
+
+# %%
+lesson.check(best_baseline)
+
+# %% [markdown]
+# ## 4. Episodes: REINFORCE and the return to go (4 minutes)
+#
+# An **episode** is a sequence $s_0, a_0, r_0, s_1, a_1, r_1, \dots$ Its probability is a product: the
+# start, then policy times transition for each step. The logarithm turns it into a sum, and **the
+# transitions do not depend on $\theta$**, so they drop out of the derivative:
+#
+# $$\nabla_\theta \log \Pr(\text{episode}) = \sum_t \nabla_\theta \log \pi_\theta(a_t \mid s_t).$$
+#
+# With $G_0$ the return of the whole episode (here with $\gamma = 1$), that gives **REINFORCE** (Williams
+# 1992): $\nabla J = \mathbb{E}\bigl[\sum_t \text{score}_t\, G_0\bigr]$. But an action cannot change rewards
+# that came *before* it. Those only add noise, and their mean contribution is 0, by the same argument as for
+# the baseline. So use the **return to go** $G_t = r_t + r_{t+1} + \dots$, less a baseline $b_t$ that may
+# depend on the state and the time but not on the action:
+#
+# $$\nabla J = \mathbb{E}\Bigl[\sum_t \text{score}_t\; G_0\Bigr] = \mathbb{E}\Bigl[\sum_t \text{score}_t\;
+# G_t\Bigr] = \mathbb{E}\Bigl[\sum_t \text{score}_t\, (G_t - b_t)\Bigr].$$
+#
+# Again we enumerate, now *all* episodes of three steps in a world of two rooms. Action 0 mostly leads to
+# room 0, action 1 to room 1. Action 0 pays 1 in room 0, action 1 pays 2 in room 1.
+
+# %%
+P = np.array([[[0.9, 0.1], [0.2, 0.8]], [[0.9, 0.1], [0.2, 0.8]]])  # [room, action, next room]
+R = np.array([[1.0, 0.0], [0.0, 2.0]])  # [room, action]
+every = enumerate_episodes(P, R, start=np.array([1.0, 0.0]), steps=3)
+theta = torch.tensor([0.5, -0.5], dtype=torch.float64, requires_grad=True)  # one knob a room
+z = theta[every.state]  # [S, E]: P(action 1) = sigmoid(z)
+chance = every.probability(logsigmoid(torch.where(every.act == 1, z, -z)))  # [E]
+expected = (chance * every.reward.sum(0)).sum()
+(exact,) = torch.autograd.grad(expected, theta)
+print(f"{len(chance)} episodes, probabilities sum to {chance.sum():.3f}, J = {expected:.3f}")
+
+# %%
+chance = chance.detach()
+in_room = torch.nn.functional.one_hot(every.state, 2)  # [S, E, 2]: whose knob a step concerns
+score = in_room * (every.act - torch.sigmoid(z)).detach().unsqueeze(-1)
+to_go = every.reward.flip(0).cumsum(0).flip(0)
+weight = chance[:, None] * in_room  # [S, E, 2]
+mean_to_go = (weight * to_go[..., None]).sum(1) / weight.sum(1).clamp(min=1e-12)  # [S, 2]
+b = (in_room * mean_to_go[:, None]).sum(-1)  # the mean return to go of this room at this time
+for name, credit in (("REINFORCE", to_go[:1]), ("return to go", to_go), ("less a baseline", to_go - b)):
+    estimate = (score * credit[..., None]).sum(0)  # [E, 2]
+    mean = (chance[:, None] * estimate).sum(0)
+    variance = (chance[:, None] * (estimate - mean) ** 2).sum()
+    print(f"{name:16} mean ({mean[0]:.4f}, {mean[1]:.4f})   variance {variance:.3f}")
+    assert torch.allclose(mean, exact)
+
+# %% [markdown]
+# Three estimators, one mean, and ever less variance; nothing here was sampled.
+#
+# Episodes of different lengths are stored in arrays `[S, E]`, step by episode, with a **mask**: 1 for every
+# step that was taken, *the one that ended the episode included*, 0 after that.
+#
+# **Exercise `returns_to_go`** (core, 5 minutes). With a discount: $G_t = r_t + \gamma\, G_{t+1}$.
+
+# %% exercise="returns_to_go"
+
+# %%
+lesson.check(returns_to_go)
+
+# %% [markdown]
+# `lesson.hint("returns_to_go")` gives one hint at a time, `lesson.solution("returns_to_go")` one way to
+# write it. The following cells never use your function.
+#
+# PyTorch wants a **loss** to go down on. Write $A_t$ for what step $t$ is credited with, its **advantage**;
+# $n$ steps were taken, the sum is over them. The loss below is built so that its *gradient* is right:
+#
+# $$L(\theta) = -\frac1n \sum_t \log \pi_\theta(a_t \mid s_t)\; A_t, \qquad A_t \text{ held constant}.$$
+#
+# Its *value* means nothing: it may rise while the agent gets better.
+#
+# **Exercise `policy_gradient_loss`** (core, 5 minutes).
+
+# %% exercise="policy_gradient_loss"
+
+# %%
+lesson.check(policy_gradient_loss)
+
+# %% [markdown]
+# ## 5. Generalized advantages (4 minutes)
+#
+# A return to go adds up everything that happens until the end, luck included. If we trust a baseline
+# $V(s)$, a prediction of the return to go, we need not wait. How much better than expected was *one* step?
+#
+# $$\delta_t = r_t + \gamma V(s_{t+1}) - V(s_t), \qquad V = 0 \text{ after the end}.$$
+#
+# This is the TD error of lesson 02. **GAE** (Schulman et al. 2016) adds up these surprises, later ones with
+# less weight:
+#
+# $$A_t = \delta_t + \gamma\lambda\, \delta_{t+1} + (\gamma\lambda)^2\, \delta_{t+2} + \dots = \delta_t +
+# \gamma\lambda\, A_{t+1}.$$
+#
+# $\lambda = 0$ trusts $V$ after one step. $\lambda = 1$ gives $G_t - V(s_t)$: all the $V$ in between
+# cancel. Step through the computation for one episode, with $\gamma = 0.9$ and $\lambda = 0.8$:
+
+# %%
+course.Stepper(
+    pictures.backward_pass(gamma=0.9, lam=0.8),
+    count=7,
+    alt="An episode of six steps: its baseline, and surprises and advantages computed from the last step.",
+    name="advantages-from-the-back",
+)
+
+# %% [markdown]
+# **Exercise `gae`** (core, 7 minutes).
+
+# %% exercise="gae"
+
+# %%
+lesson.check(gae)
+
+# %% [markdown]
+# Now all four on CartPole, where nothing can be enumerated. The policy is a sigmoid of four weighted
+# features, half trained: it balances for about 100 steps. The baseline is linear in the observation, its
+# squares and the time, and it is fitted to *other* episodes. Each episode gives one estimate of the
+# gradient (4 numbers). We measure their variance over 400 episodes, for each of 8 seeds. The last column is
+# what it means: over how many episodes one must average until the noise is as small as the gradient.
+
+# %%
+methods = [measured.measure(seed=seed) for seed in range(8)]  # each: name -> (variance, mean estimate [4])
+common = torch.stack([m["less a baseline"][1] for m in methods]).mean(0)  # three have this mean, GAE its own
+found = {}
+for name in methods[0]:
+    center = common if "GAE" not in name else torch.stack([m[name][1] for m in methods]).mean(0)
+    ratio = [m[name][0] / m["whole return"][0] for m in methods]
+    found[name] = course.interval([m[name][0] / center.square().sum().item() for m in methods])
+    mean, low, high = found[name]
+    print(f"{name:16} variance x {np.mean(ratio):6.2g}   episodes {mean:5.2g}  ({low:.2g} to {high:.2g})")
+assert found["whole return"][1] > found["return to go"][2] > found["return to go"][1]
+assert found["return to go"][1] > found["less a baseline"][2] > found["less a baseline"][1]
+assert found["less a baseline"][1] > found["GAE (0.99, 0.97)"][2]
+
+# %% [markdown]
+# Each idea cuts the noise, and the intervals (95 %, 8 seeds) do not overlap. GAE pays for it with **bias**:
+# its mean is no longer exactly the gradient. Is the trade a good one? Left, below: who gets the blame when
+# the pole falls. Right: the angle between the gradient and the estimate, for its mean (bias alone) and for
+# a batch of 16 episodes (bias and noise). **Try** $\lambda$ from 0 to 1; then $V = 0$, no baseline, and the
+# same again.
+
+# %%
+gae_explorer = measured.gae_explorer()
+gae_explorer
+
+# %% [markdown]
+# With a fitted $V$, a $\lambda$ a little below 1 is at least as good as 1. Towards 0 the estimate repeats
+# the faults of $V$, a linear guess, and points about 40 degrees off however many episodes one plays. With
+# $V = 0$ and small $\lambda$ an action is credited with its own reward only, which on CartPole is always 1:
+# almost no signal.
+
+# %% [markdown]
+# **Exercise `normalized`** (core, 4 minutes, *find the bug*). Before the update, advantages are scaled to
+# mean 0 and deviation 1, so that the step size need not know how large rewards are. From here on there will
+# be *several tasks* in one array, `[T, S, E]`: task, step, episode. The function runs, and yet something is
+# wrong.
+
+# %% exercise="normalized"
+
+# %%
+lesson.check(normalized)
+
+# %% [markdown]
+# ## 6. CartPole-v1 (5 minutes)
+#
+# `PolicyGradientAgent` puts the pieces together: a network with 32 hidden units as policy; each iteration
+# plays 16 episodes, computes normalized generalized advantages ($\gamma = 0.99$, $\lambda = 0.97$), and
+# takes *one* step of Adam on the loss. Then the episodes are thrown away: the identity holds for episodes
+# of the *current* policy. One update in the package's functions:
+
+# %%
+agent = PolicyGradientAgent("CartPole-v1", seed=0)
+policy = lambda obs: mlp(agent.params, obs)  # noqa: E731 (observations [T, E, F] -> logits [T, E, 1])
+episodes = collect(BatchedCartPole(num_envs=16, horizon=500), policy, generator=make_generator(0))
+G = pg.returns_to_go(episodes.reward, episodes.mask, gamma=0.99)
+x = pg.baseline_features(episodes.obs)
+V = pg.baseline_values(pg.fit_ridge(x, G, episodes.mask), x)
+A = pg.normalise(pg.gae(episodes.reward, V, episodes.mask, gamma=0.99, lam=0.97), episodes.mask)
+loss = pg.policy_loss(mlp(agent.params, episodes.obs), episodes.act, A, episodes.mask).sum()
+gradient = torch.autograd.grad(loss, list(agent.params.values()))
+print(f"observations [T, S, E, F]: {list(episodes.obs.shape)}, {episodes.mask.sum().item():.0f} steps taken")
+print("the gradient has the shapes", [list(g.shape) for g in gradient])
+assert torch.allclose(A, pg.advantages(episodes, gamma=0.99, lam=0.97))
+
+# %% [markdown]
+# Thirty such updates, live. A film of the agent before and after:
+
+# %% tags=["nbval-ignore-output"]
+camera = gym.make("CartPole-v1", render_mode="rgb_array")
+before = pictures.film(agent, camera)
+history = agent.train(30, seed=0)
+after = pictures.film(agent, camera)
+returns = [entry["return"] for entry in history]
+print(f"mean return: first 3 batches {np.mean(returns[:3]):.3g}, last 3 batches {np.mean(returns[-3:]):.3g}")
+assert np.mean(returns[-3:]) > 5 * np.mean(returns[:3])
+
+# %%
+course.animation(
+    pictures.side_by_side(before, after),
+    fps=25,
+    alt="Left, before training: the pole falls within a second. Right, after 30 updates: it stays up.",
+)
+
+# %% [markdown]
+# One run proves little. `data/lesson_03/curves.csv` holds 60 updates for each of 10 seeds, with the agent's
+# default settings (`python data/lesson_03/make_curves.py` makes it again):
+
+# %%
+runs = curves.load_runs()
+cartpole = [run for run in runs if run.experiment == "cartpole"]
+reached = sum(run.after >= 475 for run in cartpole)
+slowest = max(run.cpu_seconds for run in cartpole)
+print(f"CartPole-v1: mean of 100 greedy episodes >= 475 in {reached} of {len(cartpole)} seeds")
+print(f"the slowest seed took {slowest:.0f} CPU-seconds where the file was made")
+assert reached >= 9 and len(cartpole) == 10 and slowest < 60
+played = curves.EPISODES * np.arange(1, 61)
+fig, ax = plt.subplots()
+course.band(ax, played, [run.curve for run in cartpole], label="mean of 10 seeds, 95 % interval")
+ax.axhline(475, color=course.COLORS["muted"], linestyle=":", label="475")
+ax.set(xlabel="episodes played", ylabel="mean return of a batch", title="CartPole-v1")
+ax.legend(loc="lower right")
+plt.show()
+
+# %% [markdown]
+# Every seed gets there, after a few hundred episodes. The problem of lesson 02's table of states is gone:
+# the network reads the four numbers as they are.
+
+# %% [markdown]
+# ## 7. A new task (3 minutes)
+#
+# Now the same cart, the same pole, the same physics. Only the *reward* is new. With $\dot{x}$ the velocity of
+# the cart, a step pays $\max(0,\, 1 - |\dot{x} - v^*|)$, where $v^*$ is a **hidden target velocity**, between
+# 0.5 and 1 m/s to the left or to the right. An episode has 100 steps, so 100 is the most there is (the family
+# `dirv` of lesson 06). The agent can balance already. All it has to find out is which way to go, and how
+# fast.
+
+# %%
+level = 60  # about nine tenths of where the trained agents end up on the new tasks
+mean, low, high = course.interval([curves.episodes_to(run, 475) for run in cartpole])
+print(f"CartPole-v1 to a batch of 475: {mean:.0f} episodes, 95 % interval {low:.0f} to {high:.0f}, 10 seeds")
+
+
+def cost(experiment, rate, level):
+    """[S]: episodes to the level, mean of both directions; never there counts as all played, 960."""
+    chosen = curves.select(runs, experiment, rate)
+    return curves.by_seed(chosen, [min(curves.episodes_to(run, level), 960) for run in chosen])
+
+
+rates = sorted({run.learning_rate for run in runs})
+best = {
+    start: min(rates, key=lambda rate: cost(start, rate, level).mean()) for start in ("transfer", "scratch")
+}
+
+# %%
+again = cost("transfer", best["transfer"], level).mean()
+course.Predict(
+    f"The trained agent needed {mean:.0f} episodes to learn CartPole. How many more until it earns "
+    f"{level} a batch on a new task, on average, with the best of {len(rates)} learning rates?",
+    course.slider("my guess (episodes)", 0, 960, 20, 100),
+    lambda guess: (
+        f"About <b>{again:.0f}</b>; you said {guess:.0f}. Nothing tells it that only the reward is new, and "
+        "one update moves the policy only a little, whatever the episodes have shown."
+    ),
+    name="how-long-again",
+)
+
+# %% [markdown]
+# Each of the 10 trained agents met two new tasks, one to either side, and so did 10 untrained ones (**from
+# scratch**). Both had a choice of four learning rates, and we show each at its best. A run that never
+# reached the level counts with all the 960 episodes that it played, so its true cost is higher.
+
+# %%
+fig, ax = plt.subplots()
+for start, color, style in (("transfer", "adapted", "-"), ("scratch", "random", "--")):
+    chosen = curves.select(runs, start, best[start])
+    for goal in (50, level):
+        mean, low, high = course.interval(cost(start, best[start], goal))
+        there = sum(run.curve.max() >= goal for run in chosen)
+        print(f"{start:8} rate {best[start]}: {goal} after {mean:.0f} episodes ({low:.0f} to {high:.0f}), "
+              f"reached in {there} of {len(chosen)} runs")  # fmt: skip
+    at = curves.by_seed(chosen, [run.curve for run in chosen])
+    label = {"transfer": "from the trained agent", "scratch": "from scratch"}[start]
+    course.band(ax, played, at, label=label, color=course.COLORS[color], linestyle=style)
+ax.set(xlabel="episodes played", ylabel="mean return of a batch", ylim=(0, 100))
+ax.set_title("A new task: 10 seeds x 2 directions, 95 % interval")
+ax.legend()
+plt.show()
+
+# %% [markdown]
+# Read it soberly. What was learned on CartPole is worth a lot: it brings the agent halfway at once, and
+# most runs from scratch never got there at all. But to become good the trained agent needs about as many
+# episodes **as CartPole itself took**, for a task that differs in one number. (The intervals are wide: a
+# target on the side to which an agent happens to drift is easy for it.) A film, with the default learning
+# rate; the arrow is the hidden target:
+
+# %%
+task = CartPoleTask("dirv", target=[-0.8])
+camera = CartPoleTasks("dirv").make_env(task, render_mode="rgb_array")
+newcomer = agent.transfer(camera)
+before = pictures.film(newcomer, camera, steps=100)
+newcomer.train(40, seed=0)
+after = pictures.film(newcomer, camera, steps=100)
+course.animation(
+    pictures.side_by_side(before, after),
+    fps=25,
+    alt="Left, the trained agent on a new task whose target velocity is to the left: it balances and does "
+    "not follow the arrow. Right, after 640 more episodes: it runs to the left.",
+)
+
+# %% [markdown]
+# A person would try once, see what is paid, and go. Is there a *start* from which one batch of episodes and
+# **one** gradient step are enough? Ordinary training never looks for one. To look for it is meta-learning:
+# lesson 04 builds the tool, MAML, and lesson 06 comes back to this very family of tasks.
+
+# %% [markdown]
+# ## 8. Quiz (4 minutes)
+
+# %%
+lesson.quiz()
+
+# %% [markdown]
+# ## Summary
+#
+# - $\nabla J = \mathbb{E}\bigl[\sum_t \nabla \log \pi_\theta(a_t \mid s_t)\, A_t\bigr]$: play, credit each
+#   action with what followed, average. Nothing need be known of the environment.
+# - With $A_t$ the whole return this is REINFORCE. The return to go and a baseline leave the mean as it is
+#   and lower the variance; GAE lowers it further and pays with bias.
+# - The loss is built for its gradient: advantages are constants, its value means nothing.
+# - Every update needs fresh episodes, hundreds in all. A new task costs about as much again.
+#
+# ## What could go wrong
+#
+# - *The return falls steadily*: the sign of the loss.
+# - *It learns, but never from the end of an episode*: the mask drops the terminating step.
+# - *It learns with one task and not with several*: advantages normalized across tasks.
+# - *The entropy drops to 0 and learning stops*: too large a learning rate. A policy that always does the
+#   same sees nothing else, and its scores are 0.
+#
+# ## Further reading
+#
+# - R. J. Williams, "Simple statistical gradient-following algorithms for connectionist reinforcement
+#   learning", Machine Learning 8, 1992. REINFORCE, with a baseline.
+# - R. S. Sutton, A. G. Barto, "Reinforcement Learning: An Introduction", 2nd edition, 2018, chapter 13.
+# - J. Schulman, P. Moritz, S. Levine, M. Jordan, P. Abbeel, "High-dimensional continuous control using
+#   generalized advantage estimation", ICLR 2016, arXiv:1506.02438. Equation 16 is our $A_t$.
+# - E. Greensmith, P. L. Bartlett, J. Baxter, "Variance reduction techniques for gradient estimates in
+#   reinforcement learning", Journal of Machine Learning Research 5, 2004. The best baseline.
+
+# %%
+lesson.progress()
