@@ -1,0 +1,64 @@
+"""The tasks and settings of lesson 02, shared by its notebook and by the script that made its curves."""
+
+import csv
+from typing import Any
+
+import numpy as np
+
+from mlearn_utils.rl.discretizer import Discretizer
+from mlearn_utils.rl.schedules import exponential_decay, linear_decay
+from mlearn_utils.runtime import data_path
+from mlearn_utils.tasks.gridworld import GridTask
+from mlearn_utils.tasks.tabular import FloatArray
+
+# The grid of lesson 01.
+TASK = GridTask(size=5, start=(0, 0), goal=(4, 4), pits=((1, 1), (2, 3), (3, 1)), trap=(2, 0), slip=0.2)
+GAMMA = 0.95
+
+LAKE_EPISODES = 5000
+LAKE_CONSTANT: dict[str, Any] = {"learning_rate": 0.1, "gamma": 0.99, "epsilon": linear_decay(1.0, 0.1, 4000)}
+LAKE: dict[str, Any] = LAKE_CONSTANT | {"learning_rate": exponential_decay(0.3, 0.01, 4000)}
+
+CLIFF_EPISODES = 500
+CLIFF: dict[str, Any] = {"learning_rate": 0.5, "gamma": 1.0, "epsilon": 0.1}
+
+CARTPOLE_EPISODES = 600
+CARTPOLE: dict[str, Any] = {
+    "learning_rate": exponential_decay(0.5, 0.1, 400),
+    "gamma": 0.99,
+    "epsilon": linear_decay(1.0, 0.01, 300),
+}
+CART_HIGH = np.array([2.4, 3.0, 0.21, 2.0])  # m, m/s, rad, rad/s
+CART_BINS = (1, 1, 6, 12)
+
+REPLAY_TASK = GridTask(size=6, goal=(-1, -1), pits=((1, 1), (2, 4), (3, 2), (4, 4)), slip=0.0)
+REPLAY: dict[str, Any] = {"learning_rate": 1.0, "gamma": 0.95, "epsilon": 0.1}
+
+
+def cart_discretizer() -> Discretizer:
+    """Return the discretizer of CartPole, which looks at the pole alone: 6 angles, 12 angular velocities."""
+    return Discretizer(-CART_HIGH, CART_HIGH, CART_BINS)
+
+
+def curves(task: str, variant: str) -> tuple[FloatArray, FloatArray]:
+    """Return x [N] and the recorded values [seed, N] of one variant; see data/lesson_02/make_curves.py."""
+    rows = [row for row in _read("curves.csv") if (row["task"], row["variant"]) == (task, variant)]
+    seeds = sorted({row["seed"] for row in rows}, key=int)
+    values = np.array([[float(row["value"]) for row in rows if row["seed"] == seed] for seed in seeds])
+    return np.array([float(row["x"]) for row in rows[: values.shape[1]]]), values
+
+
+def results(task: str, variant: str) -> FloatArray:
+    """Return [seed] the recorded greedy return of one variant after training."""
+    rows = [row for row in _read("results.csv") if (row["task"], row["variant"]) == (task, variant)]
+    return np.array([float(row["value"]) for row in rows])
+
+
+def cart_table() -> FloatArray:
+    """Return [72, 2] the action values that one seed learned on CartPole-v1."""
+    return np.loadtxt(data_path("lesson_02", "cartpole_table.csv"), delimiter=",")
+
+
+def _read(name: str) -> list[dict[str, str]]:
+    with data_path("lesson_02", name).open(newline="") as stream:
+        return list(csv.DictReader(stream))
