@@ -65,6 +65,7 @@ def check_best_guess(answer: Callable) -> str:
             (best, "this is the number of the push: look up its velocity, velocities[...]"),
             (rewards[best], "this is the reward of the best push: return its velocity"),
             (velocities[rewards.argmin()], "this push paid least: argmin looks for the smallest"),
+            (-velocities[best], "the sign is lost: to the left velocities are negative"),
             (velocities.max(), "this is the largest velocity: ask the rewards which push was best"),
             (velocities[-1], "this is the velocity of the last push, whatever it paid"),
         ):
@@ -90,7 +91,7 @@ def mean_return(rounds: list[np.ndarray]) -> float:
 
 def check_mean_return(answer: Callable) -> str:
     """Compare on rounds of different lengths with the mean return and with what each known mistake gives."""
-    rounds = [np.array([0.5, 0.2, 0.9]), np.array([0.1, 0.4]), np.array([1.0, 0.7, 0.3, 0.6])]
+    rounds = [np.array([0.5, 0.2, 0.9, 0.3]), np.array([0.1, 0.4]), np.array([1.0, 0.7, 0.6])]
     returns = np.array([rewards.sum() for rewards in rounds])
     result = answer(rounds)
     for wrong, message in (

@@ -56,13 +56,11 @@ def push_habit(rule: Callable[[Any], Any]) -> str:
         return "it pushes away from where the pole leans: push the cart there, so that it gets under the pole"
     if leaning == [0, 1] and tipping != [0, 1]:
         return (
-            "it looks at the angle only and acts too late: a pole can lean left while it already swings to "
-            "the right. Add the angular velocity, observation[3]"
+            "it ignores the angular velocity and acts too late: a pole can lean left while it already swings "
+            "to the right. Add the angular velocity, observation[3]"
         )
     if tipping == [0, 1] and leaning != [0, 1]:
-        return (
-            "it looks at the angular velocity only: a pole that leans without moving is let go. Add the angle"
-        )
+        return "it ignores the angle: a pole that leans without moving is let go. Add the angle"
     if leaning != [0, 1] and tipping != [0, 1]:
         return (
             "it follows the cart; it is the pole that must be held: look at observation[2] and observation[3]"

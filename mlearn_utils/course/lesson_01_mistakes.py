@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from mlearn_utils.rl.dynamic_programming import greedy_policy, policy_evaluation, value_iteration
+from mlearn_utils.tasks.gridworld import GridTask, grid_mdp
 from mlearn_utils.tasks.tabular import FloatArray, IntArray, TabularMDP, absorb
 
 Wrong = list[tuple[Any, str]]
@@ -110,6 +111,14 @@ def wrong_backups(mdp: TabularMDP, V: FloatArray, gamma: float, state: int) -> W
             "the next state. Take the expectation over next states, weighted by P",
         ),
         (
+            (P * (rewards + gamma * after)).max(),
+            "the largest single term P * (reward + gamma * V) is taken: first sum over next states, then max",
+        ),
+        (
+            (P * (rewards + gamma * after)).max(axis=1).sum(),
+            "max and sum are swapped: sum over next states (chance), max over actions (your choice)",
+        ),
+        (
             (rewards + gamma * after).mean(axis=1).max(),
             "a plain mean over next states: weight them by their probabilities P",
         ),
@@ -159,6 +168,10 @@ def wrong_targets(gamma: float) -> Wrong:
             "one step was terminated and truncated at once: it is terminated all the same",
         ),
         (
+            targets(gamma, lambda terminated, truncated: not (terminated and truncated)),
+            "a step that terminated, but was not cut off, still gets a next value: one flag decides alone",
+        ),
+        (
             targets(gamma, lambda terminated, truncated: not truncated),
             "the two flags are mixed up: bootstrap unless the step *terminated*",
         ),
@@ -183,6 +196,21 @@ def model(seed: int) -> tuple[FloatArray, FloatArray]:
     """Return P [S, A, S] and R [S, A] of 6 states and 3 actions, without a terminal state."""
     rng = np.random.default_rng(seed)
     return rng.dirichlet(np.full(6, 0.3), size=(6, 3)), rng.normal(size=(6, 3))
+
+
+def corridor(length: int = 10) -> tuple[FloatArray, FloatArray]:
+    """Return P [S, 2, S] and R [S, 2] of a corridor: left or right, and only its right end pays."""
+    P, R = np.zeros((length, 2, length)), np.zeros((length, 2))
+    for state in range(length):
+        P[state, 0, max(state - 1, 0)] = P[state, 1, min(state + 1, length - 1)] = 1.0
+    R[-1, 1] = 1.0
+    return P, R
+
+
+def lesson_grid() -> tuple[FloatArray, FloatArray]:
+    """Return P [S, A, S] and R [S, A] of the grid of the lesson."""
+    mdp = grid_mdp(GridTask(size=5, pits=((1, 1), (2, 3), (3, 1)), trap=(2, 0), slip=0.2))
+    return mdp.P, mdp.R
 
 
 def wrong_policies(P: FloatArray, R: FloatArray, gamma: float) -> Wrong:

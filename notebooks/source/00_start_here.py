@@ -9,8 +9,8 @@
 #
 # **You need**: a little Python with numpy. No machine learning yet.
 #
-# **First**: choose *Run → Run All Cells* in the menu, wait a few seconds, and scroll back up. Until then the
-# widgets below are only photographs.
+# **First**: choose *Run → Run All Cells* in the menu, wait a few seconds, and scroll back up. Until then
+# the widgets below are only photographs.
 #
 # | part | minutes |
 # |---|---|
@@ -37,13 +37,15 @@ lesson = course.start("00")
 # %% [markdown]
 # ## 1. Play: find out what pays (3 minutes)
 #
-# You push a cart, left or right. Every push pays a **reward**, a number from 0 to 1. What it is paid *for* is
-# hidden: to find that out is the game. Collect as much as you can.
+# You push a cart, left or right. Every push pays a **reward**, a number from 0 to 1. What it is paid *for*
+# is hidden: to find that out is the game. Collect as much as you can.
 #
 # - **Push** with the buttons, or click the picture and use the keys ← and →. Take your time: nothing moves
 #   until you push.
-# - A **round** has 16 pushes from a standing start. The sum of its rewards is its **return**, at most 16.
-# - Rounds 1 and 2 hide the same thing: task A. Then it is revealed, and rounds 3 and 4 hide another: task B.
+# - A **round** has 16 pushes from a standing start (fewer if the cart leaves the track). The sum of its
+#   rewards is its **return**, at most 16.
+# - Rounds 1 and 2 hide the same thing: task A. Then it is revealed, and rounds 3 and 4 hide another: task
+#   B.
 # - Do not mind the pole. It is very long and gravity is weak, so it stays up.
 
 # %%
@@ -56,13 +58,15 @@ game
 # %% [markdown]
 # ## 2. What you learned, and on which level (3 minutes)
 #
-# Was it you, or luck? One game cannot tell, so two programs now play 60 tasks each, two rounds a task. A new
-# task finds them as they were before: they remember nothing of the others.
+# Was it you, or luck? One game cannot tell, so two programs now play 60 tasks each, two rounds a task. A
+# new task finds them as they were before: they remember nothing of the others.
 #
-# - The **newcomer** has no idea what may be asked of it. In round 1 it follows the reward: it pushes on while
-#   the reward rises and turns when it falls. In round 2 it repeats what paid best: it holds that velocity.
-# - The **experienced** player knows, as you did in round 3, what kind of thing is hidden: a velocity of 0.5
-#   to 1 m/s, to one side. From the second push on it holds the one that fits the rewards so far.
+# - The **newcomer** has no idea what may be asked of it. In round 1 it follows the reward: it pushes on
+#   while the reward rises and turns when it falls. In round 2 it repeats what paid best: it holds that
+#   velocity.
+# - The **experienced** player knows what kind of thing is hidden, as you did in round 3, and even its
+#   range: a velocity of 0.5 to 1 m/s, to one side. From the second push on it holds the one that fits the
+#   rewards so far.
 
 # %%
 newcomer = cart_players.play_tasks(cart_players.newcomer, n_tasks=60, seed=0)  # rewards [task, round, push]
@@ -71,6 +75,9 @@ experienced = cart_players.play_tasks(cart_players.experienced, n_tasks=60, seed
 for k in range(2):
     mean, low, high = course.interval(newcomer[:, k].sum(axis=-1))
     print(f"newcomer, round {k + 1}: mean return {mean:.1f} (95 % interval {low:.1f} to {high:.1f})")
+mean, low, high = course.interval((newcomer[:, 1] - newcomer[:, 0]).sum(axis=-1))  # task by task
+print(f"gain from round 1 to round 2: {mean:.1f} ({low:.1f} to {high:.1f})")
+assert low > 0
 
 # %% [markdown]
 # The newcomer learns: its second round is better than its first. (The *95 % interval* says how far the mean
@@ -90,8 +97,9 @@ predict_experienced(newcomer, experienced)
 # | **outer** | what happens across tasks | from round 1 to 3 you learned what to look for |
 #
 # Inner progress is *learning*. Outer progress is *learning to learn*, or **meta-learning**. Learning to act
-# from rewards is **reinforcement learning**; learning to learn that, from many tasks, is **meta-reinforcement
-# learning**, the subject of this course. Here are both kinds of progress in one picture.
+# from rewards is **reinforcement learning**; learning to learn that, from many tasks, is
+# **meta-reinforcement learning**, the subject of this course. Here are both kinds of progress in one
+# picture.
 
 # %%
 fig, ax = plt.subplots(figsize=(6.4, 3.2))
@@ -109,12 +117,13 @@ assert experienced[:, 0].sum(axis=-1).mean() > newcomer[:, 1].sum(axis=-1).mean(
 print(f"head start of experience in round 1: {lead:.1f} (95 % interval {low:.1f} to {high:.1f})")
 
 # %% [markdown]
-# Inner progress: the lines climb, and each player's round 2 starts higher than its round 1. Outer progress:
-# in round 1 both begin alike, and then the experienced player needs fewer pushes to find out.
+# Inner progress: in round 1 the rewards climb, and each player's round 2 starts higher than its round 1.
+# Outer progress: in round 1 both begin alike, and then the experienced player needs fewer pushes to find
+# out.
 #
 # Two things were easier here than they will be. We told you what task A was, and we wrote the experienced
-# player's knowledge into it by hand. A meta-learning algorithm has neither: it must draw that knowledge from
-# the rewards of many tasks. Lesson 04 shows how.
+# player's knowledge into it by hand. A meta-learning algorithm has neither: it must draw that knowledge
+# from the rewards of many tasks. Lesson 04 shows how.
 
 # %% [markdown]
 # ## 3. Does everything answer? (1 minute)
@@ -166,8 +175,8 @@ lesson.hint("hidden_reward")
 # %% [markdown]
 # ### The guess from a round (1 minute, core)
 #
-# After round 1 the newcomer has two arrays: the velocity that each push reached, and the reward that it paid.
-# Which velocity should it hold in round 2? This rule *is* its inner learning.
+# After round 1 the newcomer has two arrays: the velocity that each push reached, and the reward that it
+# paid. Which velocity should it hold in round 2? This rule *is* its inner learning.
 
 # %% exercise="best_guess"
 
@@ -177,8 +186,8 @@ lesson.check(best_guess)
 # %% [markdown]
 # ### Find the round that got lost (2 minutes, core)
 #
-# Here nothing is missing: the function runs, but its answer is wrong. Every lesson has one such planted bug.
-# This one should average the returns of all rounds. Find the bug and mend it.
+# Here nothing is missing: the function runs, but its answer is wrong. Every lesson has one such planted
+# bug. This one should average the returns of all rounds. Find the bug and mend it.
 
 # %% exercise="mean_return"
 
@@ -217,16 +226,17 @@ lesson.progress()
 #
 # **What could go wrong**
 #
-# - *Your round 3 was worse than your round 1.* One game is a sample of one. Press *New game* and look again.
-# - *Remembering is not learning to learn.* The game always puts target B on the other side than target A, so
-#   that repeating what worked on A does not help on B.
-# - *If all tasks were the same*, there would be nothing to learn across them: learning one would be learning
-#   all.
+# - *Your round 3 was worse than your round 1.* One game is a sample of one. Press *New game* and look
+#   again.
+# - *Remembering is not learning to learn.* The game always puts target B on the other side than target A,
+#   so that repeating what worked on A does not help on B.
+# - *If all tasks were the same*, there would be nothing to learn across them: learning one would be
+#   learning all.
 #
 # **Further reading**
 #
-# - H. F. Harlow (1949). The formation of learning sets. *Psychological Review* 56, 51–65. Monkeys that solved
-#   hundreds of small tasks came to solve a new one after a single try.
+# - H. F. Harlow (1949). The formation of learning sets. *Psychological Review* 56, 51–65. Monkeys that
+#   solved hundreds of small tasks came to solve a new one after a single try.
 # - C. Finn, P. Abbeel, S. Levine (2017). Model-agnostic meta-learning for fast adaptation of deep networks.
 #   ICML. [arXiv:1703.03400](https://arxiv.org/abs/1703.03400). The algorithm of lessons 04 to 06.
 # - J. Beck and others (2023). A survey of meta-reinforcement learning.

@@ -12,8 +12,8 @@
 # **Time**: 50 minutes: 25 of reading and running, 21 of exercises, 4 for the quiz. One more exercise (10
 # minutes, *research*) is for at home.
 #
-# **You need**: Python with numpy, the mean of a random variable, and what `lesson.check` does (lesson 00). No
-# reinforcement learning yet.
+# **You need**: Python with numpy, the mean of a random variable, and what `lesson.check` does (lesson 00).
+# No reinforcement learning yet.
 
 # %% tags=["nbval-ignore-output"]
 from mlearn_utils import course
@@ -36,10 +36,10 @@ from mlearn_utils.tasks.gridworld import ACTIONS, ENV_ID, GridTask, grid_mdp, ma
 # %% [markdown]
 # ## 1. A task, in five parts (4 minutes)
 #
-# An **agent** acts, step by step, in an **environment** which answers. In the grid below the agent walks from
-# the top left (the square) to the flag. Pits end the walk badly. The diamond is a **trap**: it pays a little,
-# and ends the walk too. The floor is slippery: one move in five goes to a side instead. On the right is
-# CartPole: push the cart so that the pole stays up.
+# An **agent** acts, step by step, in an **environment** which answers. In the grid below the agent walks
+# from the top left (the square) to the flag. Pits end the walk badly. The diamond is a **trap**: it pays a
+# little, and ends the walk too. The floor is slippery: one move in five goes to a side instead. On the
+# right is CartPole: push the cart so that the pole stays up.
 
 # %%
 task = GridTask(size=5, start=(0, 0), goal=(4, 4), pits=((1, 1), (2, 3), (3, 1)), trap=(2, 0), slip=0.2)
@@ -57,8 +57,8 @@ plt.show()
 # | ④ reward function: what a step pays | $r(s, a, s')$ | see the picture | $+1$, always |
 # | ⑤ policy: how it chooses | $\pi(a \mid s)$ | ours to find | ours to find |
 #
-# The first four belong to the task. The policy is what we look for. (Strictly, an MDP is the first four and a
-# policy solves it.) **Markov** means that the next state depends on the present state and action and on
+# The first four belong to the task. The policy is what we look for. (Strictly, an MDP is the first four and
+# a policy solves it.) **Markov** means that the next state depends on the present state and action and on
 # nothing earlier. So a state must hold all that matters: CartPole's holds the two velocities, since a
 # photograph of a leaning pole does not tell whether it is falling or rising.
 #
@@ -78,9 +78,10 @@ for after in np.flatnonzero(P[state, action]):
 
 # %% [markdown]
 # Cells are written (row, column), counted from the top left; in the arrays a cell is the number 5 · row +
-# column. The expected reward of an action, $R(s,a) = \sum_{s'} P(s' \mid s,a)\, r(s,a,s')$, is `mdp.R`. Not
-# every action space is a short list: in Pendulum the action is a torque, a real number. Gymnasium says
-# `Discrete(n)` for a list of n things and `Box` for real numbers between bounds:
+# column. The expected reward of an action, $R(s,a) = \sum_{s'} P(s' \mid s,a)\, r(s,a,s')$, is `mdp.R`. A
+# terminal cell leads to itself with reward 0, so that nothing more is earned there. Not every action space
+# is a short list: in Pendulum the action is a torque, a real number. Gymnasium says `Discrete(n)` for a
+# list of n things and `Box` for real numbers between bounds:
 
 # %%
 for name in ("FrozenLake-v1", "CartPole-v1", "Pendulum-v1"):
@@ -113,8 +114,8 @@ rewards, end = run(camera, lambda s: rim[s], seed=35)
 print(f"{end} after {len(rewards)} steps; first reward {rewards[0]}, last reward {rewards[-1]}")
 
 # %% [markdown]
-# The policy `rim` is an array with one action for every state: a **deterministic** policy. (A **stochastic**
-# one has a probability $\pi(a \mid s)$ for every action.) Watch it:
+# The policy `rim` is an array with one action for every state: a **deterministic** policy. (A
+# **stochastic** one has a probability $\pi(a \mid s)$ for every action.) Watch it:
 
 # %%
 frames = np.stack(camera.render())
@@ -171,8 +172,8 @@ assert forwards == G_0
 lesson.check(discounted_return)
 
 # %% [markdown]
-# `lesson.hint("discounted_return")` gives one hint at a time, `lesson.solution("discounted_return")` one way
-# to write it. The following cells never use your function, so you can go on whether or not it is done.
+# `lesson.hint("discounted_return")` gives one hint at a time, `lesson.solution("discounted_return")` one
+# way to write it. The following cells never use your function, so you can go on whether or not it is done.
 #
 # Step $t$ weighs $\gamma^t$. All weights together are $1 + \gamma + \gamma^2 + \dots = 1/(1-\gamma)$: the
 # **horizon**, the number of steps that a discount looks ahead.
@@ -191,9 +192,9 @@ ax.legend(loc="center left", bbox_to_anchor=(1, 0.5))
 plt.show()
 
 # %% [markdown]
-# About two thirds of all weight lies within the horizon; beyond three horizons lie less than 5 %. A
-# reward counts less the later it comes, so the discount decides what is worth waiting for. **Guess**: the
-# trap pays 0.2 and is 2 moves from the start. The goal pays 1 and is 8 moves away.
+# About two thirds of all weight lies within the horizon; beyond three horizons lie less than 5 %. A reward
+# counts less the later it comes, so the discount decides what is worth waiting for. **Guess**: the trap
+# pays 0.2 and is 2 moves from the start. The goal pays 1 and is 8 moves away.
 
 # %%
 predictions.predict_the_discount(task)
@@ -209,8 +210,9 @@ predictions.predict_the_discount(task)
 # $$V^\pi(s) = \sum_a \pi(a \mid s) \sum_{s'} P(s' \mid s, a)\,\bigl[\,r(s,a,s') + \gamma\, V^\pi(s')\,\bigr],
 # \qquad V^\pi = 0 \text{ at terminal states.}$$
 #
-# It is linear. With $P_\pi$ and $R_\pi$ averaged over the policy's actions it reads $V = R_\pi + \gamma P_\pi
-# V$, so $(I - \gamma P_\pi)\,V = R_\pi$: 25 equations for 25 unknowns.
+# It is linear. With $P_\pi$ and $R_\pi$ averaged over the policy's actions it reads
+# $V = R_\pi + \gamma P_\pi V$, so $(I - \gamma P_\pi)\,V = R_\pi$: 25 equations for 25 unknowns. (At a
+# terminal cell, which leads to itself with reward 0, its own equation says $V = \gamma V$, so $V = 0$.)
 
 # %%
 gamma = 0.95
@@ -221,9 +223,9 @@ V_exact = np.linalg.solve(np.eye(25) - gamma * P_pi, R_pi)
 print(f"solved:   from the start, `rim` is worth {V_exact[0]:.4f}")
 
 # %% [markdown]
-# Solving takes of the order of (number of states)³ operations. **Policy evaluation** avoids that: start from
-# $V = 0$ and use the equation as an assignment, over and over. Each such **sweep** multiplies the largest
-# error by $\gamma$ or less.
+# Solving takes of the order of (number of states)³ operations. **Policy evaluation** avoids that: start
+# from $V = 0$ and use the equation as an assignment, over and over. Each such **sweep** multiplies the
+# largest error by $\gamma$ or less.
 
 # %%
 V = np.zeros(25)
@@ -237,8 +239,8 @@ package = dp.policy_evaluation(P, R, rim, gamma, terminal=terminal)
 assert np.allclose(V, V_exact, atol=1e-4) and np.allclose(package, V_exact, atol=1e-8)
 
 # %% [markdown]
-# And is it the mean return? Play 1000 episodes and look. A mean of chance results needs a **95 % interval**:
-# computed in this way, it holds the true mean in 95 of 100 experiments.
+# And is it the mean return? Play 1000 episodes and look. A mean of chance results needs a **95 %
+# interval**: computed in this way, it holds the true mean in 95 of 100 experiments.
 
 # %%
 grid.reset(seed=1)
@@ -250,10 +252,10 @@ print(
 assert course.interval(returns, level=0.999)[1] < V_exact[0] < course.interval(returns, level=0.999)[2]
 
 # %% [markdown]
-# The computation took no episode at all, since it knows $P$ and $R$. Now **edit the policy**: click an arrow
-# to turn it (or choose a cell with the arrow keys and press space). Three arrows are enough to get above 0.2
-# from the start: which? Then press *Improve all*: every arrow turns to what looks best one step ahead. How
-# many rounds until nothing changes?
+# The computation took no episode at all, since it knows $P$ and $R$. Now **edit the policy**: click an
+# arrow to turn it (or choose a cell with the arrow keys and press space). Two arrows are enough to get
+# above 0.2 from the start: which? Then press *Improve all*: every arrow turns to what looks best one step
+# ahead. How many rounds until nothing changes?
 
 # %%
 editor = arrow_editor(task, rim, gamma)
@@ -264,9 +266,10 @@ editor
 #
 # ### When $P$ is not known
 #
-# Mostly $P$ and $R$ are not given, and $V$ is estimated from recorded steps: the **target** of a step is $r +
-# \gamma\, V(s')$, and $V(s)$ becomes the mean target of the steps that began in $s$. (Lesson 02 builds on
-# this.) Here the two flags matter.
+# Mostly $P$ and $R$ are not given, and $V$ is estimated from recorded steps: the **target** of a step is
+# $r + \gamma\, V(s')$, and $V(s)$ becomes the mean target of the steps that began in $s$. To take the
+# estimate $V(s')$ in place of the future rewards is called **bootstrapping**. (Lesson 02 builds on this.)
+# Here the two flags matter.
 #
 # **Exercise `step_targets`** (core, 4 minutes, *find the bug*). Each step has the fields `state`, `reward`,
 # `next_state`, `terminated` and `truncated`. The function runs, and its values are wrong. Mend it.
@@ -327,8 +330,8 @@ for label, function in (("mended", lesson_01.step_targets), ("truncation treated
 #
 # $$V^*(s) = \max_a \sum_{s'} P(s' \mid s, a)\,\bigl[\,r(s,a,s') + \gamma\, V^*(s')\,\bigr].$$
 #
-# Note what is chosen and what is not: the action is ours (max), the next state is chance's (a sum weighted by
-# $P$).
+# Note what is chosen and what is not: the action is ours (max), the next state is chance's (a sum weighted
+# by $P$).
 #
 # **Exercise `bellman_backup`** (core, 7 minutes). Compute the right-hand side for one state, from any array
 # `V`. At terminal states `V` may hold anything; what counts there is 0.
@@ -339,8 +342,8 @@ for label, function in (("mended", lesson_01.step_targets), ("truncation treated
 lesson.check(bellman_backup)
 
 # %% [markdown]
-# **Value iteration** makes this backup for all states, sweep after sweep, starting from $V = 0$. Step through
-# it:
+# **Value iteration** makes this backup for all states, sweep after sweep, starting from $V = 0$. Step
+# through it:
 
 # %%
 course.Stepper(
@@ -407,7 +410,8 @@ for g in (0.8, 0.95, 0.99):
 # ## 6. Policies compared (2 minutes)
 #
 # Three policies for the grid: random, by hand, and best. Each plays 100 episodes in each of 10 seeds. The
-# mark is the mean, the bar its 95 % interval over the seeds, the black line what we computed without playing.
+# mark is the mean, the bar its 95 % interval over the seeds, the black line what we computed without
+# playing.
 
 
 # %%
@@ -447,8 +451,8 @@ assert 0.15 < wrong < 0.55
 # %% [markdown]
 # That is why every comparison of this course has seeds and an interval.
 #
-# **Exercise `balance`** (core, 6 minutes). CartPole has no table to solve: its states are four real numbers.
-# Write a policy by hand. It must hold the pole for 200 steps in each of 20 episodes.
+# **Exercise `balance`** (core, 6 minutes). CartPole has no table to solve: its states are four real
+# numbers. Write a policy by hand. It must hold the pole for 200 steps in each of 20 episodes.
 
 # %% exercise="balance"
 
@@ -471,9 +475,9 @@ for name, rule in rules.items():
     print(f"{name:13} {mean:5.1f} steps, 95 % interval over 10 seeds {low:.1f} to {high:.1f}")
 
 # %% [markdown]
-# The angle alone holds the pole twice as long as chance does, and far from 200 steps: it reacts too late, and
-# the pole swings ever harder. (The interval of the last line has no width because the time limit cuts every
-# episode off at 500, not because the rule were perfect.)
+# The angle alone holds the pole twice as long as chance does, and far from 200 steps: it reacts too late,
+# and the pole swings ever harder. (The interval of the last line has no width because the time limit cuts
+# every episode off at 500, not because the rule were perfect.)
 
 # %%
 camera = gym.wrappers.RenderCollection(gym.make("CartPole-v1", render_mode="rgb_array"))
@@ -486,8 +490,8 @@ course.animation(
 
 # %% [markdown]
 # **Exercise `policy_iteration`** (research, 10 minutes, at home). The button *Improve all* is an algorithm:
-# evaluate, be greedy, repeat. In the editor it took two rounds, where value iteration took 30 sweeps to come
-# within 0.001. Write it.
+# evaluate, be greedy, repeat. In the editor its arrows were right after two rounds; the arrows of value
+# iteration were right after 8 sweeps, its values after 30. Write it.
 
 # %% exercise="policy_iteration"
 
@@ -509,8 +513,8 @@ lesson.quiz()
 #   value counts.
 # - The **return** is $G_t = r_t + \gamma G_{t+1}$. A discount looks about $1/(1-\gamma)$ steps ahead and so
 #   decides what is worth waiting for.
-# - The **Bellman equation** gives a policy's value, by solving or by sweeps; with a max over actions it gives
-#   the best value, and the greedy policy attains it. Both need $P$ and $R$. Lesson 02 does without.
+# - The **Bellman equation** gives a policy's value, by solving or by sweeps; with a max over actions it
+#   gives the best value, and the greedy policy attains it. Both need $P$ and $R$. Lesson 02 does without.
 # - A mean of few episodes shows little. Give the interval.
 #
 # ## What could go wrong
@@ -518,11 +522,11 @@ lesson.quiz()
 # - *Values are too small, most of all far from the goal*: truncation is treated as termination.
 # - *Values explode or never settle*: $\gamma = 1$ with a policy that never ends, or a terminal state that
 #   still has a value.
-# - *The agent prefers a small reward nearby*: the horizon $1/(1-\gamma)$ is shorter than the way to the large
-#   one.
-# - *Sampled and computed values disagree beyond the interval*: check that the policy and the environment draw
-#   from generators with different seeds. With the same seed both see the same numbers, and the moves are no
-#   longer independent of the slips.
+# - *The agent prefers a small reward nearby*: the large one is discounted below it. Compare $\gamma^t$
+#   times each, with $t$ the steps to it.
+# - *Sampled and computed values disagree beyond the interval*: check that the policy and the environment
+#   draw from generators with different seeds. With the same seed both see the same numbers, and the moves
+#   are no longer independent of the slips.
 # - *The best policy looks absurd*: it is best for the rewards as written, not as meant.
 #
 # ## Further reading

@@ -135,6 +135,7 @@ WRONG_ANSWERS = {
         (reward_twice_as_narrow, "not 1 - |velocity - target|"),
     ],
     "best_guess": [
+        (lambda velocities, rewards: abs(velocities[np.argmax(rewards)]), "the sign is lost"),
         (guess_the_index, "the number of the push"),
         (guess_the_reward, "the reward of the best push"),
         (guess_the_worst, "paid least"),
@@ -144,6 +145,10 @@ WRONG_ANSWERS = {
         (guess_all_of_the_best, "should be one number"),
     ],
     "mean_return": [
+        (
+            lambda rounds: np.concatenate(rounds).mean() * len(rounds[0]),
+            "not the mean of the three returns",
+        ),
         (mean_that_hides_the_loss, "the first round is still lost"),
         (mean_that_loses_another_way, "one round is still missing"),
         (mean_without_the_last, "the last round is missing"),

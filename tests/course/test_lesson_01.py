@@ -276,8 +276,54 @@ def policy_of_a_shorter_horizon(P, R, gamma):
     return iterate(P, R, gamma / 2)
 
 
+def policy_without_a_discount_in_its_greedy_step(P, R, gamma):
+    policy = R.argmax(axis=1)
+    for _ in range(50):
+        policy = (R + P @ solve(P, R, policy, gamma)).argmax(axis=1)
+    return policy
+
+
+def policy_of_a_fixed_discount(P, R, gamma):
+    return iterate(P, R, 0.9)
+
+
+def policy_after_three_rounds(P, R, gamma):
+    return iterate(P, R, gamma, rounds=3)
+
+
+def policy_after_five_sweeps(P, R, gamma):
+    V = np.zeros(len(R))
+    for _ in range(5):
+        V = (R + gamma * P @ V).max(axis=1)
+    return (R + gamma * P @ V).argmax(axis=1)
+
+
+def return_that_reverses_the_list(rewards, gamma):
+    rewards.reverse()
+    total = 0.0
+    for reward in rewards:
+        total = reward + gamma * total
+    return total
+
+
+def targets_by_both_flags(steps, V, gamma):
+    return [
+        step.reward + (0.0 if step.terminated and step.truncated else gamma * V[step.next_state])
+        for step in steps
+    ]
+
+
+def backup_of_the_largest_term(P, rewards, V, gamma, terminal, state):
+    return (P[state] * (rewards[state] + gamma * np.where(terminal, 0.0, V))).max()
+
+
+def backup_with_max_and_sum_swapped(P, rewards, V, gamma, terminal, state):
+    return (P[state] * (rewards[state] + gamma * np.where(terminal, 0.0, V))).max(axis=1).sum()
+
+
 WRONG_ANSWERS = {
     "discounted_return": [
+        (return_that_reverses_the_list, "the list itself was changed"),
         (return_from_the_wrong_end, "discounted from the wrong end"),
         (return_discounted_once_too_often, "once too often"),
         (return_without_discount, "undiscounted sum"),
@@ -297,6 +343,7 @@ WRONG_ANSWERS = {
         (targets_without_a_future, "missing everywhere"),
         (targets_without_a_discount, "gamma is missing"),
         (targets_of_the_own_state, "the state the step started in"),
+        (targets_by_both_flags, "one flag decides alone"),
         (targets_that_drop_truncated_steps, "every step has a target"),
     ],
     "bellman_backup": [
@@ -314,10 +361,12 @@ WRONG_ANSWERS = {
         (backup_without_reward, "the reward is missing"),
         (backup_that_loses_the_last_reward, "the step that ends an episode is paid too"),
         (backup_that_writes_to_its_argument, "V itself was changed"),
+        (backup_of_the_largest_term, "first sum over next states"),
+        (backup_with_max_and_sum_swapped, "max and sum are swapped"),
     ],
     "balance": [
-        (push_by_the_angle, "the angle only"),
-        (push_by_the_angular_velocity, "the angular velocity only"),
+        (push_by_the_angle, "ignores the angular velocity"),
+        (push_by_the_angular_velocity, "ignores the angle"),
         (push_the_wrong_way, "away from where the pole leans"),
         (push_always_right, "always pushes to the same side"),
         (push_by_the_position, "follows the cart"),
@@ -338,6 +387,10 @@ WRONG_ANSWERS = {
         (policy_as_values, "these are the values"),
         (policy_as_a_table, "argmax over axis 1"),
         (policy_of_a_shorter_horizon, "not the best action everywhere"),
+        (policy_without_a_discount_in_its_greedy_step, "used in both steps"),
+        (policy_of_a_fixed_discount, "on the lesson's grid, with gamma = 0.8"),
+        (policy_after_three_rounds, "until nothing changes"),
+        (policy_after_five_sweeps, "on a corridor of ten states"),
     ],
 }
 

@@ -10,7 +10,7 @@ from mlearn_utils.course.lesson_01_arrows import KEYS, Arrows, arrow_editor
 from mlearn_utils.course.stepper import Stepper
 from mlearn_utils.course.value_map import ValueMap
 from mlearn_utils.rl import dynamic_programming as dp
-from mlearn_utils.tasks.gridworld import GridTask, grid_mdp
+from mlearn_utils.tasks.gridworld import ACTIONS, GridTask, grid_mdp
 
 TASK = GridTask(size=5, pits=((1, 1), (2, 3), (3, 1)), trap=(2, 0), slip=0.2)
 RIM = np.where(np.arange(25) % 5 == 4, 2, 1)
@@ -236,3 +236,10 @@ def test_the_revealed_picture_crosses_where_right_beats_down():
     right, down = (np.asarray(line.get_ydata()) for line in figure.axes[0].lines)
     assert right.tolist() == [1, 4]
     assert down.tolist() == [2, 3]
+
+
+def test_two_arrows_lift_the_policy_above_a_fifth():
+    edited = RIM.copy()
+    edited[TASK.state((1, 0))], edited[TASK.state((1, 3))] = ACTIONS.index("left"), ACTIONS.index("up")
+    assert (edited != RIM).sum() == 2
+    assert worth(edited)[0] > 0.2
