@@ -59,7 +59,7 @@ class ActionMap:
         (self._best,) = ax.plot([], [], "o", color="white", markeredgecolor=BLACK, markersize=4, zorder=5)
         self._frame = Rectangle((0, 0), 1, 1, fill=False, edgecolor=ORANGE, linewidth=3, zorder=6)
         ax.add_patch(self._frame).set_visible(False)
-        (self._way,) = ax.plot([], [], color=ORANGE, linestyle="-", linewidth=3, marker=".", zorder=7)
+        (self._way,) = ax.plot([], [], color=ORANGE, linestyle="-", linewidth=6, alpha=0.4, zorder=3)
 
     def show(self, q: FloatArray) -> None:
         """Show the table q [S, A]; a dot marks the best move of a cell where there is exactly one."""
@@ -94,4 +94,4 @@ def _triangle(state: int, action: int, size: int) -> list[tuple[float, float]]:
 def _label(ax: Axes, state: int, action: int, size: int) -> Text:
     row, column = divmod(state, size)
     y, x = row + 0.5 + 0.35 * MOVES[action][0], column + 0.5 + 0.31 * MOVES[action][1]
-    return ax.text(x, y, "", ha="center", va="center", fontsize=7, zorder=4)
+    return ax.text(x, y, "", ha="center", va="center", fontsize=7, zorder=7)

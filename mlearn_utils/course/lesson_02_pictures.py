@@ -72,20 +72,31 @@ def update_steps(
 def _update_caption(update: tuple, step: int, rate: float, gamma: float) -> str:
     before, state, action, reward, after, terminated, value, error = update
     row, column = divmod(state, STEPPED.size)
-    now, ahead = before[state, action], before[after].max()
-    seen = f"<b>Update {step // 2 + 1}.</b> From ({row}, {column}) {ACTIONS[action]}: reward {reward:g}"
+    now, best = before[state, action], before[after].max()
+    sign = signed(error)
+    seen = f"<b>Update {step // 2 + 1}.</b> From ({row}, {column}) {ACTIONS[action]}: reward {minus(reward)}"
     if not step % 2:
         end = (
             "the episode <b>terminates</b>"
             if terminated
-            else f"the best move in ({after // 3}, {after % 3}) is worth max q = {ahead:.3g}"
+            else f"the best move in ({after // 3}, {after % 3}) is worth max q = {minus(best)}"
         )
-        return f"{seen}, {end}. The table still says {now:.3g}. What will the new number be?"
-    bootstrap = "0, since nothing follows the end" if terminated else f"{gamma:g} · {ahead:.3g}"
+        return f"{seen}, {end}. The table still says {minus(now)}. What will the new number be?"
+    bootstrap = "0, since nothing follows the end" if terminated else f"{gamma:g} · {signed(best)}"
     return (
-        f"{seen}. Target = {reward:g} + {bootstrap}. TD error = target − {now:.3g} = <b>{error:.3g}</b>. "
-        f"q ← {now:.3g} + {rate:g} · ({error:.3g}) = <b>{value:.3g}</b>."
+        f"{seen}. Target = {minus(reward)} + {bootstrap}. TD error = target − {signed(now)} = "
+        f"<b>{minus(error)}</b>. q ← {minus(now)} + {rate:g} · {sign} = <b>{minus(value)}</b>."
     )
+
+
+def minus(value: float) -> str:
+    """Return a number with three digits and a real minus sign."""
+    return f"{value:.3g}".replace("-", "−")
+
+
+def signed(value: float) -> str:
+    """Return a number, in parentheses if it is negative."""
+    return f"({minus(value)})" if value < 0 else minus(value)
 
 
 def retrain(figure: Figure) -> Callable[..., str]:
@@ -113,8 +124,8 @@ def retrain(figure: Figure) -> Callable[..., str]:
         worth = interval(learners.greedy_returns())
         return (
             f"α = {rate:.2f}, ε = {epsilon:.2f}, γ = {gamma:.2f}. After {STEPS} steps the greedy policies "
-            f"are worth {worth[0]:.2f} (95 % interval {worth[1]:.2f} to {worth[2]:.2f}). A dot points to a "
-            "cell's best move."
+            f"are worth {minus(worth[0])} (95 % interval {minus(worth[1])} to {minus(worth[2])}). "
+            "A dot points to a cell's best move."
         )
 
     return update
