@@ -56,7 +56,7 @@ def best_guess(velocities: np.ndarray, rewards: np.ndarray) -> float:
 
 def check_best_guess(answer: Callable) -> str:
     """Compare on two rounds with the best velocity and with what each known mistake gives."""
-    velocities = np.array([0.25, 0.5, 0.75, 0.5, 0.25, 0.0, -0.25, -0.5, -0.75, -1.0])
+    velocities = np.array([0.25, 0.5, 0.8, 0.5, 0.25, 0.0, -0.25, -0.5, -0.75, -1.0])
     for target in (-0.7, 0.4):
         rewards = hidden_reward(velocities, target)
         best = int(rewards.argmax())
