@@ -180,3 +180,20 @@ def test_episodes_to_a_level():
     assert curves.episodes_to(run, 5.0) == 32
     assert curves.episodes_to(run, 10.0) == np.inf
     assert curves.by_seed([run, run._replace(seed=1), run], [1.0, 5.0, 3.0]).tolist() == [2.0, 5.0]
+
+
+def test_the_prediction_reveals_what_the_stored_runs_say():
+    runs = curves.load_runs()
+    chosen = [run for run in runs if (run.experiment, run.learning_rate) == ("transfer", 0.02)]
+    slow = []
+    for run in chosen:
+        reached = [k for k, value in enumerate(run.curve) if value >= curves.GOAL]
+        slow.append(16 * (reached[0] + 1) if reached else 960)
+    predict = curves.predict_how_long(runs)
+    predict.commit(100)
+    assert f"<b>{np.mean(slow):.0f}</b>; you said 100" in predict.caption.value
+
+
+def test_the_best_learning_rate_of_the_trained_agents_lies_inside_those_tried():
+    runs, rates = curves.load_runs(), script().LEARNING_RATES
+    assert min(rates) < curves.best_rate(runs, "transfer") < max(rates)
