@@ -352,6 +352,8 @@ for label, kind in (("Q-learning", QLearningAgent), ("SARSA", SarsaAgent)):
 fig, ax = plt.subplots(figsize=(7, 2.8))
 pictures.draw_paths(ax, paths)
 plt.show()
+
+# %%
 for label, path in paths.items():
     recorded = settings.results("cliff", label)
     shares = ", ".join(f"{value:.0f} in {(recorded == value).sum()}" for value in np.unique(recorded)[::-1])
@@ -477,6 +479,7 @@ rates, epsilons, gammas = (
 mdps = [grid_mdp(grid) for grid in grids.values()]
 
 
+# %%
 def returns_by_setting(seeds, seed):
     """Return [task, rate, epsilon, gamma, seeds] the exact greedy return after 1500 steps."""
     axes = np.meshgrid(range(3), rates, epsilons, gammas, range(seeds), indexing="ij")
