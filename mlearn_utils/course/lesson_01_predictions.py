@@ -20,8 +20,8 @@ def predict_the_discount(task: GridTask) -> Predict:
         slider("my guess for γ", 0.5, 0.99, 0.01, 0.75),
         lambda guess: (
             f"From γ = <b>{turns:.2f}</b> on, a horizon of {1 / (1 - turns):.1f} steps. You said "
-            f"{guess:.2f}, a horizon of {1 / (1 - guess):.1f}. Distance and size both count: the goal's 1 must "
-            "be worth more than the trap's 0.2 after discounting and slips. A richer trap would win up to a "
+            f"{guess:.2f}, a horizon of {1 / (1 - guess):.1f}. Distance and size both count: the goal's 1 "
+            "must be worth more than the trap's 0.2 after discounting and slips. A richer trap would win up to a "
             "larger γ."
         ),
         name="which-discount-passes-the-trap",

@@ -103,8 +103,26 @@ def check_epsilon_greedy(answer: Callable) -> str:
     expect(len(set(random)) > 1, "with epsilon = 1 every call returns the same action: draw from `rng`")
     expect(1 in random, "exploring leaves out the best action: it draws among all of them, the best too")
     expect(set(random) == {0, 1, 2, 3}, f"with epsilon = 1 only the actions {sorted(set(random))} come up")
+    _check_other_rows(answer)
     _check_frequencies(answer, clear)
     return "The best of 4 actions came up (1 - epsilon) + epsilon / 4 of the time, and ties were split."
+
+
+def _check_other_rows(answer: Callable) -> None:
+    """Look at rows of other lengths, with three equal values, and with values that are nearly equal."""
+    for n in (2, 6):
+        drawn = set(draws(answer, np.arange(n) * 1.0, 1.0, 300))
+        expect(
+            drawn == set(range(n)),
+            f"with {n} actions a random one is one of 0 to {n - 1}, got {sorted(drawn)}",
+        )
+    three = set(draws(answer, np.array([2.0, 1.0, 2.0, 0.0, 2.0]), 0.0, 300))
+    expect(three == {0, 2, 4}, f"actions 0, 2 and 4 are equally good here, but only {sorted(three)} come up")
+    close = set(draws(answer, np.array([1.0, 0.9999, 0.0]), 0.0, 200))
+    expect(close == {0}, "0.9999 is less than 1: only exactly equal values are a tie")
+    kept = np.array([1.0, 1.0, 0.0])
+    answer(kept, 0.0, np.random.default_rng(0))
+    expect(kept.tolist() == [1.0, 1.0, 0.0], "the values themselves were changed: they are the agent's table")
 
 
 def _check_frequencies(answer: Callable, values: FloatArray) -> None:
@@ -159,6 +177,13 @@ def check_learn_episode(answer: Callable) -> str:
             expect(not np.allclose(mine, wrong) or np.allclose(wrong, _right_table(limit)), message)
         expect_close(mine, _right_table(limit), "the table is not that of Q-learning after one episode")
         expect_close(total, play("none", Corridor(limit), corridor_table(), 0.5, 0.9), "not sum of rewards")
+    explored = [corridor_table() for _ in range(2)]
+    for k, table in enumerate(explored):
+        answer(Corridor(20), table, 0.5, 0.9, 1.0, np.random.default_rng(k))
+    expect(
+        not np.array_equal(explored[0], explored[1]),
+        "with epsilon = 1 every episode is the same: the actions are drawn by td.epsilon_greedy with `rng`",
+    )
     return "Update first, then move: the row that acted is the row that learns."
 
 

@@ -41,8 +41,8 @@ from mlearn_utils.tasks.gridworld import ACTIONS, GridTask, grid_mdp, make_env
 #
 # Lesson 01 computed the best values from $P$ and $R$. From now on nobody tells us $P$ and $R$: all that we
 # can do is act and see what happens. First we move the max. Let $q^*(s, a)$ be what action $a$ is worth in
-# state $s$ if everything after it is done in the best way. Then $V^*(s) = \max_a q^*(s, a)$, and the Bellman
-# optimality equation reads
+# state $s$ if everything after it is done in the best way. Then $V^*(s) = \max_a q^*(s, a)$, and the
+# Bellman optimality equation reads
 #
 # $$q^*(s, a) = \sum_{s'} P(s' \mid s, a)\,\bigl[\, r(s, a, s') + \gamma \max_{a'} q^*(s', a') \,\bigr],
 # \qquad q^* = 0 \text{ at terminal states.}$$
@@ -61,10 +61,10 @@ for action, name in enumerate(ACTIONS):
     print(f"q*(start, {name:5}) = {q_best[start, action]:.3f}")
 
 # %% [markdown]
-# Now the max stands *inside* the sum, and a sum weighted by probabilities is a mean. A mean can be estimated
-# from samples, without knowing the probabilities. One step from $s$ with action $a$ gives a reward $r$ and a
-# next state $s'$; its **target** is $r + \gamma \max_{a'} q(s', a')$. The **TD error** (temporal-difference
-# error) $\delta$ is what the step says minus what the table says:
+# Now the max stands *inside* the sum, and a sum weighted by probabilities is a mean. A mean can be
+# estimated from samples, without knowing the probabilities. One step from $s$ with action $a$ gives a
+# reward $r$ and a next state $s'$; its **target** is $r + \gamma \max_{a'} q(s', a')$. The **TD error**
+# (temporal-difference error) $\delta$ is what the step says minus what the table says:
 #
 # $$\delta = \underbrace{r + \gamma \max_{a'} q(s', a')}_{\text{target}}
 # - \underbrace{q(s, a)}_{\text{table}}, \qquad q(s, a) \leftarrow q(s, a) + \alpha\, \delta .$$
@@ -87,8 +87,8 @@ print(f"their mean is {mean:.4f}, 95 % interval {low:.4f} to {high:.4f}")
 assert course.interval(errors, level=0.999)[1] < 0 < course.interval(errors, level=0.999)[2]
 
 # %% [markdown]
-# That is **Q-learning** (Watkins 1989): nudge the entry of every step you take until the errors average out.
-# The target contains another entry of the same table. To learn a guess from a guess is called
+# That is **Q-learning** (Watkins 1989): nudge the entry of every step you take until the errors average
+# out. The target contains another entry of the same table. To learn a guess from a guess is called
 # **bootstrapping**.
 
 # %% [markdown]
@@ -103,12 +103,13 @@ assert course.interval(errors, level=0.999)[1] < 0 < course.interval(errors, lev
 lesson.check(td_update)
 
 # %% [markdown]
-# `lesson.hint("td_update")` gives one hint at a time, `lesson.solution("td_update")` one way to write it. The
-# following cells never use your function; they call the package's, which returns the new value and the error.
+# `lesson.hint("td_update")` gives one hint at a time, `lesson.solution("td_update")` one way to write it.
+# The following cells never use your function; they call the package's, which returns the new value and the
+# error.
 #
-# Step through the first updates of a learner on a small grid without slips, with $\alpha = 0.5$ and $\gamma =
-# 0.9$. Each cell shows four values, one a move. Work out the new number before you press *Next*. (Updates
-# that change nothing are skipped after the first three.)
+# Step through the first updates of a learner on a small grid without slips, with $\alpha = 0.5$ and
+# $\gamma = 0.9$. Each cell shows four values, one a move. Work out the new number before you press *Next*.
+# (Updates that change nothing are skipped after the first three.)
 
 # %%
 updates = pictures.record_updates(pictures.STEPPED, 400, rate=0.5, gamma=0.9, seed=2)
@@ -193,8 +194,8 @@ assert decay(0) == 1.0 and np.isclose(decay(900), 0.05)
 # %% [markdown]
 # ## 4. The agent on the grid (4 minutes)
 #
-# Update and choice make a loop. **Exercise `learn_episode`** (core, 4 minutes, *find the bug*). The function
-# below runs, and its table is wrong. Mend it.
+# Update and choice make a loop. **Exercise `learn_episode`** (core, 4 minutes, *find the bug*). The
+# function below runs, and its table is wrong. Mend it.
 
 # %% exercise="learn_episode"
 
@@ -266,8 +267,8 @@ assert course.interval(worth[labels[2]][:, -1])[1] > course.interval(worth[label
 # targets. Q-learning converges to $q^*$ if every pair is tried again and again and $\alpha$ falls slowly
 # enough: Watkins and Dayan 1992.)
 #
-# **Play with it**: moving a slider trains 16 learners anew for 500 steps. Try $\varepsilon = 0$, then 1. Try
-# $\gamma = 0$: what do the entries say now? Which $\alpha$ is best?
+# **Play with it**: moving a slider trains 16 learners anew for 500 steps. Try $\varepsilon = 0$, then 1.
+# Try $\gamma = 0$: what do the entries say now? Which $\alpha$ is best?
 
 # %%
 explorer = pictures.retrain_explorer()
@@ -308,8 +309,9 @@ assert (success >= 0.70).sum() >= 9
 
 # %% [markdown]
 # While learning, the two look alike, because $\varepsilon$ hides the difference. Judged greedily (1000
-# episodes each), the constant rate of 0.1 fails in some seeds: its last few slips decide which
-# of two close actions looks better. Always judge a learner apart from its exploration.
+# episodes each), the falling rate reaches 0.70 in more of the seeds: with a constant 0.1 the last few slips
+# decide which of two close actions looks better. (The two means are too close to be told apart by 10
+# seeds.) Always judge a learner apart from its exploration.
 
 # %% [markdown]
 # ## 6. Along the cliff: Q-learning and SARSA (3 minutes)
@@ -362,20 +364,20 @@ assert (settings.results("cliff", "Q-learning") == -13).sum() >= 9
 
 # %% [markdown]
 # Q-learning's greedy path is the shortest, -13, in every seed. SARSA's is longer and safer. (A return of
-# -1000 is a greedy walk in circles, cut after 1000 steps: with $\alpha = 0.5$ throughout, SARSA's table never
-# comes to rest, since its targets are as random as its actions.) Neither is better as such: Q-learning
-# answers "what is best if I stop exploring?", SARSA "what is best while I explore?".
+# -1000 is a greedy walk in circles, cut after 1000 steps: with $\alpha = 0.5$ throughout, SARSA's table
+# never comes to rest, since its targets are as random as its actions.) Neither is better as such:
+# Q-learning answers "what is best if I stop exploring?", SARSA "what is best while I explore?".
 
 # %% [markdown]
 # ## 7. CartPole with a table (3 minutes)
 #
-# CartPole's state is four real numbers: position and velocity of the cart, angle and angular velocity of the
-# pole. A table needs a row number. **Discretizing** cuts dimension $d$ into $n_d$ intervals of equal length;
-# $k_d$ is the interval that the observation lies in, counted from 0. With three dimensions the row is $(k_0
-# \, n_1 + k_1)\, n_2 + k_2$, as in numpy's `reshape`.
+# CartPole's state is four real numbers: position and velocity of the cart, angle and angular velocity of
+# the pole. A table needs a row number. **Discretizing** cuts dimension $d$ into $n_d$ intervals of equal
+# length; $k_d$ is the interval that the observation lies in, counted from 0. With three dimensions the row
+# is $(k_0 \, n_1 + k_1)\, n_2 + k_2$, as in numpy's `reshape`.
 #
-# **Exercise `discretize`** (core, 6 minutes). Return the row for an observation of any number of dimensions.
-# What lies outside `low` and `high` belongs to the outermost interval.
+# **Exercise `discretize`** (core, 6 minutes). Return the row for an observation of any number of
+# dimensions. What lies outside `low` and `high` belongs to the outermost interval.
 
 # %% exercise="discretize"
 
@@ -383,8 +385,8 @@ assert (settings.results("cliff", "Q-learning") == -13).sum() >= 9
 lesson.check(discretize)
 
 # %% [markdown]
-# How fine? We compare two tables: 10 intervals for each of the four numbers (`QLearningAgent`'s default), and
-# only 6 angles × 12 angular velocities of the pole, which ignores the cart.
+# How fine? We compare two tables: 10 intervals for each of the four numbers (`QLearningAgent`'s default),
+# and only 6 angles × 12 angular velocities of the pole, which ignores the cart.
 
 # %%
 fig, ax = plt.subplots()
@@ -406,9 +408,9 @@ assert course.interval(balanced["72 cells"] - balanced["10000 cells"])[1] > 0
 
 # %% [markdown]
 # (A return cannot exceed 500, the time limit; an interval of the mean does not know that.) Each cell learns
-# alone, so a fine table needs more experience than a coarse one. Here is what the coarse one
-# learned (seed 0): where it pushes right, where left. (A dot: no difference. The cart's position is not in
-# the table, so the cart may still drift away.)
+# alone, so a fine table needs more experience than a coarse one. Here is what the coarse one learned (seed
+# 0): where it pushes right, where left. (A dot: no difference. The cart's position is not in the table, so
+# the cart may still drift away.)
 
 # %%
 discretizer, q_cart = settings.cart_discretizer(), settings.cart_table()
@@ -511,10 +513,11 @@ for name in grids:  # its own setting beats each other one
         assert course.interval(gap)[1] > 0, (name, other)
 
 # %% [markdown]
-# Read along a column: what is best for one task fails on another. With the trap, a learner that explores
-# little finds the trap and stays content. With noisy rewards, a large $\alpha$ believes every accident. There
-# is no best setting, only a best setting *for a task*. Could it be learned from other tasks which setting a
-# new one needs? That is a branch of meta-learning, and lesson 07 takes it up.
+# Read along a column: on each task its own setting is best, and none does well on all three. With the trap,
+# a learner that explores little finds the trap and stays content. With noisy rewards, a large $\alpha$
+# believes every accident. There is no best setting, only a best setting *for a task*. Could it be learned
+# from other tasks which setting a new one needs? That is a branch of meta-learning, and lesson 07 takes it
+# up.
 
 # %% [markdown]
 # ## 10. Quiz (4 minutes)
@@ -531,11 +534,12 @@ lesson.quiz()
 # - Q-learning is off-policy, SARSA learns about the policy it follows (on-policy). That decides the path
 #   along the cliff, and whether old steps can be replayed.
 # - With chance in the task, $\alpha$ must become small in the end; without, a large one is fastest.
-# - The best $\alpha$, $\varepsilon$ and $\gamma$ differ from task to task.
+# - The best setting, of $\alpha$ and $\varepsilon$ above all, differs from task to task.
 #
 # ## What could go wrong
 #
-# - *The values are far too large*: the last step of an episode bootstraps, or the max runs over states.
+# - *The values are wrong near the end of episodes*: the last step bootstraps, and somebody wrote into the
+#   row of a terminal state; or the max runs over states.
 # - *Nothing is learned at all*: ties always go to action 0, or `state` moves on before the update.
 # - *The time limit looks like a danger*: truncation was taken for termination.
 # - *Good curves, a poor greedy policy*: $\alpha$ is still large, and the table follows the last few steps.
@@ -543,8 +547,8 @@ lesson.quiz()
 #
 # ## Further reading
 #
-# - R. Sutton, A. Barto, *Reinforcement Learning: An Introduction*, 2nd ed. 2018: sections 6.4 and 6.5 (SARSA,
-#   Q-learning; example 6.6 is the cliff) and 8.2 (Dyna).
+# - R. Sutton, A. Barto, *Reinforcement Learning: An Introduction*, 2nd ed. 2018: sections 6.4 and 6.5
+#   (SARSA, Q-learning; example 6.6 is the cliff) and 8.2 (Dyna).
 # - C. Watkins, P. Dayan, "Q-learning", *Machine Learning* 8, 1992. The proof of convergence.
 # - R. Sutton, "Integrated Architectures for Learning, Planning, and Reacting Based on Approximating Dynamic
 #   Programming", ICML 1990. Dyna.

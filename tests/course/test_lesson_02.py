@@ -167,6 +167,36 @@ def from_one(value, low, high, n):
     return cut(value, low, high, n) + 1
 
 
+def greedy_among_four(values, epsilon, rng):
+    if rng.random() < epsilon:
+        return int(rng.integers(4))
+    return int(rng.choice(np.flatnonzero(values == values.max())))
+
+
+def greedy_of_the_first_or_last_tie(values, epsilon, rng):
+    if rng.random() < epsilon:
+        return int(rng.integers(len(values)))
+    ties = np.flatnonzero(values == values.max())
+    return int(rng.choice([ties[0], ties[-1]]))
+
+
+def greedy_with_loose_ties(values, epsilon, rng):
+    if rng.random() < epsilon:
+        return int(rng.integers(len(values)))
+    return int(rng.choice(np.flatnonzero(values > values.max() - 0.01)))
+
+
+def greedy_by_noise_in_place(values, epsilon, rng):
+    if rng.random() < epsilon:
+        return int(rng.integers(len(values)))
+    values += 1e-9 * rng.random(len(values))
+    return int(values.argmax())
+
+
+def episode_without_exploring(env, q, learning_rate, gamma, epsilon, rng):
+    return play("none", env, q, learning_rate, gamma)
+
+
 WRONG_ANSWERS = {
     "td_update": [
         (update(lambda q, s, a, n: q[n].max(), sign=-1.0), "away from the target"),
@@ -186,6 +216,10 @@ WRONG_ANSWERS = {
         (update_returns_nothing, "None"),
     ],
     "epsilon_greedy": [
+        (greedy_among_four, "with 2 actions"),
+        (greedy_of_the_first_or_last_tie, "equally good here"),
+        (greedy_with_loose_ties, "only exactly equal values"),
+        (greedy_by_noise_in_place, "the values themselves were changed"),
         (greedy_by_argmax, "as argmax does"),
         (greedy_by_the_last, "always takes the last"),
         (greedy_inverted, "here it is that of being greedy"),
@@ -196,6 +230,7 @@ WRONG_ANSWERS = {
         (greedy_worst, "always take an action of largest value"),
     ],
     "learn_episode": [
+        (episode_without_exploring, "every episode is the same"),
         (episode("updated after moving"), "the update comes after moving"),
         (episode("truncation"), "treated as terminated"),
         (episode("no terminal"), "bootstraps from a terminal state"),
