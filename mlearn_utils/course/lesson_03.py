@@ -85,12 +85,20 @@ def check_policy_gradient_loss(answer: Callable) -> str:
         "turned into numbers",
     )
     derivative = torch.autograd.grad(result, theta, allow_unused=True, retain_graph=True)[0]
+    swapped = -(logp.detach() * adv * mask).sum() / mask.sum()
+    expect(
+        not same(derivative, torch.autograd.grad(swapped, theta, retain_graph=True)[0]),
+        "the log-probabilities were detached and the gradient flows through the advantages: it must be the "
+        "other way round",
+    )
     expect_close(
         derivative,
-        torch.autograd.grad(right, theta)[0],
+        torch.autograd.grad(right, theta, retain_graph=True)[0],
         "the value is right, its gradient is not: it also flows through the advantages. A return is data, "
         "not a function of theta to be tuned: detach it",
     )
+    large = answer(logp, 100 * adv, mask)
+    expect_close(large, 100 * right.detach(), "large advantages are cut: the loss is linear in them")
     return "Value and gradient are right; the advantages are treated as constants."
 
 

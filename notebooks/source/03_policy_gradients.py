@@ -292,9 +292,11 @@ assert found["less a baseline"][1] > found["GAE (0.99, 0.97)"][2]
 
 # %% [markdown]
 # Each idea cuts the noise, and the intervals (95 %, 8 seeds) do not overlap. GAE pays for it with **bias**:
-# its mean is no longer exactly the gradient. Is the trade a good one? Left, below: who gets the blame when
-# the pole falls. Right: the angle between the gradient and the estimate, for its mean (bias alone) and for
-# a batch of 16 episodes (bias and noise). **Try** $\lambda$ from 0 to 1; then $V = 0$, no baseline, and the
+# its mean is no longer exactly the gradient, but smaller; so its last column is the fair one to compare,
+# not its variance. (A discount below 1 is a bias, too: it asks for a nearer goal than the sum of all
+# rewards.) Is the trade a good one? Left, below: who gets the blame when the pole falls. Right: the angle
+# between the gradient and the estimate, for its mean (bias, and a few degrees of sampling noise) and for a
+# batch of 16 episodes (bias and noise). **Try** $\lambda$ from 0 to 1; then $V = 0$, no baseline, and the
 # same again.
 
 # %%

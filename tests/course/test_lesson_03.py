@@ -230,6 +230,14 @@ def baseline_by_search(score, reward, probability):
     return float(grid[np.argmin(square)])
 
 
+def loss_of_detached_probabilities(logp, adv, mask):
+    return -(logp.detach() * adv * mask).sum() / mask.sum()
+
+
+def loss_of_cut_advantages(logp, adv, mask):
+    return -(logp * adv.detach().clamp(-10, 10) * mask).sum() / mask.sum()
+
+
 WRONG_ANSWERS = {
     "returns_to_go": [
         (returns_discounted_twice, "discounts twice"),
@@ -250,6 +258,8 @@ WRONG_ANSWERS = {
         (loss_without_mask, "the mask is not used"),
         (loss_half_masked, "in the numerator"),
         (loss_through_the_return, "also flows through the advantages"),
+        (loss_of_detached_probabilities, "the log-probabilities were detached"),
+        (loss_of_cut_advantages, "large advantages are cut"),
         (loss_of_probabilities, "where its logarithm belongs"),
         (loss_without_the_last_step, "the step that ends an episode is dropped"),
         (loss_as_a_sum, "the sum over the steps"),
