@@ -21,8 +21,8 @@ def predict_the_discount(task: GridTask) -> Predict:
         lambda guess: (
             f"From γ = <b>{turns:.2f}</b> on, a horizon of {1 / (1 - turns):.1f} steps. You said "
             f"{guess:.2f}, a horizon of {1 / (1 - guess):.1f}. Distance and size both count: the goal's 1 "
-            "must be worth more than the trap's 0.2 after discounting and slips. A richer trap would win up to a "
-            "larger γ."
+            "must be worth more than the trap's 0.2 after discounting and slips. A richer trap would "
+            "win up to a larger γ."
         ),
         name="which-discount-passes-the-trap",
         reveal_picture=lambda figure: two_ways(figure, gammas, start_q),

@@ -142,8 +142,8 @@ class GridFamily:
     sizes: tuple[int, ...] = (3, 4, 5, 6, 7, 8)
     slips: tuple[float, ...] = (0.0, 0.2, 0.4)
     reward_noises: tuple[float, ...] = (0.0, 0.3, 2.0)
-    step_costs: tuple[float, ...] = (0.0, 0.01, 0.03)
-    pit_shares: tuple[float, ...] = (0.0, 0.1, 0.2)
+    step_costs: tuple[float, ...] = (0.0, 0.01)
+    pit_shares: tuple[float, ...] = (0.0, 0.1)
     trap_chance: float = 0.5
 
 
