@@ -33,7 +33,7 @@ from mlearn_utils.rl.policy_gradient import PolicyGradientAgent
 from mlearn_utils.tasks.cartpole import CartPolePhysics, CartPoleTask, CartPoleTasks
 
 SEEDS, ITERATIONS = 10, 60
-LEARNING_RATES = (0.01, 0.02, 0.05, 0.1, 0.2)
+LEARNING_RATES = (0.01, 0.02, 0.05, 0.1, 0.2, 0.4)
 FAMILY = CartPoleTasks("dirv")
 
 Row = dict[str, object]

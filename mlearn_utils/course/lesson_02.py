@@ -111,7 +111,7 @@ def check_epsilon_greedy(answer: Callable) -> str:
 def _check_other_rows(answer: Callable) -> None:
     """Look at rows of other lengths, with three equal values, and with values that are nearly equal."""
     for n in (2, 6):
-        drawn = set(draws(answer, np.arange(n) * 1.0, 1.0, 300))
+        drawn = set(draws(answer, np.arange(n, dtype=np.float64), 1.0, 300))
         expect(
             drawn == set(range(n)),
             f"with {n} actions a random one is one of 0 to {n - 1}, got {sorted(drawn)}",

@@ -402,9 +402,9 @@ curves.predict_how_long(runs)
 
 # %% [markdown]
 # Each of the 10 trained agents met two new tasks, one to either side, and so did 10 untrained ones (**from
-# scratch**). All were run with five learning rates, 0.01 to 0.2. We show the one that CartPole was learned
-# with, 0.02, and each at its best. A run that never reached the level counts with all the 960 episodes that
-# it played, so its true cost is higher.
+# scratch**). All were run with six learning rates, 0.01 to 0.4, and no best one is at an end. We show the
+# one that CartPole was learned with, 0.02, and each at its best. A run that never reached the level counts
+# with all the 960 episodes that it played, so its true cost is higher.
 
 # %%
 names = {"transfer": "trained agent", "scratch": "from scratch"}
@@ -439,7 +439,7 @@ plt.show()
 # of an untrained agent, which in 8 of 20 runs never got there. And the intervals are wide: a target on the
 # side to which an agent happens to drift is easy for it. But to become *good* at a task that differs in one
 # number, the trained agent needs **nearly as long again**: on average 1.6 times the episodes of CartPole
-# itself with the same learning rate, and still 0.7 times with the best of five. A film, with rate 0.02; the
+# itself with the same learning rate, and still 0.7 times with the best of six. A film, with rate 0.02; the
 # arrow is the hidden target:
 
 # %%

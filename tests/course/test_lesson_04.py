@@ -46,7 +46,7 @@ def step_by_an_optimizer(loss, theta, support, inner_lr):
 
 
 def step_without_return(loss, theta, support, inner_lr):
-    theta - inner_lr * gradient_of(loss(theta, support), theta, create_graph=True)
+    _ = theta - inner_lr * gradient_of(loss(theta, support), theta, create_graph=True)
 
 
 def step_only_right_on_parabolas(loss, theta, support, inner_lr):

@@ -1,6 +1,5 @@
 """The batched cart-pole against Gymnasium's environments and against its own single tasks."""
 
-
 import gymnasium as gym
 import numpy as np
 import pytest
