@@ -14,13 +14,13 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "notebooks"))
 
 from environment import ROOT, prepare
 
-# Two workers are what a small machine carries; tests that share a costly fixture are one xdist_group.
+# Two workers are what a small machine carries; tests/conftest.py says what they share.
 PARTS = (
     ("ruff check", "ruff check ."),
     ("ruff format", "ruff format --check ."),
     ("pyright", "pyright"),
     ("notebooks up to date", "notebooks/build.py --check"),
-    ("pytest", "pytest -n 2 --dist loadgroup --durations 12"),
+    ("pytest", "pytest -n 2 --durations 12"),
 )
 
 

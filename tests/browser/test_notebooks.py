@@ -12,7 +12,7 @@ from playwright.sync_api import expect
 
 from tests.browser.page import NotebookPage
 
-pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("browser")]
+pytestmark = pytest.mark.browser
 
 
 def test_it_runs_to_the_end(notebook: NotebookPage) -> None:
