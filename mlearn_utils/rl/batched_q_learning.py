@@ -148,11 +148,10 @@ class BatchedQLearner:
         best = q == q.max(axis=-1, keepdims=True)
         chances = (best / best.sum(axis=-1, keepdims=True))[..., None] * walks.probabilities[task]
         reward = np.einsum("lsak,lsak->ls", chances, walks.rewards[task])
-        goes_on = np.where(walks.ended[task], 0.0, chances)
         ahead = walks.outcomes[task] + (np.arange(len(learners)) * walks.n_states)[:, None, None, None]
-        V = np.zeros_like(reward)
+        V = np.zeros_like(reward)  # and 0 it stays in terminal states, which absorb without reward
         for _ in range(self.horizon):
-            V = reward + np.einsum("lsak,lsak->ls", goes_on, V.reshape(-1)[ahead])
+            V = reward + np.einsum("lsak,lsak->ls", chances, V.reshape(-1)[ahead])
         return (walks.start_chances[task] * np.take_along_axis(V, walks.starts[task], axis=1)).sum(axis=1)
 
     def _begin(self, seed: int) -> np.random.Generator:

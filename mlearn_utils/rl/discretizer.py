@@ -11,6 +11,7 @@ from numpy.typing import ArrayLike
 from mlearn_utils.tasks.tabular import FloatArray
 
 MAX_STATES = 10_000_000
+DEFAULT_BINS, DEFAULT_STATES = 16, 100_000
 RANDOM_EPISODES = 100
 
 
@@ -58,7 +59,9 @@ class Discretizer:
         return state
 
     @classmethod
-    def from_env(cls, env: gym.Env[Any, Any], *, bins: int | ArrayLike = 10, seed: int = 0) -> "Discretizer":
+    def from_env(
+        cls, env: gym.Env[Any, Any], *, bins: int | ArrayLike | None = None, seed: int = 0
+    ) -> "Discretizer":
         """Return the default discretizer of an environment whose observations are a Box [D].
 
         The bounds are the space's. Where a dimension has none, they are the smallest and the largest value
@@ -66,7 +69,8 @@ class Discretizer:
 
         Args:
             env: the environment.
-            bins: intervals per dimension, one number or [D].
+            bins: intervals per dimension, one number or [D]; None for 16, or for as many fewer as keep the
+                number of states within 100 000.
             seed: of the random episodes.
         """
         space = env.observation_space
@@ -77,7 +81,13 @@ class Discretizer:
             seen = _random_observations(env, seed)
             low = np.where(np.isfinite(low), low, seen.min(axis=0))
             high = np.where(np.isfinite(high), high, seen.max(axis=0))
-        return cls(low, high, bins)
+        return cls(low, high, default_bins(len(low)) if bins is None else bins)
+
+
+def default_bins(n_dimensions: int) -> int:
+    """Return 16, or as many fewer (2 at least) as keep the number of states within 100 000."""
+    fitting = [bins for bins in range(2, DEFAULT_BINS + 1) if bins**n_dimensions <= DEFAULT_STATES]
+    return max(fitting, default=2)
 
 
 def _random_observations(env: gym.Env[Any, Any], seed: int) -> FloatArray:

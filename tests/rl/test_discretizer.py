@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from gymnasium import spaces
 
-from mlearn_utils.rl.discretizer import Discretizer
+from mlearn_utils.rl.discretizer import Discretizer, default_bins
 
 
 def slow_cell(observation, low, high, bins):
@@ -48,6 +48,18 @@ def test_default_takes_the_bounds_of_the_space_and_fills_the_missing_ones_from_r
     assert (velocities[1] > 1).all()
     again = Discretizer.from_env(env, bins=6)
     np.testing.assert_array_equal(again.low, discretizer.low)
+
+
+@pytest.mark.parametrize(
+    ("n_dimensions", "bins"), [(1, 16), (4, 16), (5, 10), (6, 6), (8, 4), (16, 2), (20, 2)]
+)
+def test_default_bins_keep_the_table_small(n_dimensions, bins):
+    assert default_bins(n_dimensions) == bins
+    assert bins == 2 or bins**n_dimensions <= 100_000
+
+
+def test_default_of_cart_pole_is_sixteen_bins_a_dimension():
+    assert Discretizer.from_env(gym.make("CartPole-v1")).n_states == 16**4
 
 
 @pytest.mark.parametrize(

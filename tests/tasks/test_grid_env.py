@@ -1,6 +1,7 @@
 """The Gymnasium environment of a grid: Gymnasium's own checker, the arrays' probabilities, the pictures."""
 
 import importlib
+from types import SimpleNamespace
 
 import gymnasium as gym
 import numpy as np
@@ -39,6 +40,22 @@ def test_steps_follow_the_arrays():
         assert (terminated, truncated, info) == (bool(env.mdp.terminal[state]), False, {})
     share = np.bincount(reached, minlength=16) / 4000
     assert np.abs(share - env.mdp.P[0, 1]).max() < 5 * np.sqrt(0.25 / 4000)
+
+
+@pytest.mark.parametrize("uniform", [0.0, float(np.nextafter(1.0, 0.0))])
+def test_an_impossible_state_is_never_reached(uniform, monkeypatch):
+    env = GridEnv(TASK)
+    env.reset(seed=0)
+    env.step(np.int64(2))
+    rng = np.random.default_rng(0)
+    monkeypatch.setattr(
+        env, "_np_random", SimpleNamespace(random=lambda: uniform, bit_generator=rng.bit_generator)
+    )
+    state = env._state
+    for action in range(4):
+        env._state = state
+        reached = env.step(np.int64(action))[0]
+        assert env.mdp.P[state, action, reached] > 0
 
 
 def test_reward_noise_has_its_standard_deviation():
