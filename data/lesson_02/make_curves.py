@@ -31,6 +31,7 @@ from mlearn_utils.course.lesson_02_settings import (
     cart_discretizer,
 )
 from mlearn_utils.rl.dynamic_programming import expected_return
+from mlearn_utils.rl.discretizer import Discretizer
 from mlearn_utils.rl.q_learning import QLearningAgent, SarsaAgent
 from mlearn_utils.tasks.gridworld import HORIZON, grid_mdp, make_env
 from mlearn_utils.tasks.tabular import TabularMDP
@@ -69,7 +70,8 @@ def cart(seed: int, variant: str) -> tuple[Curve, float]:
     """Train on CartPole-v1 with a table; seed 0 leaves its table."""
     mine = variant == "72 cells"
     env = gym.make("CartPole-v1")
-    agent = QLearningAgent(env, **CARTPOLE, discretizer=cart_discretizer() if mine else None)
+    cells = cart_discretizer() if mine else Discretizer.from_env(env, bins=10)
+    agent = QLearningAgent(env, **CARTPOLE, discretizer=cells)
     history = agent.train(CARTPOLE_EPISODES, seed=seed)
     if mine and seed == 0:
         np.savetxt(FOLDER / "cartpole_table.csv", agent.q_table, delimiter=",", fmt="%.5g")

@@ -385,8 +385,8 @@ assert (settings.results("cliff", "Q-learning") == -13).sum() >= 9
 lesson.check(discretize)
 
 # %% [markdown]
-# How fine? We compare two tables: 10 intervals for each of the four numbers (`QLearningAgent`'s default),
-# and only 6 angles × 12 angular velocities of the pole, which ignores the cart.
+# How fine? We compare two tables: 10 intervals for each of the four numbers, and only 6 angles × 12 angular
+# velocities of the pole, which ignores the cart.
 
 # %%
 fig, ax = plt.subplots()

@@ -208,7 +208,13 @@ class TestAdaptAndPredict:
 
     def test_data_that_disagree(self):
         learner = make_learner()
-        for x, y in (((5, 1), (4, 1)), ((3, 5, 1), (2, 5, 1)), ((5,), (5,)), ((2, 2, 2, 2), (2, 2, 2, 2))):
+        for x, y in (
+            ((5, 1), (4, 1)),
+            ((4, 1), (5, 1)),
+            ((3, 5, 1), (2, 5, 1)),
+            ((5,), (5,)),
+            ((2, 2, 2, 2), (2, 2, 2, 2)),
+        ):
             with pytest.raises(ValueError, match="x and y must share"):
                 learner.adapt(torch.zeros(x), torch.zeros(y))
         with pytest.raises(ValueError, match="support must hold at least one task and one example"):
