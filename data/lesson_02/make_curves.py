@@ -30,8 +30,8 @@ from mlearn_utils.course.lesson_02_settings import (
     REPLAY_TASK,
     cart_discretizer,
 )
-from mlearn_utils.rl.dynamic_programming import expected_return
 from mlearn_utils.rl.discretizer import Discretizer
+from mlearn_utils.rl.dynamic_programming import expected_return
 from mlearn_utils.rl.q_learning import QLearningAgent, SarsaAgent
 from mlearn_utils.tasks.gridworld import HORIZON, grid_mdp, make_env
 from mlearn_utils.tasks.tabular import TabularMDP
