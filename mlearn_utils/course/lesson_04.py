@@ -247,7 +247,7 @@ EXERCISES = (
         hints=(
             "You need the gradient of loss(theta, support) with respect to theta, then one line of descent.",
             "torch.autograd.grad(value, theta) returns a tuple of one gradient and leaves theta.grad alone.",
-            "The result must be differentiable *through the gradient*: "
+            "The result must be differentiable through the gradient: "
             "torch.autograd.grad(..., create_graph=True).",
         ),
     ),
