@@ -12,7 +12,7 @@ from mlearn_utils.tasks.tabular import FloatArray
 
 MAX_STATES = 10_000_000
 DEFAULT_BINS, DEFAULT_STATES = 16, 100_000
-RANDOM_EPISODES = 100
+RANDOM_EPISODES, RANDOM_STEPS = 100, 20_000
 
 
 class Discretizer:
@@ -65,7 +65,7 @@ class Discretizer:
         """Return the default discretizer of an environment whose observations are a Box [D].
 
         The bounds are the space's. Where a dimension has none, they are the smallest and the largest value
-        seen in 100 episodes of random actions, which reseed `env`.
+        seen in 100 episodes (at most 20 000 steps) of random actions, which reseed `env`.
 
         Args:
             env: the environment.
@@ -93,12 +93,12 @@ def default_bins(n_dimensions: int) -> int:
 def _random_observations(env: gym.Env[Any, Any], seed: int) -> FloatArray:
     """Return the observations [N, D] of random episodes."""
     env.action_space.seed(seed)
-    seen = []
-    for episode in range(RANDOM_EPISODES):
-        seen.append(env.reset(seed=seed if episode == 0 else None)[0])
-        ended = False
-        while not ended:
-            obs, _, terminated, truncated, _ = env.step(env.action_space.sample())
-            seen.append(obs)
-            ended = terminated or truncated
+    seen = [env.reset(seed=seed)[0]]
+    episodes = 0
+    while episodes < RANDOM_EPISODES and len(seen) < RANDOM_STEPS:
+        obs, _, terminated, truncated, _ = env.step(env.action_space.sample())
+        seen.append(obs)
+        if terminated or truncated:
+            seen.append(env.reset()[0])
+            episodes += 1
     return np.asarray(seen, dtype=np.float64)

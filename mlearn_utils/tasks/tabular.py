@@ -62,6 +62,8 @@ class TabularMDP:
                 raise ValueError(f"{name} has shape {getattr(self, name).shape}, expected {shape}")
         check_rows("P", self.P)
         check_rows("start", self.start)
+        if not np.isfinite(self.rewards).all():
+            raise ValueError(f"rewards must be finite, got {self.rewards[~np.isfinite(self.rewards)][0]}")
         if not self.reward_noise >= 0:
             raise ValueError(f"reward_noise must be a standard deviation >= 0, got {self.reward_noise}")
 

@@ -58,6 +58,24 @@ def test_default_bins_keep_the_table_small(n_dimensions, bins):
     assert bins == 2 or bins**n_dimensions <= 100_000
 
 
+class Endless(gym.Env[np.ndarray, np.int64]):
+    """Counts up for ever."""
+
+    observation_space, action_space = spaces.Box(-np.inf, np.inf, (1,)), spaces.Discrete(2)
+
+    def reset(self, *, seed=None, options=None):
+        self.count = 0
+        return np.zeros(1, dtype=np.float32), {}
+
+    def step(self, action):
+        self.count += 1
+        return np.full(1, self.count, dtype=np.float32), 0.0, False, False, {}
+
+
+def test_an_environment_without_end_is_explored_for_a_while():
+    assert Discretizer.from_env(Endless()).high.tolist() == [19_999]
+
+
 def test_default_of_cart_pole_is_sixteen_bins_a_dimension():
     assert Discretizer.from_env(gym.make("CartPole-v1")).n_states == 16**4
 

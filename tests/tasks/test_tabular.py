@@ -38,6 +38,7 @@ def test_bad_transition_rows_are_refused_by_name(row):
         ({"start": np.array([0.5, 0.4])}, "start sums to 0.9"),
         ({"rewards": np.zeros((2, 2))}, r"rewards has shape \(2, 2\), expected \(2, 2, 2\)"),
         ({"terminal": np.zeros(3, dtype=bool)}, r"terminal has shape \(3,\), expected \(2,\)"),
+        ({"rewards": np.full((2, 2, 2), np.nan)}, "rewards must be finite, got nan"),
         ({"reward_noise": -1.0}, "reward_noise must be a standard deviation >= 0, got -1.0"),
         ({"reward_noise": float("nan")}, "reward_noise must be a standard deviation >= 0, got nan"),
     ],
