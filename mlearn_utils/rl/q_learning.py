@@ -44,6 +44,10 @@ History: TypeAlias = list[dict[str, Any]]
 class QLearningAgent:
     """Tabular Q-learning in a Gymnasium environment with discrete actions.
 
+    The defaults run everywhere, but no setting is good everywhere. Where chance plays a part, and on
+    CartPole, let the learning rate fall (`exponential_decay`) and choose the bins of the discretizer;
+    `tests/benchmarks/bench_q_learning.py targets` holds settings that were measured.
+
     Args:
         env: an environment with Discrete actions and Discrete or Box observations.
         learning_rate: step size > 0, or a schedule over episodes.
