@@ -71,11 +71,11 @@ class NotebookPage:
         self.page.evaluate(RUN_ALL)
         self._wait_for_run()
 
-    def run_cell(self, index: int, source: str | None = None) -> str:
-        """Run cell `index`, with `source` in its place if given; return the text it shows."""
+    def run_cell(self, index: int, source: str | None = None) -> Locator:
+        """Run cell `index`, with `source` in its place if given; return its output area."""
         self.page.evaluate(RUN_CELL, [index, source])
         self._wait_for_run()
-        return "\n".join(self.cell(index).locator(".jp-OutputArea-output").all_inner_texts())
+        return self.cell(index).locator(".jp-OutputArea").first
 
     def cells(self) -> list[dict[str, Any]]:
         """Return the cells as nbformat has them."""

@@ -4,15 +4,20 @@ The tests of one notebook share its page, in this order.
 """
 
 import ast
+import re
 from pathlib import Path
 
 import pytest
 from cells import find_exercises
 from playwright.sync_api import expect
 
-from tests.browser.page import NotebookPage
+from tests.browser.page import ANSWER_MS, NotebookPage
 
 pytestmark = pytest.mark.browser
+
+# What is drawn arrives in the page message by message: every look at it waits.
+LONG = re.compile(r".{20,}", re.DOTALL)
+EXPLAINED = re.compile(r":.{10,}", re.DOTALL)
 
 
 def test_it_runs_to_the_end(notebook: NotebookPage) -> None:
@@ -29,7 +34,7 @@ def test_its_widgets_are_drawn(notebook: NotebookPage) -> None:
 
     for image in notebook.all(".mlearn-view img"):
         if image.is_visible():
-            assert image.evaluate("(node) => node.complete && node.naturalWidth > 100")
+            assert image.evaluate("(node) => node.decode().then(() => node.naturalWidth > 100)")
             assert len(image.get_attribute("alt") or "") > 10
 
 
@@ -63,7 +68,7 @@ def test_every_prediction_is_revealed_once_committed(notebook: NotebookPage) -> 
         button = prediction.get_by_role("button", name="Commit and reveal")
         button.press("Enter")
         expect(button).to_be_disabled()
-        assert len(prediction.locator(".mlearn-spoken").inner_text()) > 20
+        expect(prediction.locator(".mlearn-spoken")).to_have_text(LONG, timeout=ANSWER_MS)
 
     assert notebook.troubles() == []
 
@@ -77,11 +82,11 @@ def test_a_quiz_explains_every_choice_once_answered(notebook: NotebookPage) -> N
         choices.first.press("Space")
         question.get_by_role("button", name="Check").press("Enter")
         question.get_by_text("(your answer)").wait_for()
-        explained = question.locator(".mlearn-options").last.locator("li").all_inner_texts()
-        assert len(explained) == count
-        assert all(len(text.partition(":")[2]) > 10 for text in explained)
+        explained = question.locator(".mlearn-options").last.locator("li")
+        expect(explained).to_have_text([EXPLAINED] * count, timeout=ANSWER_MS)
 
-    assert f"{len(questions)} of {len(questions)} question" in notebook.all(".mlearn-quiz")[0].inner_text()
+    summary = f"{len(questions)} of {len(questions)} question"
+    expect(notebook.all(".mlearn-quiz")[0]).to_contain_text(summary, timeout=ANSWER_MS)
     assert notebook.troubles() == []
 
 
@@ -99,8 +104,9 @@ def test_an_answer_gets_its_report(notebook: NotebookPage, kind: str, verdict: s
     )
     report = notebook.run_cell(notebook.find_cell(f"lesson.check({name})"))
 
-    assert verdict in report
-    assert kind != "raising" or "my own mistake" in report
+    expect(report).to_contain_text(verdict, timeout=ANSWER_MS)
+    if kind == "raising":
+        expect(report).to_contain_text("my own mistake", timeout=ANSWER_MS)
     assert notebook.troubles() == []
 
 
