@@ -7,6 +7,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.fx.experimental.proxy_tensor import get_proxy_mode
 from torch.nn.modules.batchnorm import _NormBase
 from torch.nn.modules.dropout import _DropoutNd
 
@@ -81,8 +82,9 @@ def _check_rate(name: str, rate: Any, *, shape: torch.Size | None) -> None:
         if rate.ndim and rate.shape != shape:
             expected = "a 0-d tensor" if shape is None else f"0-d or of the parameter's shape {list(shape)}"
             raise ValueError(f"{name} must be {expected}, got shape {list(rate.shape)}")
-        # a comparison on an accelerator would stall the hot path
-        valid = rate.device.type != "cpu" or bool(((rate >= 0) & rate.isfinite()).all())
+        # a comparison on an accelerator would stall the hot path; while tracing, there are no values
+        readable = rate.device.type == "cpu" and get_proxy_mode() is None
+        valid = not readable or bool(((rate >= 0) & rate.isfinite()).all())
     elif isinstance(rate, (int, float)) and not isinstance(rate, bool):
         valid = math.isfinite(rate) and rate >= 0
     else:

@@ -18,6 +18,26 @@ from mlearn_utils.tasks.regression import TaskBatch
 Update = Callable[[Params, TaskBatch], tuple[Tensor, Params]]
 
 
+def compiled_update(update: Update, compiler: Callable[[Update], Update] = torch.compile) -> Update:
+    """Return `update` as one graph for each shape of data: traced at the first call, then replayed.
+
+    Args:
+        update: (parameters, tasks) -> (loss, gradient), such as `mean_gradient` of any variant's losses.
+            Everything else that it uses becomes a constant of the graph.
+        compiler: what turns the traced graph into its compiled form; torch.compile needs a C++ compiler.
+    """
+    graphs: dict[Any, Update] = {}
+
+    def compiled(params: Params, tasks: TaskBatch) -> tuple[Tensor, Params]:
+        values = {name: value.detach() for name, value in params.items()}
+        shapes = tuple((tensor.shape, tensor.dtype, tensor.device) for batch in tasks for tensor in batch)
+        if shapes not in graphs:
+            graphs[shapes] = compiler(make_fx(update)(values, tasks))
+        return graphs[shapes](values, tasks)
+
+    return compiled
+
+
 def compiled_meta_gradient(
     compiler: Callable[[Update], Update] = torch.compile,
 ) -> Callable[..., tuple[Tensor, Params]]:
@@ -26,27 +46,25 @@ def compiled_meta_gradient(
     Rates must be floats: they, like `steps`, become constants of the graph. A graph belongs to one task loss.
 
     Args:
-        compiler: what turns the traced graph into its compiled form; torch.compile needs a C++ compiler.
+        compiler: as in `compiled_update`.
 
     Raises:
         TypeError: from the returned function, if `inner_lr` is not a float.
     """
-    graphs: dict[Any, Update] = {}
+    updates: dict[Any, Update] = {}
 
     def compiled(
         task_loss: TaskLoss, params: Params, tasks: TaskBatch, *, inner_lr: float, **settings: Any
     ) -> tuple[Tensor, Params]:
         if not isinstance(inner_lr, (int, float)):
             raise TypeError(f"inner_lr must be a float where the update is compiled, got {inner_lr!r}")
-        values = {name: value.detach() for name, value in params.items()}
-        shapes = tuple((tensor.shape, tensor.dtype, tensor.device) for batch in tasks for tensor in batch)
-        key = (task_loss, shapes, inner_lr, *sorted(settings.items()))
-        if key not in graphs:
+        key = (task_loss, inner_lr, *sorted(settings.items()))
+        if key not in updates:
 
             def update(params: Params, tasks: TaskBatch) -> tuple[Tensor, Params]:
                 return meta_gradient(task_loss, params, tasks, inner_lr=inner_lr, **settings)
 
-            graphs[key] = compiler(make_fx(update)(values, tasks))
-        return graphs[key](values, tasks)
+            updates[key] = compiled_update(update, compiler)
+        return updates[key](params, tasks)
 
     return compiled

@@ -14,6 +14,9 @@ How it is built: only the *forward* pass is vectorized over tasks (torch.vmap); 
 it by torch.autograd.grad. The inner losses are summed over tasks, never averaged: d(sum_j L_j)/d(theta_i) is
 the gradient of task i alone, where a mean would divide every inner step by T.
 
+An inner rule (`mlearn_utils.meta.inner_rules`) may replace the gradient by another direction; the variants of
+MAML (`mlearn_utils.meta.variants`) call these functions and have no inner loop of their own.
+
 Left out on purpose: optimizers, schedules, data. Callers own them. Memory grows linearly with tasks x steps;
 `chunk_size` bounds it.
 
@@ -21,65 +24,52 @@ Reference: Finn, Abbeel & Levine 2017, "Model-Agnostic Meta-Learning for Fast Ad
 https://arxiv.org/abs/1703.03400, section 2.2 and Algorithm 1; section 5.2 for the first-order variant.
 """
 
+from collections import deque
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import torch
-from torch import Tensor, nn
-from torch.func import functional_call
+from torch import Tensor
 
 from mlearn_utils.meta import checks
+from mlearn_utils.meta.losses import (
+    Params,
+    TaskLoss,
+    expand_params,
+    module_loss,
+    parameters_of,
+    task_losses,
+)
 from mlearn_utils.tasks.regression import Batch, TaskBatch
 
-Params = dict[str, Tensor]
-"""Parameters by name, as `nn.Module.named_parameters()` names them; per task with a leading axis T."""
-
-TaskLoss = Callable[[Params, Batch], Tensor]
-"""The loss of ONE task: its parameters and its data -> a scalar."""
+__all__ = [
+    "InnerRate",
+    "InnerRule",
+    "Params",
+    "TaskLoss",
+    "adapt",
+    "expand_params",
+    "inner_step",
+    "mean_gradient",
+    "meta_gradient",
+    "module_loss",
+    "parameters_of",
+    "query_losses",
+    "steepest",
+    "task_losses",
+    "trajectory",
+]
 
 InnerRate = float | Tensor | Params
 """An inner learning rate: a float, a 0-d tensor, or a tensor for each parameter (0-d or of its shape)."""
 
-
-def module_loss(model: nn.Module, criterion: Callable[[Tensor, Tensor], Tensor]) -> TaskLoss:
-    """Turn a module and a criterion into the loss of one task, whose batch is (x, y).
-
-    Args:
-        model: called with the parameters it is given, never with its own; its buffers are read only.
-        criterion: (prediction, y) -> scalar, averaged or summed over the K examples of the task.
-
-    Returns:
-        task_loss(params, (x, y)) -> scalar.
-
-    Raises:
-        ValueError: from the loss, if in training mode `model` keeps running statistics, drops out, or
-            writes a buffer: a forward pass that changes the model or draws random numbers is no function
-            of (params, batch).
-        TypeError: from the loss, if x is integer and `model` has no embedding to look it up in.
-    """
-
-    def task_loss(params: Params, batch: Batch) -> Tensor:
-        checks.stateless(model)
-        x, y = batch
-        checks.input_dtype(model, x)
-        buffers = {name: buffer.clone() for name, buffer in model.named_buffers()}
-        versions = {name: buffer._version for name, buffer in buffers.items()}
-        prediction = functional_call(model, {**buffers, **params}, (x,))
-        checks.buffers_unwritten(buffers, versions)
-        return criterion(prediction, y)
-
-    return task_loss
+InnerRule = Callable[[Params, Any], tuple[Params, Any]]
+"""Gradients [T, *], the rule's state (None at the first step) -> direction of the step [T, *], new state."""
 
 
-def parameters_of(model: nn.Module) -> Params:
-    """Return the model's parameters by name; the tensors themselves, not copies."""
-    return dict(model.named_parameters())  # pyright: ignore[reportReturnType] - dict is invariant
-
-
-def expand_params(params: Params, n_tasks: int) -> Params:
-    """Give every task its own view of the shared parameters: [*] -> [T, *], without copying."""
-    checks.parameters(params)
-    checks.count("n_tasks", n_tasks, minimum=1)
-    return {name: value.expand(n_tasks, *value.shape) for name, value in params.items()}
+def steepest(grads: Params, state: None) -> tuple[Params, None]:
+    """Step along the gradient: plain gradient descent, the inner rule of MAML."""
+    return grads, state
 
 
 def inner_step(
@@ -109,23 +99,7 @@ def inner_step(
             about the number of tasks; if the loss is not a scalar, random, or independent of the parameters.
         TypeError: if an argument is not of the type stated.
     """
-    n_tasks = checks.batch("support", support)
-    checks.task_parameters(task_params, n_tasks)
-    rates = checks.rates(inner_lr, task_params)
-    tracked = torch.is_grad_enabled() and any(
-        value.requires_grad for value in (*task_params.values(), *rates.values()) if isinstance(value, Tensor)
-    )
-    start = {
-        name: value if tracked and value.requires_grad else value.detach().requires_grad_()
-        for name, value in task_params.items()
-    }
-    with torch.enable_grad():
-        total = checks.depends_on_params(_task_losses(task_loss, start, support).sum())
-        grads = torch.autograd.grad(
-            total, tuple(start.values()), create_graph=tracked and not first_order, materialize_grads=True
-        )
-    with torch.set_grad_enabled(tracked):
-        return {name: start[name] - rates[name] * grad for name, grad in zip(start, grads, strict=True)}
+    return _step(task_loss, task_params, support, inner_lr, first_order, steepest, None)[0]
 
 
 def adapt(
@@ -136,18 +110,32 @@ def adapt(
     inner_lr: InnerRate,
     steps: int = 1,
     first_order: bool = False,
+    rule: InnerRule = steepest,
 ) -> Params:
     """Take `steps` inner steps on every task, all from the same parameters: [*] -> [T, *].
 
     Arguments, graph and errors as in `inner_step`; `params` are shared, without a task axis. With steps=0
-    every task gets `params` as they are.
+    every task gets `params` as they are. `rule` turns gradients into the direction of a step.
     """
-    checks.count("steps", steps, minimum=0)
-    task_params = expand_params(params, checks.batch("support", support))
-    checks.rates(inner_lr, task_params)
-    for _ in range(steps):
-        task_params = inner_step(task_loss, task_params, support, inner_lr=inner_lr, first_order=first_order)
-    return task_params
+    walk = _walk(task_loss, params, support, inner_lr, steps, first_order, rule)
+    return deque(walk, maxlen=1).pop()  # holds no step but the last
+
+
+def trajectory(
+    task_loss: TaskLoss,
+    params: Params,
+    support: Batch,
+    *,
+    inner_lr: InnerRate,
+    steps: int = 1,
+    first_order: bool = False,
+    rule: InnerRule = steepest,
+) -> list[Params]:
+    """Return the parameters before and after every inner step: theta^0, ..., theta^steps, each [T, *].
+
+    Arguments, graph and errors as in `adapt`, whose result is the last element.
+    """
+    return list(_walk(task_loss, params, support, inner_lr, steps, first_order, rule))
 
 
 def query_losses(
@@ -158,6 +146,7 @@ def query_losses(
     inner_lr: InnerRate,
     steps: int = 1,
     first_order: bool = False,
+    rule: InnerRule = steepest,
 ) -> Tensor:
     """Return every task's query loss after adaptation to its support set: [T].
 
@@ -168,8 +157,8 @@ def query_losses(
         ValueError: as `inner_step`, and if support and query hold different numbers of tasks.
     """
     checks.tasks(tasks)
-    adapted = adapt(task_loss, params, tasks.support, inner_lr=inner_lr, steps=steps, first_order=first_order)
-    return _task_losses(task_loss, adapted, tasks.query)
+    settings: Any = {"inner_lr": inner_lr, "steps": steps, "first_order": first_order, "rule": rule}
+    return task_losses(task_loss, adapt(task_loss, params, tasks.support, **settings), tasks.query)
 
 
 def meta_gradient(
@@ -180,6 +169,7 @@ def meta_gradient(
     inner_lr: InnerRate,
     steps: int = 1,
     first_order: bool = False,
+    rule: InnerRule = steepest,
     chunk_size: int | None = None,
 ) -> tuple[Tensor, Params]:
     """Return the mean query loss after adaptation and its gradient with respect to the shared parameters.
@@ -191,6 +181,7 @@ def meta_gradient(
         inner_lr: inner step size, as in `inner_step`.
         steps: inner steps.
         first_order: drop the second derivatives (FOMAML).
+        rule: turns gradients into the direction of a step; plain gradient descent by default.
         chunk_size: tasks held in memory at once; all of them by default. The result is the same.
 
     Returns:
@@ -198,6 +189,35 @@ def meta_gradient(
 
     Raises:
         ValueError: as `query_losses`, and if `chunk_size` is not an integer >= 1.
+    """
+
+    def losses_of(theta: Params, chunk: TaskBatch) -> Tensor:
+        settings: Any = {"inner_lr": inner_lr, "steps": steps, "first_order": first_order, "rule": rule}
+        return query_losses(task_loss, theta, chunk, **settings)
+
+    return mean_gradient(losses_of, params, tasks, chunk_size=chunk_size)
+
+
+def mean_gradient(
+    losses_of: Callable[[Params, TaskBatch], Tensor],
+    params: Params,
+    tasks: TaskBatch,
+    *,
+    chunk_size: int | None = None,
+) -> tuple[Tensor, Params]:
+    """Return the mean over tasks of any objective and its gradient: what every variant of MAML descends.
+
+    Args:
+        losses_of: shared parameters [*] and tasks -> one value for each task [T], differentiable.
+        params: shared parameters [*], learned rates among them if there are any; not written.
+        tasks: support and query of T tasks.
+        chunk_size: tasks held in memory at once; all of them by default. The result is the same.
+
+    Returns:
+        The mean () and its gradient by parameter name, both without a graph.
+
+    Raises:
+        ValueError: if `chunk_size` is not an integer >= 1, or the tasks disagree about their number.
     """
     n_tasks = checks.tasks(tasks)
     checks.parameters(params)
@@ -208,20 +228,61 @@ def meta_gradient(
     gradient = {name: torch.zeros_like(value) for name, value in params.items()}
     for chunk in _chunks(tasks, n_tasks, chunk_size or n_tasks):
         with torch.enable_grad():
-            losses = query_losses(
-                task_loss, theta, chunk, inner_lr=inner_lr, steps=steps, first_order=first_order
-            )
-            total = checks.depends_on_params(losses.sum())
+            total = checks.depends_on_params(losses_of(theta, chunk).sum())
         grads = torch.autograd.grad(total, tuple(theta.values()), materialize_grads=True)
         loss = loss + total.detach() / n_tasks
         gradient = {name: gradient[name] + grad / n_tasks for name, grad in zip(theta, grads, strict=True)}
     return loss, gradient
 
 
-def _task_losses(task_loss: TaskLoss, task_params: Params, batch: Batch) -> Tensor:
-    """Evaluate the loss of every task at its own parameters in one vectorized forward pass: [T]."""
-    with checks.explained_vmap_errors():
-        return torch.vmap(checks.scalar_loss(task_loss))(task_params, batch)
+def _walk(
+    task_loss: TaskLoss,
+    params: Params,
+    support: Batch,
+    inner_lr: InnerRate,
+    steps: int,
+    first_order: bool,
+    rule: InnerRule,
+) -> Iterator[Params]:
+    """Yield every task's parameters before and after each inner step: the one inner loop."""
+    checks.count("steps", steps, minimum=0)
+    task_params = expand_params(params, checks.batch("support", support))
+    checks.rates(inner_lr, task_params)
+    state = None
+    yield task_params
+    for _ in range(steps):
+        task_params, state = _step(task_loss, task_params, support, inner_lr, first_order, rule, state)
+        yield task_params
+
+
+def _step(
+    task_loss: TaskLoss,
+    task_params: Params,
+    support: Batch,
+    inner_lr: InnerRate,
+    first_order: bool,
+    rule: InnerRule,
+    state: Any,
+) -> tuple[Params, Any]:
+    """Take one inner step by `rule`: the one place where parameters are updated within a task."""
+    n_tasks = checks.batch("support", support)
+    checks.task_parameters(task_params, n_tasks)
+    rates = checks.rates(inner_lr, task_params)
+    tracked = torch.is_grad_enabled() and any(
+        value.requires_grad for value in (*task_params.values(), *rates.values()) if isinstance(value, Tensor)
+    )
+    start = {
+        name: value if tracked and value.requires_grad else value.detach().requires_grad_()
+        for name, value in task_params.items()
+    }
+    with torch.enable_grad():
+        total = checks.depends_on_params(task_losses(task_loss, start, support).sum())
+        grads = torch.autograd.grad(
+            total, tuple(start.values()), create_graph=tracked and not first_order, materialize_grads=True
+        )
+    with torch.set_grad_enabled(tracked):
+        direction, state = rule(dict(zip(start, grads, strict=True)), state)
+        return {name: start[name] - rates[name] * direction[name] for name in start}, state
 
 
 def _chunks(tasks: TaskBatch, n_tasks: int, chunk_size: int) -> Iterator[TaskBatch]:

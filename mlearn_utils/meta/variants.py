@@ -1,0 +1,238 @@
+"""Variants of MAML, each a caller of the core: ANIL, Meta-SGD, multi-step losses, Reptile.
+
+The first three are objectives, functions (params, tasks) -> one value for each task [T]. `mean_gradient`
+differentiates any of them, in chunks of tasks if memory is short:
+
+    losses_of = lambda params, tasks: anil_losses(task_loss, params, tasks, adapted=head, inner_lr=0.01)
+    loss, gradient = mean_gradient(losses_of, params, tasks)
+
+Reptile has no objective; `reptile_gradient` returns what takes the gradient's place. First-order MAML needs
+nothing of its own: it is `meta_gradient(..., first_order=True)`.
+
+Left out on purpose: MAML++'s statistics for each step and its schedule of the outer step size.
+"""
+
+from collections.abc import Collection, Sequence
+
+import torch
+from torch import Tensor
+
+from mlearn_utils.meta import checks
+from mlearn_utils.meta.maml import (
+    InnerRate,
+    InnerRule,
+    Params,
+    TaskLoss,
+    adapt,
+    query_losses,
+    steepest,
+    task_losses,
+    trajectory,
+)
+from mlearn_utils.tasks.regression import Batch, TaskBatch
+
+RATE = "log_rate."
+"""Prefix of the learned rates among the parameters of Meta-SGD."""
+
+
+def adapt_only(
+    adapted: Collection[str],
+    task_loss: TaskLoss,
+    params: Params,
+    support: Batch,
+    *,
+    inner_lr: InnerRate,
+    steps: int = 1,
+    first_order: bool = False,
+    rule: InnerRule = steepest,
+) -> Params:
+    """Adapt the parameters named in `adapted`; every task keeps the others as they are: [*] -> [T, *].
+
+    Other arguments, graph and errors as in `adapt`; rates for each parameter are those of `adapted`.
+
+    Raises:
+        ValueError: if `adapted` is empty or names no parameter.
+    """
+    checks.parameters(params)
+    unknown = sorted(set(adapted) - set(params))
+    if isinstance(adapted, str) or not adapted or unknown:
+        raise ValueError(f"adapted must name parameters, some of {sorted(params)}; got {adapted!r}")
+    moving = {name: value for name, value in params.items() if name in adapted}
+    fixed = {name: value for name, value in params.items() if name not in adapted}
+
+    def loss_of_moving(some: Params, batch: Batch) -> Tensor:
+        return task_loss(fixed | some, batch)
+
+    end = adapt(
+        loss_of_moving,
+        moving,
+        support,
+        inner_lr=inner_lr,
+        steps=steps,
+        first_order=first_order,
+        rule=rule,
+    )
+    n_tasks = checks.batch("support", support)
+    return {
+        name: end[name] if name in end else params[name].expand(n_tasks, *params[name].shape)
+        for name in params
+    }
+
+
+def anil_losses(
+    task_loss: TaskLoss,
+    params: Params,
+    tasks: TaskBatch,
+    *,
+    adapted: Collection[str],
+    inner_lr: InnerRate,
+    steps: int = 1,
+    first_order: bool = False,
+) -> Tensor:
+    """Return every task's query loss where only the parameters named in `adapted` adapt: [T].
+
+    These are usually the last layer's. The others are learned by the outer loop alone.
+
+    Reference: Raghu, Raghu, Bengio & Vinyals 2020, "Rapid Learning or Feature Reuse? Towards Understanding
+    the Effectiveness of MAML", https://arxiv.org/abs/1909.09157 ("almost no inner loop").
+    """
+    checks.tasks(tasks)
+    end = adapt_only(
+        adapted, task_loss, params, tasks.support, inner_lr=inner_lr, steps=steps, first_order=first_order
+    )
+    return task_losses(task_loss, end, tasks.query)
+
+
+def add_rates(params: Params, inner_lr: float) -> Params:
+    """Return `params` and the logarithm of an inner rate for each number in them, `inner_lr` at first.
+
+    Raises:
+        ValueError: if `inner_lr` is not finite and > 0: the logarithm of a rate of 0 does not exist.
+    """
+    checks.parameters(params)
+    if not 0 < inner_lr < float("inf"):
+        raise ValueError(f"inner_lr must be finite and > 0, got {inner_lr!r}")
+    rates = {RATE + name: torch.full_like(value, inner_lr).log() for name, value in params.items()}
+    return params | rates
+
+
+def split_rates(params: Params) -> tuple[Params, Params]:
+    """Return the parameters and the rates that `add_rates` put together; rates are positive, with a graph.
+
+    Raises:
+        ValueError: if a parameter has no rate, or a rate no parameter.
+    """
+    weights = {name: value for name, value in params.items() if not name.startswith(RATE)}
+    rates = {name[len(RATE) :]: value.exp() for name, value in params.items() if name.startswith(RATE)}
+    if set(rates) != set(weights):
+        raise ValueError(
+            f"params must hold a rate {RATE}NAME for each parameter NAME, as add_rates returns them; "
+            f"got rates for {sorted(rates)} and parameters {sorted(weights)}"
+        )
+    return weights, rates
+
+
+def meta_sgd_losses(
+    task_loss: TaskLoss, params: Params, tasks: TaskBatch, *, steps: int = 1, first_order: bool = False
+) -> Tensor:
+    """Return every task's query loss; `params` hold the start and a learned rate for each number in it: [T].
+
+    Its gradient has an entry for each rate as well, so an optimizer learns start and rates together. Rates
+    are learned as logarithms and stay positive; the paper lets them change sign.
+
+    Args:
+        task_loss: the loss of one task.
+        params: what `add_rates` returns.
+        tasks: support and query of T tasks.
+        steps: inner steps; the paper takes one.
+        first_order: drop the second derivatives; the rates still learn.
+
+    Reference: Li, Zhou, Chen & Li 2017, "Meta-SGD: Learning to Learn Quickly for Few-Shot Learning",
+    https://arxiv.org/abs/1707.09835, equation 2.
+    """
+    start, rates = split_rates(params)
+    return query_losses(task_loss, start, tasks, inner_lr=rates, steps=steps, first_order=first_order)
+
+
+def multi_step_losses(
+    task_loss: TaskLoss,
+    params: Params,
+    tasks: TaskBatch,
+    *,
+    weights: Sequence[float],
+    inner_lr: InnerRate,
+    first_order: bool = False,
+    rule: InnerRule = steepest,
+) -> Tensor:
+    """Return the weighted sum of every task's query losses after 1, 2, ..., len(weights) inner steps: [T].
+
+    Raises:
+        ValueError: if there is no weight, or one is negative or not finite.
+
+    Reference: Antoniou, Edwards & Storkey 2019, "How to train your MAML", https://arxiv.org/abs/1810.09502,
+    equation 4.
+    """
+    checks.tasks(tasks)
+    if not len(weights) or not all(0 <= weight < float("inf") for weight in weights):
+        raise ValueError(f"weights must hold a finite number >= 0 for each inner step, got {weights!r}")
+    _, *path = trajectory(
+        task_loss,
+        params,
+        tasks.support,
+        inner_lr=inner_lr,
+        steps=len(weights),
+        first_order=first_order,
+        rule=rule,
+    )
+    losses = [task_losses(task_loss, task_params, tasks.query) for task_params in path]
+    return sum(
+        (weight * loss for weight, loss in zip(weights, losses, strict=True)), torch.zeros_like(losses[0])
+    )
+
+
+def annealed_weights(steps: int, progress: float) -> list[float]:
+    """Return weights for `multi_step_losses` that move from all steps alike to the last step alone.
+
+    Args:
+        steps: inner steps.
+        progress: how far the shift has come, from 0 (all alike) to 1 (the last alone: MAML's objective).
+
+    Returns:
+        One weight for each step; they add up to 1.
+
+    Raises:
+        ValueError: if an argument is out of range.
+    """
+    checks.count("steps", steps, minimum=1)
+    if not 0 <= progress <= 1:
+        raise ValueError(f"progress must be in [0, 1], got {progress!r}")
+    share = (1 - progress) / steps
+    return [share] * (steps - 1) + [1 - share * (steps - 1)]
+
+
+def reptile_gradient(
+    task_loss: TaskLoss, params: Params, data: Batch, *, inner_lr: InnerRate, steps: int
+) -> Params:
+    """Return the mean over tasks of start - end of the inner steps: descend it as if it were a gradient.
+
+    With an outer step of size e this is Reptile's theta + e * mean_i(theta_i^K - theta). No second
+    derivative, and no query set: all data of a task serve its inner steps. With a single inner step it is a
+    multiple of the gradient of the mean loss *before* adaptation, so Reptile needs two or more.
+
+    Args:
+        task_loss: the loss of one task.
+        params: shared parameters [*]; read only.
+        data: tensors [T, K, ...] of each task.
+        inner_lr: inner step size, as in `inner_step`.
+        steps: inner steps.
+
+    Returns:
+        One tensor for each parameter, without a graph.
+
+    Reference: Nichol, Achiam & Schulman 2018, "On First-Order Meta-Learning Algorithms",
+    https://arxiv.org/abs/1803.02999, Algorithm 2 (in batches).
+    """
+    checks.parameters(params)
+    start = {name: value.detach() for name, value in params.items()}
+    end = adapt(task_loss, start, data, inner_lr=inner_lr, steps=steps, first_order=True)
+    return {name: (start[name] - end[name]).mean(0) for name in start}
