@@ -1,0 +1,138 @@
+"""The widgets, films and worlds of lesson 06: what they say is what independent, slower computations say."""
+
+import numpy as np
+import pytest
+import torch
+
+from mlearn_utils.course import lesson_06_film as films
+from mlearn_utils.course import lesson_06_hidden as hidden
+from mlearn_utils.course import lesson_06_worlds as worlds
+from mlearn_utils.course.stepper import Stepper
+from mlearn_utils.rl.surrogates import SURROGATES
+from mlearn_utils.tasks.cartpole import CartPoleTask
+
+
+class Leaner:
+    """An agent that needs no training: it balances, and after k steps it leans k x 0.04 rad to its target."""
+
+    def adapt(self, tasks: CartPoleTask, *, steps: int = 1) -> dict[str, torch.Tensor]:
+        return {"lean": torch.from_numpy(0.04 * steps * np.sign(tasks.target)).float()[:, None, None]}
+
+    def policy(self, params: dict[str, torch.Tensor], obs: torch.Tensor) -> torch.Tensor:
+        angle = obs[..., 2:3] - params["lean"] + 0.3 * obs[..., 3:4]
+        return 200 * angle
+
+
+@pytest.fixture(scope="module")
+def seen() -> hidden.Chase:
+    return hidden.chase(Leaner())
+
+
+# --- the hidden task
+
+
+def test_a_policy_that_leans_drives_to_its_target_s_side(seen):
+    late = np.nanmean(seen.velocity[1, :, :, 50:], axis=(1, 2))
+    sides = np.sign(hidden.TARGETS) * late
+    assert (sides[hidden.TARGETS != 0] > 0.1).all()
+
+
+def test_velocities_are_those_that_were_paid(seen):
+    velocity = seen.velocity.astype(float)
+    paid = (1 - abs(velocity - hidden.TARGETS[:, None, None])).clip(0, 1)
+    assert np.nansum(paid, axis=-1).mean(axis=-1) == pytest.approx(seen.returns, abs=1e-3)
+
+
+def test_velocities_after_the_end_are_not_there():
+    fallen = hidden.play(Leaner(), CartPoleTask("dirv", target=[0.8]), steps=9)
+    velocity = hidden.velocities(fallen)
+    lengths = fallen.mask.sum(dim=1).numpy()
+    assert np.isfinite(velocity).sum(axis=-1) == pytest.approx(lengths)
+    assert lengths.min() < 100
+
+
+def test_the_explorer_says_what_the_chosen_target_pays(seen):
+    explorer = hidden.hidden_task_explorer(Leaner())
+    before = explorer.png
+    explorer.explore(target=-0.6, steps=2)
+    at = list(hidden.TARGETS).index(-0.6)
+    assert f"earns <b>{seen.returns[2, at]:.0f}</b>" in explorer.caption.value
+    assert "after 2 steps" in explorer.caption.value
+    assert "No task of the family" not in explorer.caption.value
+    assert explorer.png != before
+    explorer.explore(target=0.2)
+    assert "No task of the family" in explorer.caption.value
+
+
+def test_the_moments_of_an_update_tell_what_was_played():
+    agent = Leaner()
+    stepper = Stepper(hidden.one_update(agent), count=4, alt="Two tasks, before and after the inner step.")
+    pictures = set()
+    for step, fragment in enumerate(("Support", "Credit", "Inner step", "Outer step")):
+        stepper.explore(step=step)
+        assert fragment in stepper.caption.value
+        pictures.add(stepper.png)
+    assert len(pictures) == 4
+    after = hidden.play(agent, CartPoleTask("dirv", target=hidden.PAIR), steps=1, seed=11)
+    left, right = after.episode_returns().mean(dim=1)
+    stepper.explore(step=2)
+    assert f"mean returns {left:.0f} and {right:.0f}." in stepper.caption.value
+
+
+# --- films
+
+
+def test_a_film_stands_still_and_darker_after_a_fall():
+    task = CartPoleTask("dirv", target=[0.8])
+    frames = films.film(task, lambda obs: torch.full((len(obs), 1), 50.0))  # pushes right for ever
+    assert frames.shape == (50, 200, 300, 3)
+    assert (frames[-1] == frames[-2]).all()
+    assert frames[-1].max() < frames[0].max()
+
+
+def test_a_grid_holds_every_film_between_lines():
+    one = np.zeros((2, 4, 6, 3), dtype=np.uint8)
+    joined = films.grid([[one, one + 9], [one + 8, one + 7]])
+    assert joined.shape == (2, 12, 16, 3)
+    assert [joined[0, y, x, 0] for y, x in ((0, 0), (0, 10), (8, 0), (8, 10))] == [0, 9, 8, 7]
+    assert joined[0, 5, 0, 0] == 60
+
+
+# --- worlds
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_every_surrogate_has_the_gradient_in_every_world(seed):
+    world = worlds.World(seed)
+    exact = torch.autograd.functional.jacobian(world.expected_return, world.theta)
+    for name in SURROGATES:
+        for has_baseline in (False, True):
+            mean = world.mean_surrogate(name, has_baseline=has_baseline)
+            found = torch.autograd.functional.jacobian(mean, world.theta)
+            torch.testing.assert_close(found, exact)
+
+
+def test_the_hessian_of_a_world_is_that_of_finite_differences():
+    world, h = worlds.World(4), 1e-4
+    exact = torch.autograd.functional.hessian(world.expected_return, world.theta)
+    for i in range(2):
+        step = torch.zeros(2, dtype=torch.float64)
+        step[i] = h
+        up, down = (
+            torch.autograd.functional.jacobian(world.expected_return, world.theta + sign * step)
+            for sign in (1, -1)
+        )
+        torch.testing.assert_close((up - down) / (2 * h), exact[i], atol=1e-6, rtol=0)
+
+
+def test_plain_with_a_baseline_is_first_order_and_dice_is_exact():
+    found = worlds.errors(4)
+    assert found["plain, baseline"] == pytest.approx(found["first order"])
+    assert found["dice, no baseline"].max() < 1e-10
+    assert found["lvc, baseline"] == pytest.approx(found["lvc, no baseline"])
+
+
+def test_the_prediction_about_the_plain_surrogate_says_nothing_is_left():
+    predict = worlds.predict_plain()
+    predict.commit("about half")
+    assert "Nothing at all" in predict.caption.value
