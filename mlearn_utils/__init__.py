@@ -4,6 +4,7 @@ Four rooms, each importing only from those before it: `tasks` (distributions ove
 one task), `meta` (learning to learn), `course` (what a student touches; needs Jupyter, never imported here).
 """
 
+from mlearn_utils.meta.agent import MAMLAgent, MAMLConfig
 from mlearn_utils.meta.learner import MetaLearner
 from mlearn_utils.rl.q_learning import QLearningAgent
 from mlearn_utils.tasks.cartpole import BatchedCartPole, CartPoleTasks
@@ -13,6 +14,8 @@ __all__ = [
     "BatchedCartPole",
     "CartPoleTasks",
     "LinearTasks",
+    "MAMLAgent",
+    "MAMLConfig",
     "MetaLearner",
     "QLearningAgent",
     "SineTasks",

@@ -58,7 +58,7 @@ def batch_of(env: gym.Env, num_envs: int) -> "BatchedCartPole | GymnasiumBatch":
     """
     check_spaces(env)
     check_count("num_envs", num_envs)
-    task, horizon = _cartpole_task(env.unwrapped), _standard_horizon(env)
+    task, horizon = cartpole_task(env.unwrapped), _standard_horizon(env)
     if task is not None and horizon is not None:
         return BatchedCartPole(task, num_envs, horizon=horizon)
     try:
@@ -70,8 +70,8 @@ def batch_of(env: gym.Env, num_envs: int) -> "BatchedCartPole | GymnasiumBatch":
         ) from error
 
 
-def _cartpole_task(env: gym.Env) -> CartPoleTask | None:
-    """Return the task that an unwrapped cart-pole poses, or None where BatchedCartPole has other rules."""
+def cartpole_task(env: gym.Env) -> CartPoleTask | None:
+    """Return the task that an unwrapped cart-pole poses; None for any other environment or other rules."""
     if type(env) is CartPoleTaskEnv:
         return env.task
     if type(env) is not CartPoleEnv:

@@ -128,6 +128,7 @@ class CartPoleTasks:
 
     Args:
         family: "dirv", "dir", "phys" or "goalv"; the module's table says what each hides.
+        physics: constants that the family does not vary; those of CartPole-v1 by default.
 
     Example:
         >>> tasks = CartPoleTasks("dirv")
@@ -138,9 +139,10 @@ class CartPoleTasks:
         ValueError: if the family is unknown.
     """
 
-    def __init__(self, family: str):
+    def __init__(self, family: str, *, physics: CartPolePhysics | None = None):
         check_family(family)
         self.family = family
+        self.physics = CartPolePhysics() if physics is None else physics
 
     def __repr__(self) -> str:
         return f"CartPoleTasks({self.family!r})"
@@ -160,7 +162,7 @@ class CartPoleTasks:
         family = FAMILIES[self.family]
         drawn = {name: rng.uniform(low, high, (n_tasks, 1)) for name, (low, high) in family.physics.items()}
         target = np.zeros(n_tasks) if family.target is None else family.target(rng, n_tasks)
-        return CartPoleTask(self.family, CartPolePhysics(**drawn), target)
+        return CartPoleTask(self.family, dataclasses.replace(self.physics, **drawn), target)
 
     def make_env(
         self, task: CartPoleTask, *, horizon: int = 100, render_mode: str | None = None

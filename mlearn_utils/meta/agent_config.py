@@ -1,0 +1,79 @@
+"""The knobs of `MAMLAgent`."""
+
+import math
+from dataclasses import dataclass
+
+from mlearn_utils.meta import checks
+from mlearn_utils.rl.returns import check_fraction
+from mlearn_utils.rl.surrogates import SURROGATES
+
+
+@dataclass(frozen=True)
+class MAMLConfig:
+    """How a MAMLAgent explores, adapts and learns.
+
+    The defaults were chosen on validation tasks of `dirv`, and are used for every family of the course.
+
+    Attributes:
+        inner_lr: step size of the first inner step, >= 0.
+        inner_steps: inner steps in training; 0 trains one policy on all tasks (the multitask baseline).
+        step_decay: in (0, 1]; inner step k = 0, 1, ... has size inner_lr * step_decay ** k. Trained with one
+            step, later ones of full size often break the policy; damped they do not.
+        first_order: treat the inner gradient as a constant (FOMAML).
+        surrogate: what the inner step differentiates: "plain", "lvc" or "dice" (`rl.surrogates`).
+        tasks: tasks an iteration, T.
+        episodes: episodes a task before each inner step, and again after the last one, E.
+        horizon: steps after which an episode is cut off, H.
+        gamma: discount in [0, 1].
+        lam: GAE's lambda in [0, 1].
+        hidden: tanh units of the policy's one hidden layer.
+        meta_lr: Adam's step size at the start, > 0; it falls linearly to 0 over `iterations`.
+        epochs: Adam steps on the same episodes.
+        clip: how far a probability ratio may leave 1 before it earns nothing more, > 0.
+        iterations: length of a training.
+
+    Raises:
+        ValueError: if a value is out of its range; the message names the field.
+    """
+
+    inner_lr: float = 10.0
+    inner_steps: int = 1
+    step_decay: float = 0.3
+    first_order: bool = False
+    surrogate: str = "lvc"
+    tasks: int = 20
+    episodes: int = 10
+    horizon: int = 100
+    gamma: float = 0.99
+    lam: float = 0.97
+    hidden: int = 32
+    meta_lr: float = 0.02
+    epochs: int = 2
+    clip: float = 0.2
+    iterations: int = 60
+
+    def __post_init__(self):
+        checks.count("inner_steps", self.inner_steps, minimum=0)
+        for name in ("tasks", "episodes", "horizon", "hidden", "epochs", "iterations"):
+            checks.count(name, getattr(self, name), minimum=1)
+        for name in ("meta_lr", "clip", "step_decay"):
+            _check_positive(name, getattr(self, name))
+        if self.step_decay > 1:
+            raise ValueError(f"step_decay must be in (0, 1], got {self.step_decay!r}")
+        checks.rates(self.inner_lr, {})
+        check_fraction("gamma", self.gamma)
+        check_fraction("lam", self.lam)
+        if self.surrogate not in SURROGATES:
+            raise ValueError(f"surrogate must be one of {sorted(SURROGATES)}, got {self.surrogate!r}")
+        if not isinstance(self.first_order, bool):
+            raise ValueError(f"first_order must be True or False, got {self.first_order!r}")
+
+    def rates(self, steps: int, inner_lr: float | None = None) -> list[float]:
+        """Return the sizes of the first `steps` inner steps, with another `inner_lr` if one is given."""
+        first = self.inner_lr if inner_lr is None else inner_lr
+        return [first * self.step_decay**k for k in range(steps)]
+
+
+def _check_positive(name: str, value: float) -> None:
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 < value < math.inf:
+        raise ValueError(f"{name} must be a finite number > 0, got {value!r}")

@@ -1,0 +1,143 @@
+r"""MAML for policies as pure functions: episodes -> what they say about each action -> adapted policies.
+
+Task i of T is tried with the policy theta, and its episodes D_i give one inner step on the loss
+
+    L_i(theta) = -1 / (E H) * sum over episodes and steps of s(l_t) A_t
+
+with l_t = log pi(a_t | s_t), A_t the advantages of the task's own episodes, s one of `rl.surrogates`, E the
+episodes and H the horizon. The divisor is the same for every task: the mean over the steps taken, which is
+common elsewhere, weighs a step of a short episode more, and training then often ends in policies that fall.
+
+Fresh episodes D'_i of the adapted policy theta_i' are the query data. For them the outer objective is
+
+    J(theta) = 1/T sum_i 1/(E H) sum of min(rho_t A_t, clip(rho_t, 1 - c, 1 + c) A_t)
+
+with rho_t the probability of the action under theta_i'(theta), adapted anew from the stored D_i, over that
+under the policy which collected D'_i. At the first update rho = 1, and grad J is MAML's meta-gradient.
+
+Reference: Finn et al. (2017), "Model-agnostic meta-learning for fast adaptation of deep networks", Algorithm
+3; Schulman et al. (2017), "Proximal policy optimization algorithms", equation 7; Rothfuss et al. (2019),
+"ProMP: Proximal meta-policy search", for re-adapting from the stored data.
+"""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from mlearn_utils.meta.maml import Params, TaskLoss, expand_params, inner_step
+from mlearn_utils.rl.policies import log_prob, mlp
+from mlearn_utils.rl.returns import advantages
+from mlearn_utils.rl.rollout import Rollout
+from mlearn_utils.rl.surrogates import Surrogate
+
+
+class Episodes(NamedTuple):
+    """Episodes with their advantages: a support set of T tasks, E episodes each, as the MAML core takes it.
+
+    Attributes:
+        obs: [T, S, E, F] scaled observations.
+        act: [T, S, E] int64 actions taken.
+        adv: [T, S, E] advantages, normalised over each task's own steps.
+        mask: [T, S, E] 1 for every step taken.
+    """
+
+    obs: Tensor
+    act: Tensor
+    adv: Tensor
+    mask: Tensor
+
+
+class Query(NamedTuple):
+    """Episodes of adapted policies, and what these policies thought of their actions.
+
+    Attributes:
+        episodes: the episodes.
+        logp: [T, S, E] log-probabilities of the actions under the policies that took them.
+    """
+
+    episodes: Episodes
+    logp: Tensor
+
+
+def judge(rollout: Rollout, scale: Tensor, *, gamma: float, lam: float) -> Episodes:
+    """Return the episodes of a rollout with scaled observations and each task's own advantages.
+
+    Args:
+        rollout: [T, S, E].
+        scale: [F] what observations are divided by.
+        gamma: discount in [0, 1].
+        lam: GAE's lambda in [0, 1].
+    """
+    adv = advantages(rollout, gamma=gamma, lam=lam)
+    return Episodes(rollout.obs / scale, rollout.act, adv, rollout.mask)
+
+
+def action_log_probs(params: Params, episodes: Episodes) -> Tensor:
+    """Return log pi(a | s) of the actions taken: [T, S, E] for T tasks, [S, E] for one.
+
+    Args:
+        params: [T, *] a policy for each task, or [*] one policy, as `rl.policies.init_mlp` names them.
+        episodes: of T tasks, or of one without the leading axis.
+    """
+    first = episodes.obs.ndim - 3
+    logits = mlp(params, episodes.obs.flatten(first, first + 1))
+    return log_prob(logits.unflatten(first, episodes.act.shape[first:]), episodes.act)
+
+
+def policy_task_loss(surrogate: Surrogate, horizon: int) -> TaskLoss:
+    """Return the inner loss of one task, (params, Episodes) -> scalar, for the functions of `meta.maml`.
+
+    Args:
+        surrogate: (log-probabilities, advantages, mask) -> objective of each episode [..., E].
+        horizon: H, the most steps an episode can have.
+    """
+
+    def task_loss(params: Params, batch: tuple[Tensor, ...]) -> Tensor:
+        episodes = Episodes(*batch)
+        objective = surrogate(action_log_probs(params, episodes), episodes.adv, episodes.mask)
+        return -objective.mean(dim=-1) / horizon
+
+    return task_loss
+
+
+def adapt_in_turn(
+    task_loss: TaskLoss,
+    params: Params,
+    supports: Sequence[Episodes],
+    rates: Sequence[float],
+    *,
+    n_tasks: int,
+    first_order: bool = False,
+) -> Params:
+    """Return policies [T, *]: one inner step for each support set, each from where the last one led.
+
+    Args:
+        task_loss: as `policy_task_loss` makes it.
+        params: [*] the shared start.
+        supports: the episodes of step k were collected with the policies after k steps.
+        rates: step sizes, one for each support set.
+        n_tasks: T.
+        first_order: treat the inner gradients as constants.
+    """
+    adapted = expand_params(params, n_tasks)
+    for support, rate in zip(supports, rates, strict=True):
+        adapted = inner_step(task_loss, adapted, support, inner_lr=rate, first_order=first_order)
+    return adapted
+
+
+def clipped_losses(adapted: Params, query: Query, *, clip: float, horizon: int) -> Tensor:
+    """Return each task's outer loss [T]: minus the clipped objective of its adapted policy.
+
+    Args:
+        adapted: [T, *] policies, differentiable with respect to the shared start.
+        query: episodes of the policies as they were when these were collected.
+        clip: c > 0; a ratio of probabilities beyond 1 +- c earns nothing more.
+        horizon: H.
+    """
+    episodes = query.episodes
+    ratio = torch.exp(action_log_probs(adapted, episodes) - query.logp)
+    clipped = ratio.clamp(1 - clip, 1 + clip)
+    objective = torch.minimum(ratio * episodes.adv, clipped * episodes.adv) * episodes.mask
+    return -objective.sum(dim=-2).mean(dim=-1) / horizon

@@ -1,0 +1,122 @@
+"""What MAMLAgent learns from: a family of tasks, whatever the user gave, played as batches [T, E]."""
+
+import warnings
+from collections.abc import Sequence
+from typing import Any, Protocol, runtime_checkable
+
+import gymnasium as gym
+import torch
+
+from mlearn_utils.rl.gymnasium_batch import GymnasiumBatch, cartpole_task, check_spaces
+from mlearn_utils.rl.rollout import BatchEnv
+from mlearn_utils.tasks.cartpole import (
+    FAMILIES,
+    BatchedCartPole,
+    CartPolePhysics,
+    CartPoleTask,
+    CartPoleTasks,
+)
+
+DEFAULT_FAMILY = "dirv"
+"""What becomes of a plain CartPole: the same cart-pole, rewarded for a hidden target velocity."""
+
+
+@runtime_checkable
+class PolicyTasks(Protocol):
+    """A distribution over tasks, each of which is a Gymnasium environment with discrete actions."""
+
+    def sample(self, n_tasks: int, *, seed: int) -> Any:
+        """Draw a sequence of tasks; the same seed gives the same tasks."""
+        ...
+
+    def make_env(self, task: Any) -> gym.Env:
+        """Return a new environment of one task."""
+        ...
+
+
+@runtime_checkable
+class BatchedPolicyTasks(PolicyTasks, Protocol):
+    """A family that plays its tasks as one batch, instead of environments stepped one after the other."""
+
+    def make_batch(self, tasks: Any, num_envs: int, *, horizon: int, device: torch.device | None) -> BatchEnv:
+        """Return E environments for each of T tasks; `device` is None for numpy on a CPU."""
+        ...
+
+
+def find_family(env: object) -> PolicyTasks:
+    """Return the family that `env` is, or the default family of a plain cart-pole.
+
+    Args:
+        env: an object with `sample` and `make_env`; or a Gymnasium cart-pole or its id. That is one task, and
+            nothing can be learnt about learning from one: it is made a family, `CartPoleTasks("dirv")` with
+            the same physics (or the family of its task, for `mlearn/CartPole-v0`), and a warning says so.
+
+    Raises:
+        TypeError: if it is neither, or the environments have another kind of observations or actions.
+    """
+    if isinstance(env, (gym.Env, str)):
+        return _family_of(gym.make(env) if isinstance(env, str) else env)
+    if not isinstance(env, PolicyTasks):
+        raise TypeError(
+            "env must be a family of tasks with the methods sample(n_tasks, seed=) and make_env(task), such "
+            f'as CartPoleTasks("dirv"), or a Gymnasium cart-pole or its id; got {env!r}'
+        )
+    if not isinstance(env, CartPoleTasks):
+        example = env.make_env(env.sample(1, seed=0)[0])
+        check_spaces(example)
+        example.close()
+    return env
+
+
+def _family_of(env: gym.Env) -> CartPoleTasks:
+    check_spaces(env)
+    task = cartpole_task(env.unwrapped)
+    if task is None:
+        raise TypeError(
+            f"env must be a family of tasks: {env} is a single task, and only a cart-pole with Gymnasium's "
+            "rules is made a family; pass an object with methods sample(n_tasks, seed=) and make_env(task)"
+        )
+    family = DEFAULT_FAMILY if FAMILIES[task.family].target is None else task.family
+    physics = CartPolePhysics(**{name: value.item() for name, value in vars(task.physics).items()})
+    warnings.warn(
+        f"{env} is one task, and meta-learning needs many: an agent that only ever meets one task learns "
+        f"that task, not how to adapt. It was made the family CartPoleTasks({family!r}): the same cart-pole "
+        "with another hidden reward in every task. Pass a family to choose another.",
+        UserWarning,
+        stacklevel=4,
+    )
+    return CartPoleTasks(family, physics=physics)
+
+
+def make_batch(
+    family: PolicyTasks, tasks: Any, num_envs: int, *, horizon: int, device: torch.device
+) -> BatchEnv:
+    """Return E environments for each of T tasks, as one batch.
+
+    On a CPU cart-poles are computed with numpy, elsewhere with torch on the device.
+
+    Raises:
+        ValueError: if there are no tasks, or they are of another family.
+        TypeError: if the family cannot make environments of them.
+    """
+    if isinstance(family, CartPoleTasks):
+        _check_family(family, tasks)
+        return BatchedCartPole(tasks, num_envs, horizon=horizon, device=array_device(device))
+    if isinstance(family, BatchedPolicyTasks):
+        return family.make_batch(tasks, num_envs, horizon=horizon, device=array_device(device))
+    if not isinstance(tasks, Sequence) and not hasattr(tasks, "__getitem__"):
+        raise TypeError(f"tasks must be a sequence of tasks as the family's sample returns, got {tasks!r}")
+    envs = [[family.make_env(tasks[i]) for _ in range(num_envs)] for i in range(len(tasks))]
+    return GymnasiumBatch(envs, horizon=horizon)
+
+
+def array_device(device: torch.device) -> torch.device | None:
+    """Return what a batched environment computes on: None, that is numpy, on a CPU."""
+    return None if device.type == "cpu" else device
+
+
+def _check_family(family: CartPoleTasks, tasks: Any) -> None:
+    if not isinstance(tasks, CartPoleTask):
+        raise TypeError(f"tasks must be what {family}.sample returns, got {type(tasks).__name__}")
+    if tasks.family != family.family:
+        raise ValueError(f"tasks must be of the family {family.family!r}, got {tasks.family!r}")
