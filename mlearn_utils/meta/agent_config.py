@@ -38,7 +38,7 @@ class MAMLConfig:
 
     inner_lr: float = 10.0
     inner_steps: int = 1
-    step_decay: float = 0.3
+    step_decay: float = 0.1
     first_order: bool = False
     surrogate: str = "lvc"
     tasks: int = 20
