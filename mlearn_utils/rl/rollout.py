@@ -94,7 +94,7 @@ def collect(env: BatchEnv, policy: Policy, *, generator: torch.Generator, greedy
         raise TypeError(f"policy must be callable, observations -> logits, got {type(policy).__name__}")
     seed = int(torch.randint(2**31 - 1, (), generator=generator))
     obs = _float(env.reset(seed=seed))
-    uniform = torch.rand((env.horizon, *obs.shape[:2]), generator=generator).to(obs.device)
+    uniform = torch.rand((env.horizon, *obs.shape[:2]), generator=generator).to(obs.device).unbind()
     in_numpy = isinstance(env.alive, np.ndarray)
     steps = []
     for step in range(env.horizon):
@@ -104,7 +104,7 @@ def collect(env: BatchEnv, policy: Policy, *, generator: torch.Generator, greedy
         act = choose_best(logits) if greedy else choose(logits, uniform[step])
         alive = env.alive
         after, reward, terminated, _, _ = env.step(act.numpy() if in_numpy else act)
-        steps.append((obs, act, reward, alive, terminated & alive))
+        steps.append((obs, act, reward, alive, terminated))
         obs = _float(after)
         if step % CHECK_EVERY == CHECK_EVERY - 1 and not env.alive.any():
             break
@@ -116,7 +116,7 @@ def _pack(steps: list[tuple[Any, ...]], last_obs: Tensor) -> Rollout:
     obs, act, reward, mask, terminated = (_stack(values) for values in zip(*steps, strict=True))
     taken = int(mask.amax(dim=(0, 2)).sum())
     _check_rewards(reward)
-    fields = (obs, act, reward.float(), mask.float(), terminated.float())
+    fields = (obs, act, reward.float(), mask.float(), (terminated & mask).float())
     return Rollout(*(field[:, :taken] for field in fields), last_obs=last_obs)
 
 
