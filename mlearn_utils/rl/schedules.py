@@ -63,3 +63,4 @@ def _check_length(episodes: int) -> None:
 
 
 DEFAULT_EPSILON = linear_decay(1.0, 0.05, 500)
+DEFAULT_LEARNING_RATE = exponential_decay(0.5, 0.05, 1500)

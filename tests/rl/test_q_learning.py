@@ -103,7 +103,7 @@ def test_replay_learns_more_from_the_same_steps():
     steps = {}
     for replay in (0, 10):
         histories = [
-            QLearningAgent(make_env(task), epsilon=0.1, replay=replay).train(20, seed=seed)
+            QLearningAgent(make_env(task), learning_rate=0.1, epsilon=0.1, replay=replay).train(20, seed=seed)
             for seed in range(3)
         ]
         steps[replay] = np.mean([row["steps"] for history in histories for row in history[5:]])
