@@ -9,6 +9,7 @@ from pathlib import Path
 import torch
 from safetensors.torch import load_file
 from torch import Tensor, nn
+from torch.func import functional_call
 from torch.nn.functional import mse_loss
 
 from mlearn_utils.meta import maml
@@ -34,6 +35,10 @@ def sine_network(seed: int, n_inputs: int = 1, width: int = 40) -> nn.Sequential
 NETWORK = sine_network(0)
 """Only its shape is used: `task_loss` calls it with the parameters that it is given."""
 
+BODY = NETWORK[:-1]
+BODY_NAMES = tuple(name for name, _ in BODY.named_parameters())
+"""All layers but the last, and their parameters, under the same names as in NETWORK."""
+
 task_loss = maml.module_loss(NETWORK, mse_loss)
 """The mean squared error of one task: (params, (x, y)) -> scalar."""
 
@@ -42,6 +47,23 @@ def draw_tasks(n_tasks: int, shots: int, *, seed: int, family: SineTasks | None 
     """Draw `n_tasks` sinusoids with `shots` support points and N_QUERY query points each."""
     family = SineTasks() if family is None else family
     return family.sample(n_tasks, shots, N_QUERY, generator=make_generator(seed))
+
+
+@torch.no_grad()
+def curves(task_params: maml.Params, x: Tensor) -> Tensor:
+    """Return what the network says at x [K] with the parameters of each task [T, *]: [T, K]."""
+    return torch.vmap(lambda params: functional_call(NETWORK, params, (x[:, None],)))(task_params)[..., 0]
+
+
+@torch.no_grad()
+def features(params: maml.Params, x: Tensor) -> Tensor:
+    """Return what the last hidden layer says at x [K], with the parameters of one task: [K, 40]."""
+    return functional_call(BODY, {name: params[name] for name in BODY_NAMES}, (x[:, None],))
+
+
+def stacked(path: list[maml.Params], task: int = 0) -> maml.Params:
+    """Return the parameters of one task at every point of a trajectory, on a leading axis: [steps + 1, *]."""
+    return {name: torch.stack([point[name][task] for point in path]).detach() for name in path[0]}
 
 
 @torch.no_grad()
