@@ -5,7 +5,7 @@
 - told: one policy that sees what the task hides, the ceiling.
 
 Fine-tuning lives by its step size, so `tune_inner_lr` finds the best on validation tasks, separately for
-every number of steps, and never settles for the largest value it tried.
+every number of steps, and does not settle for the largest value it tried.
 """
 
 import dataclasses
@@ -20,7 +20,8 @@ from mlearn_utils.tasks.cartpole import BatchedCartPole, CartPoleTask, CartPoleT
 
 RATES = (0.0, 0.3, 1.0, 3.0, 10.0, 30.0, 100.0)
 DECAYS = (1.0, 0.3)
-LARGEST_RATE = 1e5
+LARGEST_RATE = 1e4
+"""No larger first step is tried: by then every policy is one that always pushes as hard as it can."""
 
 
 def multitask_config(config: MAMLConfig) -> MAMLConfig:
@@ -42,7 +43,7 @@ def tune_inner_lr(
     """Return for each number of steps k = 1 ... `steps` the k step sizes with the best mean return.
 
     Every first rate is tried with every decay from step to step. While the largest rate wins, one three times
-    larger is tried; 0 is the other end, no adaptation at all.
+    larger is tried, up to LARGEST_RATE; 0 is the other end, no adaptation at all.
 
     Args:
         agent: whose policy is adapted.
@@ -54,7 +55,7 @@ def tune_inner_lr(
         seed: start of the random numbers of episodes and actions.
 
     Raises:
-        ValueError: if `rates` or `decays` is empty, or returns still rise at a rate of 1e5.
+        ValueError: if `rates` or `decays` is empty.
     """
     if not rates or not decays:
         raise ValueError(f"rates and decays must not be empty, got {rates} and {decays}")
@@ -66,10 +67,8 @@ def tune_inner_lr(
             found = agent.evaluate(tasks, steps=steps, inner_lr=sizes, episodes=episodes, seed=seed)
             means[pair] = found.mean(axis=1)
         best = {k: max(means, key=lambda pair: means[pair][k]) for k in range(1, steps + 1)}
-        if all(rate < tried[-1] for rate, _ in best.values()):
+        if 3 * tried[-1] > LARGEST_RATE or all(rate < tried[-1] for rate, _ in best.values()):
             return {k: _sizes(*pair, k) for k, pair in best.items()}
-        if tried[-1] >= LARGEST_RATE:
-            raise ValueError(f"rates: returns still rise at a rate of {tried[-1]}")
         tried.append(3 * tried[-1])
 
 

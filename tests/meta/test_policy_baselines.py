@@ -41,9 +41,11 @@ def test_not_adapting_at_all_is_a_choice():
     assert tune_inner_lr(Scripted(best=0.0), None, steps=1)[1] == [0.0]  # pyright: ignore[reportArgumentType]
 
 
-def test_returns_that_never_stop_rising_are_an_error():
-    with pytest.raises(ValueError, match="still rise"):
-        tune_inner_lr(Scripted(best=1e9), None, steps=1)  # pyright: ignore[reportArgumentType]
+def test_the_search_ends_where_returns_never_stop_rising():
+    assert tune_inner_lr(Scripted(best=1e9), None, steps=1) == {1: [8100.0]}  # pyright: ignore[reportArgumentType]
+
+
+def test_an_empty_grid_is_refused():
     with pytest.raises(ValueError, match="must not be empty"):
         tune_inner_lr(Scripted(best=1.0), None, rates=())  # pyright: ignore[reportArgumentType]
 
