@@ -141,15 +141,15 @@ def normalise(adv: Tensor, mask: Tensor) -> Tensor:
     return centered / (std + 1e-8)
 
 
-def advantages(rollout: Rollout, *, gamma: float, lam: float) -> Tensor:
+def advantages(rollout: Rollout, *, gamma: Scalar, lam: Scalar) -> Tensor:
     """Return normalised advantages [T, S, E]: GAE over a ridge baseline fitted to each task's own episodes.
 
     The time limit counts as part of the task: the baseline sees the time, and nothing is bootstrapped.
 
     Args:
         rollout: episodes [T, S, E].
-        gamma: discount in [0, 1].
-        lam: GAE's lambda in [0, 1].
+        gamma: discount in [0, 1], a number or for each task a tensor [T, 1, 1].
+        lam: GAE's lambda in [0, 1], likewise.
 
     Raises:
         ValueError: if `gamma` or `lam` is outside [0, 1].

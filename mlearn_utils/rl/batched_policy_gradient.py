@@ -1,0 +1,178 @@
+"""Policy gradients for many learners at once, each with its own task and its own settings.
+
+The update is one pure function of the policy's parameters *and* of the settings: discount and lambda may be
+tensors that require a gradient, and then the new parameters carry a graph to them. That is what lets
+`meta.online_settings` ask how the next return would change with the discount.
+
+`PolicyGradientAgent` is the same learner for one Gymnasium environment; it tells the story better.
+"""
+
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor
+
+from mlearn_utils.rl.policies import Params, init_mlp, mlp
+from mlearn_utils.rl.returns import advantages
+from mlearn_utils.rl.rollout import BatchEnv, Rollout, collect
+from mlearn_utils.rl.surrogates import policy_loss
+from mlearn_utils.runtime import make_generator
+
+History = list[dict[str, Any]]
+
+OBS_SCALE = (1.0, 1.0, 10.0, 1.0)
+"""What cart-pole observations are multiplied by, so that all four are of the order of 1."""
+
+BETAS, EPS = (0.9, 0.999), 1e-16
+
+
+class Moments(NamedTuple):
+    """What Adam remembers: averages of gradients and of their squares, and the number of updates."""
+
+    first: Params
+    second: Params
+    updates: int
+
+
+def no_moments(params: Params) -> Moments:
+    """Return the memory of an Adam that has made no update yet."""
+    zeros = {name: torch.zeros_like(value) for name, value in params.items()}
+    return Moments(zeros, dict(zeros), 0)
+
+
+def policy_logits(params: Params, rollout: Rollout, scale: Tensor) -> Tensor:
+    """Return [T, S, E, A] the logits of T policies on their own episodes."""
+    obs = rollout.obs * scale
+    return mlp(params, obs.flatten(1, 2)).unflatten(1, rollout.act.shape[1:])
+
+
+def policy_update(
+    params: Params,
+    moments: Moments,
+    rollout: Rollout,
+    *,
+    learning_rate: Tensor,
+    gamma: Tensor,
+    lam: Tensor,
+    scale: Tensor,
+    differentiable: bool = False,
+) -> tuple[Params, Moments]:
+    """Return parameters and memory after one Adam step of every learner on its policy loss.
+
+    Args:
+        params: [T, *] the policies that played `rollout`.
+        moments: Adam's memory.
+        rollout: episodes [T, S, E].
+        learning_rate: [T] Adam's step sizes.
+        gamma: [T] discounts.
+        lam: [T] GAE's lambdas.
+        scale: [F] what observations are multiplied by.
+        differentiable: keep a graph from the new parameters to gamma and lam.
+    """
+    with torch.enable_grad():
+        start = {name: value.detach().requires_grad_() for name, value in params.items()}
+        adv = advantages(rollout, gamma=gamma[:, None, None], lam=lam[:, None, None])
+        loss = policy_loss(policy_logits(start, rollout, scale), rollout.act, adv, rollout.mask).sum()
+        grads = torch.autograd.grad(loss, tuple(start.values()), create_graph=differentiable)
+        direction, first, second = _adam(dict(zip(start, grads, strict=True)), moments)
+        new = {
+            name: value.detach() - learning_rate.view(-1, *[1] * (value.ndim - 1)) * direction[name]
+            for name, value in params.items()
+        }
+    kept = Moments(_detached(first), _detached(second), moments.updates + 1)
+    return (new if differentiable else _detached(new)), kept
+
+
+def _detached(params: Params) -> Params:
+    return {name: value.detach() for name, value in params.items()}
+
+
+def _adam(grads: Params, moments: Moments) -> tuple[Params, Params, Params]:
+    """Return Adam's direction and its averages; eps stands under the root, for a finite slope at 0."""
+    first_beta, second_beta = BETAS
+    count = moments.updates + 1
+    first = {name: first_beta * moments.first[name] + (1 - first_beta) * grad for name, grad in grads.items()}
+    second = {
+        name: second_beta * moments.second[name] + (1 - second_beta) * grad**2 for name, grad in grads.items()
+    }
+    direction = {
+        name: (first[name] / (1 - first_beta**count)) / (second[name] / (1 - second_beta**count) + EPS).sqrt()
+        for name in grads
+    }
+    return direction, first, second
+
+
+class BatchedPolicyGradient:
+    """T policy-gradient learners, one for each task of `env`, all playing and learning together.
+
+    Args:
+        env: T tasks x E environments, such as `BatchedCartPole`; E is the number of episodes a batch.
+        learning_rate: Adam's step size, a number or [T].
+        gamma: discount, a number or [T].
+        lam: GAE's lambda, a number or [T].
+        hidden: units of the hidden layer.
+        scale: [F] what observations are multiplied by.
+        seed: of the policies' start.
+
+    Attributes:
+        params: [T, *] the policies' parameters.
+        history: one dict for each iteration: "return" [T], mean of the batch before its update.
+
+    Raises:
+        ValueError: if a setting is out of its range, or neither a number nor [T].
+    """
+
+    def __init__(
+        self,
+        env: BatchEnv,
+        *,
+        learning_rate: float | Tensor = 0.02,
+        gamma: float | Tensor = 0.99,
+        lam: float | Tensor = 0.97,
+        hidden: int = 32,
+        scale: tuple[float, ...] = OBS_SCALE,
+        seed: int = 0,
+    ):
+        self.env, self.scale = env, torch.tensor(scale)
+        self.learning_rate = _settings("learning_rate", learning_rate, env.num_tasks, high=float("inf"))
+        self.gamma = _settings("gamma", gamma, env.num_tasks, high=1.0)
+        self.lam = _settings("lam", lam, env.num_tasks, high=1.0)
+        generator = make_generator(seed)
+        outputs = 1 if env.num_actions == 2 else env.num_actions
+        starts = [
+            init_mlp((env.num_features, hidden, outputs), generator=generator) for _ in range(env.num_tasks)
+        ]
+        self.params: Params = {name: torch.stack([start[name] for start in starts]) for name in starts[0]}
+        self.moments = no_moments(self.params)
+        self.history: History = []
+
+    def train(self, iterations: int, *, seed: int = 0) -> History:
+        """Play and learn for `iterations` batches; return their rows of the history."""
+        generator, begin = make_generator(seed), len(self.history)
+        for _ in range(iterations):
+            rollout = self.play(generator)
+            self.history.append({"return": rollout.episode_returns().mean(dim=-1)})
+            self.params, self.moments = policy_update(
+                self.params,
+                self.moments,
+                rollout,
+                learning_rate=self.learning_rate,
+                gamma=self.gamma,
+                lam=self.lam,
+                scale=self.scale,
+            )
+        return self.history[begin:]
+
+    def play(self, generator: torch.Generator, params: Params | None = None) -> Rollout:
+        """Play one batch of episodes with the policies of `params`, by default the learners' own."""
+        params = self.params if params is None else params
+        return collect(self.env, lambda obs: mlp(params, obs * self.scale), generator=generator)
+
+
+def _settings(name: str, value: float | Tensor, n_tasks: int, *, high: float) -> Tensor:
+    tensor = torch.as_tensor(value, dtype=torch.float32)
+    if tensor.shape not in {torch.Size([]), torch.Size([n_tasks])}:
+        raise ValueError(f"{name} must be a number or [{n_tasks}], got shape {list(tensor.shape)}")
+    if not ((tensor >= 0) & (tensor <= high) & tensor.isfinite()).all():
+        raise ValueError(f"{name} must be in [0, {high:g}], got {tensor}")
+    return tensor.expand(n_tasks)
