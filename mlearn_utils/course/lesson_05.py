@@ -55,32 +55,36 @@ def check_fair_baseline(answer: Callable) -> str:
         "the baseline is left with the first step size of the list: an untuned baseline is no baseline. Try "
         "every rate on the validation tasks",
     )
-    on_test = fair_baseline(loss_after, rates, test, test)[0]
     expect(
-        rate != on_test,
+        rate != fair_baseline(loss_after, rates, test, test)[0],
         "the step size was chosen on the test tasks: they only judge what was chosen elsewhere",
     )
-    expect(rate in rates, f"the step size should be one of {rates}, got {rate:g}")
     expect(rate == best, f"{rate:g} is not the rate of the smallest mean error on the validation tasks")
-    errors = {name: loss_after(best, tasks) for name, tasks in (("validation", validation), ("test", test))}
-    mean = {name: float(values.mean()) for name, values in errors.items()}
-    n_points, n_tasks = errors["test"].shape[1], errors["test"].shape[0]
+    _check_error(error, loss_after(best, validation), loss_after(best, test))
+    expect_close(error, right, "not the mean of loss_after(rate, test) over tasks and points")
+    return f"Tuned on one set of tasks, judged on another: {error:.2f} with step size {rate:g}."
+
+
+def _check_error(error: float, on_validation: Tensor, on_test: Tensor) -> None:
+    """Name the mistake that gives this error, from the squared errors [T, K] on both sets of tasks."""
+
+    def is_value(wrong: Tensor) -> bool:
+        return math.isclose(error, float(wrong), rel_tol=1e-6)
+
+    n_tasks, n_points = on_test.shape
     for scale, cause in ((n_points, "points"), (n_tasks, "tasks"), (n_points * n_tasks, "points and tasks")):
-        for name in mean:
-            expect(
-                not math.isclose(error, mean[name] / scale, rel_tol=1e-6),
-                f"the error is divided by the number of {cause} twice: mean() has divided once already",
-            )
+        expect(
+            not any(is_value(errors.mean() / scale) for errors in (on_validation, on_test)),
+            f"the error is divided by the number of {cause} twice: mean() has divided once already",
+        )
     expect(
-        not math.isclose(error, mean["validation"], rel_tol=1e-6),
+        not is_value(on_validation.mean()),
         "the error is that of the validation tasks, on which the rate was chosen: judge on the test tasks",
     )
     expect(
-        not math.isclose(error, float(errors["test"].sum(dim=1).mean()), rel_tol=1e-6),
+        not is_value(on_test.sum(dim=1).mean()),
         "the squared errors are summed over the points of a task: take their mean",
     )
-    expect_close(error, right, "not the mean of loss_after(rate, test) over tasks and points")
-    return f"Tuned on one set of tasks, judged on another: {error:.2f} with step size {rate:g}."
 
 
 # --- Reptile

@@ -119,24 +119,36 @@ def _shots_caption(shots: int, log_rate: float, steps: int, errors: dict[str, li
     return f"K = {shots}, α = {10**log_rate:.2g}, {taken}: {'; '.join(parts)}.{warning}"
 
 
-def draw_features(axes: Any, start: Params, after: Params) -> Any:
-    """Draw the last hidden layer of one start before and after adaptation; return the last image.
+def draw_features(figure: Figure, start: Params, after: Params) -> None:
+    """Draw the last hidden layer of one start before and after adaptation, and the difference.
 
     Args:
-        axes: two axes.
+        figure: empty.
         start: parameters before the inner steps.
         after: those of one task after them.
     """
-    before = features(start, GRID)
-    active = before.amax(0) > 0
+    before, changed = features(start, GRID), features(after, GRID)
+    active = torch.maximum(before, changed).amax(0) > 0
     order = before[:, active].argmax(0).argsort()
-    shown = [values[:, active][:, order].T.numpy() for values in (before, features(after, GRID))]
-    top = float(max(values.max() for values in shown))
-    picture = None
-    for ax, values, title in zip(axes, shown, ("before", "after adaptation"), strict=True):
+    first, second = (values[:, active][:, order].T.numpy() for values in (before, changed))
+    top = float(np.quantile(np.concatenate([first, second]), 0.995))
+    largest = float(np.quantile(abs(second - first), 0.995))
+    axes = figure.subplots(1, 3, sharey=True)
+    panels = ((first, "before", "cividis", 0.0, top), (second, "after one step", "cividis", 0.0, top))
+    for ax, (values, title, colors, low, high) in zip(
+        axes, (*panels, (second - first, "difference", "PuOr", -largest, largest)), strict=True
+    ):
         extent = (*X, len(values), 0)
-        picture = ax.imshow(values, aspect="auto", extent=extent, vmin=0, vmax=top, interpolation="nearest")
+        image = ax.imshow(
+            values,
+            aspect="auto",
+            extent=extent,
+            vmin=low,
+            vmax=high,
+            cmap=colors,
+            interpolation="nearest",
+        )
         ax.set(xlabel="x", title=title)
         ax.grid(False)
+        figure.colorbar(image, ax=ax, location="bottom", label="output")
     axes[0].set_ylabel("hidden unit")
-    return picture
