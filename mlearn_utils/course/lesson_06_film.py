@@ -1,30 +1,26 @@
 """Films of lesson 06: one policy on several tasks, side by side, as frames for `course.animation`."""
 
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor
 
 from mlearn_utils.rl.policies import choose
+from mlearn_utils.rl.rollout import Policy
 from mlearn_utils.runtime import make_generator
 from mlearn_utils.tasks.cartpole import CartPoleTask, CartPoleTasks
 
-Policy = Callable[[Tensor], Tensor]
-"""Observations [N, 4] -> logits [N, 1]."""
-
-EVERY = 2  # steps a frame
+EVERY = 3  # steps a frame
 
 
 def film(task: CartPoleTask, policy: Policy, *, seed: int = 0) -> np.ndarray:
-    """Return pictures of one episode with sampled actions, every second step, [50, 200, 300, 3] uint8.
+    """Return pictures of one episode with sampled actions, every third step, [34, 200, 300, 3] uint8.
 
     After the end of the episode the last picture stands still and is darker.
 
     Args:
         task: one task.
-        policy: observations -> logits.
+        policy: observations [1, 1, 4] -> logits [1, 1, 1], as `MAMLAgent.policy` returns it.
         seed: of the start state and of the actions.
     """
     env = CartPoleTasks(task.family).make_env(task, render_mode="rgb_array")
@@ -59,8 +55,8 @@ def _join(films: list[np.ndarray], axis: int) -> np.ndarray:
 
 def _act(policy: Policy, obs: np.ndarray, generator: torch.Generator) -> int:
     with torch.no_grad():
-        logits = policy(torch.as_tensor(obs, dtype=torch.float32).unsqueeze(0))
-    return int(choose(logits, torch.rand(1, generator=generator))[0])
+        logits = policy(torch.as_tensor(obs, dtype=torch.float32).expand(1, 1, -1))
+    return int(choose(logits, torch.rand(1, 1, generator=generator)))
 
 
 def shrunk(picture: Any) -> np.ndarray:

@@ -15,7 +15,7 @@ from mlearn_utils.course.explorer import Explorer
 from mlearn_utils.course.style import COLORS
 from mlearn_utils.rl.policies import Params
 from mlearn_utils.rl.returns import advantages
-from mlearn_utils.rl.rollout import Rollout, collect
+from mlearn_utils.rl.rollout import Policy, Rollout, collect
 from mlearn_utils.runtime import make_generator
 from mlearn_utils.tasks.cartpole import BatchedCartPole, CartPoleTask
 
@@ -31,16 +31,16 @@ class Agent(Protocol):
         """Return parameters [T, *] after `steps` inner steps on each task."""
         ...
 
-    def policy(self, params: Params, obs: Tensor) -> Tensor:
-        """Return logits [T, N, 1] of observations [T, N, 4]."""
+    def policy(self, params: Params) -> Policy:
+        """Return the function observations [T, E, 4] -> logits [T, E, 1]."""
         ...
 
 
 def play(agent: Agent, tasks: CartPoleTask, *, steps: int, seed: int = 0) -> Rollout:
     """Play ten episodes of each task after `steps` inner steps, [T, S, E]."""
-    params = {name: value.detach() for name, value in agent.adapt(tasks, steps=steps).items()}
     carts = BatchedCartPole(tasks, num_envs=EPISODES)
-    return collect(carts, lambda obs: agent.policy(params, obs), generator=make_generator(seed))
+    policy = agent.policy(agent.adapt(tasks, steps=steps))
+    return collect(carts, policy, generator=make_generator(1000 + seed))
 
 
 class Chase(NamedTuple):
@@ -138,7 +138,7 @@ def _late(lines: np.ndarray) -> float:
 
 
 def _signed(value: float) -> str:
-    return f"{value:+.2f}".replace("-", "−")
+    return "0.00" if abs(value) < 0.005 else f"{value:+.2f}".replace("-", "−")
 
 
 def _path(line: np.ndarray) -> np.ndarray:

@@ -1,6 +1,5 @@
 """Data and known mistakes of lesson 06: what a wrong answer gives, and what to tell its author."""
 
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -9,12 +8,8 @@ from torch import Tensor
 
 from mlearn_utils.course.statistics import interval
 from mlearn_utils.rl import returns
-from mlearn_utils.rl.enumerate_episodes import Episodes, enumerate_episodes
-from mlearn_utils.rl.policies import log_prob
-from mlearn_utils.rl.surrogates import dice_surrogate, plain_surrogate
 
 Wrong = list[tuple[Any, str]]
-Surrogate = Callable[[Tensor, Tensor, Tensor], Tensor]
 
 # --- advantages
 
@@ -112,128 +107,46 @@ def _pooled_baseline(reward: Tensor, x: Tensor, mask: Tensor, gamma: float) -> T
     return returns.baseline_values(returns.fit_ridge(*one), x)
 
 
-# --- the LVC surrogate
-
-
-class World:
-    """Three steps in two rooms, every episode enumerated; one of the steps is masked in some of them."""
-
-    def __init__(self) -> None:
-        P = np.array([[[0.9, 0.1], [0.2, 0.8]], [[0.7, 0.3], [0.4, 0.6]]])
-        R = np.array([[1.0, -0.5], [0.3, 2.0]])
-        self.episodes: Episodes = enumerate_episodes(P, R, np.array([0.6, 0.4]), steps=3)
-        self.adv = self.episodes.reward.flip(0).cumsum(0).flip(0) - 1.0
-        self.mask = torch.ones_like(self.adv)
-        self.mask[2, ::3] = 0
-        self.weight = torch.linspace(0.5, 1.5, self.adv.shape[-1], dtype=torch.float64)
-
-    def logp(self, theta: Tensor) -> Tensor:
-        """Return [S, E] log-probabilities under logits theta [room]."""
-        return log_prob(theta[self.episodes.state].unsqueeze(-1), self.episodes.act)
-
-    def objective(self, surrogate: Surrogate, theta: Tensor) -> Tensor:
-        """Return the weighed sum of a surrogate over all episodes."""
-        return (self.weight * surrogate(self.logp(theta), self.adv, self.mask)).sum()
-
-    def derivatives(self, surrogate: Surrogate) -> tuple[Tensor | None, Tensor | None]:
-        """Return gradient [2] and Hessian [2, 2] of the objective; None where nothing is left to derive."""
-        theta = torch.tensor([0.4, -0.7], dtype=torch.float64, requires_grad=True)
-        value = self.objective(surrogate, theta)
-        if not value.requires_grad:
-            return None, None
-        (gradient,) = torch.autograd.grad(value, theta, create_graph=True, materialize_grads=True)
-        if not gradient.requires_grad:
-            return gradient, None
-        rows = [
-            torch.autograd.grad(entry, theta, retain_graph=True, materialize_grads=True)[0]
-            for entry in gradient
-        ]
-        return gradient.detach(), torch.stack(rows)
-
-
-def wrong_surrogate_values(logp: Tensor, adv: Tensor, mask: Tensor) -> Wrong:
-    """Return what each known mistake gives for the surrogate's value [E], with its message."""
-    right = (adv * mask).sum(0)
-    return [
-        (plain_surrogate(logp, adv, mask), "this is the plain surrogate: put exp(l - stop(l)) where it has "
-         "l"),
-        ((logp.exp() * adv * mask).sum(0), "this weighs by the probability itself: its gradient is pi times "
-         "the score. Divide by the probability held constant: exp(l - l.detach())"),
-        (adv.sum(0), "the mask is not used: steps that nobody took are counted"),
-        (-right, "wrong sign: a surrogate is to be maximized, the loss turns its sign later"),
-        (right / mask.sum(0), "this is the mean over steps: sum them, one objective for each episode"),
-        (dice_surrogate(logp, adv, mask), "this is the DiCE surrogate: for LVC each step stands alone"),
-    ]  # fmt: skip
-
-
-def wrong_surrogate_derivatives(world: World) -> list[tuple[Surrogate, str]]:
-    """Return surrogates of the right value whose first or second derivative is wrong, with their message."""
-
-    def turned(logp: Tensor, adv: Tensor, mask: Tensor) -> Tensor:
-        return ((logp.detach() - logp).exp() * adv * mask).sum(-2)
-
-    def undetached(logp: Tensor, adv: Tensor, mask: Tensor) -> Tensor:
-        return ((logp - logp).exp() * adv * mask).sum(-2)
-
-    def cumulated(logp: Tensor, adv: Tensor, mask: Tensor) -> Tensor:
-        so_far = (logp * mask).cumsum(-2)
-        return ((so_far - so_far.detach()).exp() * adv * mask).sum(-2)
-
-    def linear(logp: Tensor, adv: Tensor, mask: Tensor) -> Tensor:
-        return ((1 + logp - logp.detach()) * adv * mask).sum(-2)
-
-    return [
-        (turned, "the value is right, the gradient points down: it is exp(l - stop(l)), and you stopped the "
-         "other one"),
-        (undetached, "exp(l - l) is 1 whatever theta is, so nothing is left to differentiate: stop the "
-         "second l with .detach()"),
-        (cumulated, "the log-probabilities are summed up to step t, as in DiCE: in LVC each step stands "
-         "alone"),
-        (linear, "value and gradient are right, the Hessian is that of the plain surrogate: 1 + l - stop(l) "
-         "is straight, exp bends"),
-    ]  # fmt: skip
-
-
 # --- the clipped objective
 
 
 def make_ratios() -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    """Return logp, old_logp, adv, mask [T, S, E]: ratios from 0.5 to 1.8, advantages of both signs."""
+    """Return logp, old_logp, adv, mask [S, E]: ratios from 0.5 to 1.8, advantages of both signs."""
     random = np.random.default_rng(5)
-    old = np.log(random.uniform(0.2, 0.55, (2, 5, 3)))
+    old = np.log(random.uniform(0.2, 0.55, (6, 5)))
     logp = old + np.log(random.uniform(0.5, 1.8, old.shape))
     adv = random.normal(size=old.shape)
-    mask = (np.arange(5)[:, None] < np.array([[5, 3, 4], [2, 5, 5]])[:, None, :]).astype(float)
+    mask = (np.arange(6)[:, None] < np.array([6, 3, 5, 2, 6])).astype(float)
     arrays = (logp, old, adv, mask)
     return tuple(torch.from_numpy(array) for array in arrays)  # pyright: ignore[reportReturnType]
 
 
 def wrong_clipped(logp: Tensor, old_logp: Tensor, adv: Tensor, mask: Tensor, clip: float) -> Wrong:
     """Return what each known mistake gives for the clipped objective, with its message."""
-    ratio, count = (logp - old_logp).exp(), mask.sum()
+    ratio, inverse = (logp - old_logp).exp(), (old_logp - logp).exp()
     near = ratio.clamp(1 - clip, 1 + clip)
-    right = torch.minimum(ratio * adv, near * adv)
-    inverse = 1 / ratio
+    right, logs = torch.minimum(ratio * adv, near * adv), logp - old_logp
 
-    def mean(terms: Tensor) -> Tensor:
-        return (terms * mask).sum() / count
+    def total(terms: Tensor) -> Tensor:
+        return (terms * mask).sum(0)
 
     return [
-        (mean(torch.maximum(ratio * adv, near * adv)), "this takes the larger of the two: the minimum is the "
-         "cautious one, which promises nothing beyond the clip"),
-        (mean(near * adv), "the clipped term alone: without the minimum, an action that became too likely "
+        (total(torch.maximum(ratio * adv, near * adv)), "this takes the larger of the two: the minimum is "
+         "the cautious one, which promises nothing beyond the clip"),
+        (total(near * adv), "the clipped term alone: without the minimum, an action that became too likely "
          "and is bad could not be taken back"),
-        (mean(ratio * adv), "clip is not used"),
-        (-mean(right), "wrong sign: this is the objective, to be maximized; the loss turns its sign later"),
-        (mean(torch.minimum(inverse * adv, inverse.clamp(1 - clip, 1 + clip) * adv)), "the ratio is upside "
+        (total(ratio * adv), "clip is not used"),
+        (-total(right), "wrong sign: this is the objective, to be maximized; the loss turns its sign later"),
+        (total(torch.minimum(inverse * adv, inverse.clamp(1 - clip, 1 + clip) * adv)), "the ratio is upside "
          "down: new probability divided by old"),
-        (mean((ratio * adv).clamp(1 - clip, 1 + clip)), "the product is clipped: only the ratio is"),
-        (mean(torch.minimum((logp - old_logp) * adv, (logp - old_logp).clamp(1 - clip, 1 + clip) * adv)),
-         "a difference of logarithms is not yet a ratio: take exp"),
-        (right.mean(), "the mask is not used"),
-        ((right * mask).mean(), "divided by all entries, also those after the end: the mean is over the "
-         "steps taken, mask.sum() of them"),
-        ((right * mask).sum(), "this is the sum over the steps, not their mean"),
+        (total((ratio * adv).clamp(1 - clip, 1 + clip)), "the product is clipped: only the ratio is"),
+        (total(torch.minimum(logs * adv, logs.clamp(1 - clip, 1 + clip) * adv)), "a difference of logarithms "
+         "is not yet a ratio: take exp"),
+        (right.sum(0), "the mask is not used: steps that nobody took are counted"),
+        (total(right) / mask.sum(0), "this is each episode's mean over its steps: then a step counts more in "
+         "an episode that ended early. Sum them"),
+        (total(right).sum(), "this is the sum over all episodes: one number for each"),
+        (total(right).mean(), "this is the mean over all episodes: one number for each"),
     ]  # fmt: skip
 
 

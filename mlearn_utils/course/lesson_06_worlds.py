@@ -95,8 +95,8 @@ def predict_plain() -> Predict:
         "gradient itself is right, so no look at the inner step shows it."
     )
     return Predict(
-        "The plain surrogate is used with a good baseline, and autograd differentiates it twice. How much of "
-        "the exact Hessian is in the mean over all episodes?",
+        "The plain surrogate is used with a perfect baseline, and autograd differentiates it twice. How much "
+        "of the exact Hessian is in the mean over all episodes?",
         ("all of it: autograd is exact", "about nine tenths", "about half", "nothing"),
         lambda guess: answer,
         name="hessian-of-the-plain-surrogate",

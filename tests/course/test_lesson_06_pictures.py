@@ -1,13 +1,17 @@
-"""The widgets, films and worlds of lesson 06: what they say is what independent, slower computations say."""
+"""Widgets, films, worlds and results of lesson 06: what they say is what slower computations say."""
 
 import numpy as np
 import pytest
 import torch
+from matplotlib.figure import Figure
 
 from mlearn_utils.course import lesson_06_film as films
 from mlearn_utils.course import lesson_06_hidden as hidden
+from mlearn_utils.course import lesson_06_results as stored
 from mlearn_utils.course import lesson_06_worlds as worlds
+from mlearn_utils.course.lesson_06 import SomebodysTasks
 from mlearn_utils.course.stepper import Stepper
+from mlearn_utils.rl.rollout import Policy
 from mlearn_utils.rl.surrogates import SURROGATES
 from mlearn_utils.tasks.cartpole import CartPoleTask
 
@@ -18,9 +22,8 @@ class Leaner:
     def adapt(self, tasks: CartPoleTask, *, steps: int = 1) -> dict[str, torch.Tensor]:
         return {"lean": torch.from_numpy(0.04 * steps * np.sign(tasks.target)).float()[:, None, None]}
 
-    def policy(self, params: dict[str, torch.Tensor], obs: torch.Tensor) -> torch.Tensor:
-        angle = obs[..., 2:3] - params["lean"] + 0.3 * obs[..., 3:4]
-        return 200 * angle
+    def policy(self, params: dict[str, torch.Tensor]) -> Policy:
+        return lambda obs: 200 * (obs[..., 2:3] - params["lean"] + 0.3 * obs[..., 3:4])
 
 
 @pytest.fixture(scope="module")
@@ -84,8 +87,8 @@ def test_the_moments_of_an_update_tell_what_was_played():
 
 def test_a_film_stands_still_and_darker_after_a_fall():
     task = CartPoleTask("dirv", target=[0.8])
-    frames = films.film(task, lambda obs: torch.full((len(obs), 1), 50.0))  # pushes right for ever
-    assert frames.shape == (50, 200, 300, 3)
+    frames = films.film(task, lambda obs: torch.full((1, 1, 1), 50.0))  # pushes right for ever
+    assert frames.shape == (34, 200, 300, 3)
     assert (frames[-1] == frames[-2]).all()
     assert frames[-1].max() < frames[0].max()
 
@@ -136,3 +139,74 @@ def test_the_prediction_about_the_plain_surrogate_says_nothing_is_left():
     predict = worlds.predict_plain()
     predict.commit("about half")
     assert "Nothing at all" in predict.caption.value
+
+
+# --- results
+
+
+@pytest.fixture(scope="module")
+def results() -> stored.Results:
+    return stored.load()
+
+
+def test_the_table_has_every_family_and_method(results):
+    for family in ("dirv", "dir", "phys", "goalv"):
+        for method in (*stored.METHODS, "MAML undamped"):
+            returns = results.returns(family, method)
+            assert returns.shape[0] >= 5
+            assert returns.shape[1] == 4
+            assert ((returns > 0) & (returns <= 100)).all()
+        assert results.returns(family, "told").shape[1] == 1
+
+
+def test_an_unknown_method_is_refused(results):
+    with pytest.raises(ValueError, match="no runs of 'magic' on 'dirv'"):
+        results.returns("dirv", "magic")
+
+
+def test_seeds_and_steps_are_sorted_whatever_the_order_of_the_rows(tmp_path):
+    lines = ["family,method,seed,step,return", "f,m,1,0,3", "f,m,0,1,2", "f,m,1,1,4", "f,m,0,0,1"]
+    path = tmp_path / "results.csv"
+    path.write_text("\n".join(lines))
+    assert stored.Results(path).returns("f", "m").tolist() == [[1, 2], [3, 4]]
+
+
+def test_the_stored_agents_earn_what_the_table_says(results):
+    tasks = stored.CartPoleTasks("dirv").sample(100, seed=stored.TEST_SEED)
+    found = stored.load_agent("dirv").evaluate(tasks, steps=1).mean(axis=1)
+    assert found == pytest.approx(results.returns("dirv", "MAML")[0, :2], abs=4)
+
+
+def test_predictions_quote_the_table(results):
+    told = results.returns("dirv", "told").mean()
+    predict = stored.predict_table(results)
+    predict.commit(50)
+    assert f"told the task {told:.0f}" in predict.text
+    assert f"<b>{results.returns('dirv', 'MAML')[:, 1].mean():.0f}</b>; you said 50" in predict.caption.value
+    later = stored.predict_later_steps(results)
+    later.commit("more: every step follows the gradient of the return")
+    assert f"<b>{results.returns('dir', 'MAML undamped')[:, 3].mean():.0f}</b>" in later.caption.value
+    families = stored.predict_families()
+    families.commit("only on phys")
+    assert "<b>phys</b>" in families.caption.value
+
+
+def test_pictures_of_the_table_have_a_line_a_method(results):
+    left, right = Figure().subplots(1, 2)
+    stored.draw_table(left, results, "dirv")
+    stored.draw_later_steps(right, results, "dir")
+    assert [len(ax.containers) for ax in (left, right)] == [len(stored.METHODS), 2]
+
+
+def test_training_curves_are_by_seed_and_iteration():
+    before, after = stored.load_curves("dirv", "MAML")
+    assert before.shape == after.shape
+    assert before.shape[0] >= 5
+    assert after[:, -10:].mean() > before[:, -10:].mean() + 12
+
+
+# --- somebody's tasks
+
+
+def test_somebody_s_tasks_do_not_differ():
+    assert np.ptp(SomebodysTasks().sample(20, seed=3).target) == 0
