@@ -1,6 +1,6 @@
 """Compare MAML with its variants and with baselines under one budget: comparison.csv of lesson 05.
 
-From the root of the checkout (about ten CPU-minutes on one core; needs a C++ compiler):
+From the root of the checkout (about fifteen CPU-minutes on one core; needs a C++ compiler):
 
     python data/lesson_05/compare.py
 
@@ -45,7 +45,7 @@ from mlearn_utils.meta.compiled import Update, compiled_update
 from mlearn_utils.meta.maml import Params, parameters_of
 
 UPDATES, SEEDS, TUNING_SEED, SHOTS = 4_000, 10, 1_000, 5
-INNER_RATES, META_RATES = (0.003, 0.01, 0.03), (0.002, 0.005, 0.01)
+INNER_RATES, META_RATES = (0.003, 0.01, 0.03, 0.1), (0.002, 0.005, 0.01, 0.02)
 TEST_STEPS = (0, 1, 5, 10)
 RATES = (0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2)
 FACTORS = (0.2, 0.5, 0.7, 1.0, 1.4, 2.0)

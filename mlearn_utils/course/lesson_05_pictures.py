@@ -119,6 +119,12 @@ def _shots_caption(shots: int, log_rate: float, steps: int, errors: dict[str, li
     return f"K = {shots}, α = {10**log_rate:.2g}, {taken}: {'; '.join(parts)}.{warning}"
 
 
+def plain_ticks(ax: Axes, values: tuple[float, ...]) -> None:
+    """Label a logarithmic y axis with plain numbers."""
+    ax.set_yticks(values, [f"{value:g}" for value in values])
+    ax.minorticks_off()
+
+
 def draw_features(figure: Figure, start: Params, after: Params) -> None:
     """Draw the last hidden layer of one start before and after adaptation, and the difference.
 

@@ -54,7 +54,7 @@ from mlearn_utils.runtime import make_generator
 
 # %%
 waves = SineTasks()
-tasks = waves.sample(n_tasks=3, n_support=5, n_query=200, generator=make_generator(4))
+tasks = waves.sample(n_tasks=3, n_support=5, n_query=200, generator=make_generator(1))
 fig, ax = plt.subplots()
 for i, marker in enumerate("osD"):
     order = tasks.query[0][i, :, 0].argsort()
@@ -142,8 +142,8 @@ print("the error after one step, by hand and by losses_by_step: equal")
 # waves; the *test* waves only judge.
 #
 # **Exercise `fair_baseline`** (core, 6 minutes, *find the bugs*). The function below makes any baseline
-# look weak, or strong, as you like: it holds three mistakes that are found in published comparisons. Run
-# the check, and mend them one after the other.
+# look weak, or strong, as you like: it holds three common mistakes. Run the check, and mend them one after
+# the other.
 
 # %% exercise="fair_baseline"
 
@@ -161,27 +161,26 @@ starts = {
     "joint pretraining": start_of(joint_learner),
     "random": {name: value.detach() for name, value in sine_network(seed=0).named_parameters()},
 }
-rates, errors = {}, {}
+sizes, errors = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05), {}
 for name, params in starts.items():
-    rates[name] = tune_rate(METHODS["MAML"], params, validation, (0.001, 0.002, 0.005, 0.01, 0.02, 0.05), 1)[
-        0
-    ]
-    errors[name] = losses_by_step(params, test, inner_lr=rates[name], steps=1)[1]
+    (best,) = tune_rate(METHODS["MAML"], params, validation, sizes, steps=1)
+    errors[name] = losses_by_step(params, test, inner_lr=best, steps=1)[1]
 
-# %%
+# %% tags=["nbval-ignore-output"]
+for name, values in errors.items():
+    mean, low, high = course.interval(values)
+    print(f"{name:18} error after one step {mean:.2f} [{low:.2f}, {high:.2f}]")
 for name in ("joint pretraining", "random"):
-    mean, low, high = course.interval(errors[name] - errors["MAML"])
+    _, low, _ = course.interval(errors[name] - errors["MAML"])
     assert low > 0.5, "one step from the MAML start must be clearly better"
-    print(f"one step from the MAML start is better than from the {name} start: by at least 0.5, on average")
-assert errors["MAML"].mean() < 2.0 < errors["joint pretraining"].mean()
 
 # %% [markdown]
 # A few seconds of meta-training and a single gradient step beat both baselines at their best step size, by
-# a margin far beyond the interval over 500 waves. Joint pretraining plus one step stays near the floor of
-# 3.0: its start is the best single function, and a bad place to learn from.
+# a margin far beyond the intervals over 500 waves. One step from the joint start does not even get to 2: it
+# is the best single function, and a bad place to learn from.
 
 # %% [markdown]
-# ## 5. Place your own points (4 minutes)
+# ## 5. Place your own points (3 minutes)
 #
 # The long run of section 7 has the same network and method, and 70,000 updates. Click into the picture to
 # place points, drag them, click one to take it away; "New wave" draws a wave of the family. By keyboard:
@@ -260,31 +259,34 @@ for inner_lr in (0.001, 0.01):
 
 # %%
 small, large = ({k: results.long_runs(rate, 5, k) for k in range(11)} for rate in (0.001, 0.01))
-assert all(abs(small[k]["mean"].mean() - results.PAPER[k]) < 0.12 for k in results.PAPER)
+for steps, paper in results.PAPER.items():
+    assert all(0 < paper - run[steps]["mean"].mean() < 0.13 for run in (small, large))
 assert all(small[k]["mean"].max() < large[k]["mean"].min() for k in (5, 10))
 fig, ax = plt.subplots()
-for found, name, color, dash in (
-    (small, "0.001", course.PALETTE[0], "-"),
-    (large, "0.01", course.PALETTE[1], "--"),
-):
-    for column, marker in (("mean", "o"), ("median", "s")):
+for found, label, color, marker in ((small, "0.001", "C0", "o"), (large, "0.01", "C1", "s")):
+    for column, dash in (("mean", "-"), ("median", ":")):
         runs = np.stack([found[k][column] for k in found], axis=1)
-        course.band(ax, list(found), runs, color=color, linestyle=dash, label=f"{column}, α = {name}")
+        course.band(ax, list(found), runs, color=color, linestyle=dash)
+        ax.plot([], [], marker=marker, color=color, linestyle=dash, label=f"{column}, α = {label}")
         ax.plot(list(found), runs.mean(0), marker, color=color, markersize=4)
 ax.plot(list(results.PAPER), list(results.PAPER.values()), "*", color="black", markersize=10, label="paper")
 ax.set(xlabel="inner steps", ylabel="mean squared error", yscale="log", title="5 shots, 2000 test waves")
+pictures.plain_ticks(ax, (0.1, 0.2, 0.3, 0.5, 1, 2, 3))
 ax.legend(fontsize=8, ncols=2)
 plt.show()
 
 # %% [markdown]
-# With $\alpha = 0.001$ the shape of the published table is found again, and each number is about 0.1 lower
-# than the paper's, which no interval explains; the paper's network also began from other random weights
-# than ours. With $\alpha = 0.01$ the first step is as good, but later steps are worth less, and the
-# intervals do not overlap. The **medians** hardly differ: it is a minority of waves that pays. Such an
-# effect is seen neither in the median alone nor in the mean alone.
+# Either way the shape of the published table is found again: a large first step, little after it. All our
+# means are lower than the paper's, by up to 0.12 and by more than our intervals allow; the released code
+# also begins from smaller random weights than ours. So the numbers do not tell which $\alpha$ the table was
+# made with; only the released command does.
+#
+# Between our two settings there is a difference. With $\alpha = 0.01$ the first step is as good, but later
+# steps are worth less, and the intervals do not overlap. Yet the **medians** hardly differ: it is a
+# minority of waves that pays. Neither the mean nor the median alone would have told us.
 
 # %% [markdown]
-# ## 8. The relatives (4 minutes)
+# ## 8. The relatives (3 minutes)
 #
 # MAML has relatives that change one thing each:
 #
@@ -341,11 +343,12 @@ fig, ax = plt.subplots(figsize=(6, 3.2))
 for k, name in enumerate(METHODS):
     for steps, marker, shift in ((1, "o", -0.15), (10, "s", 0.15)):
         mean, low, high = course.interval(results.compared(name, steps))
-        ax.plot([k + shift] * 2, [low, high], color=course.PALETTE[k], linestyle="-", linewidth=3)
-        ax.plot(k + shift, mean, marker, color=course.PALETTE[k])
+        ax.errorbar(k + shift, mean, [[mean - low], [high - mean]], fmt=marker, color=f"C{k}", capsize=4)
 ax.axhline(floor, color=course.COLORS["muted"], linestyle=":")
+ax.text(0, floor * 0.93, "without adaptation at best", va="top", fontsize=8)
 ax.set_xticks(range(len(METHODS)), [name.replace(" ", "\n") for name in METHODS])
 ax.set(ylabel="mean squared error", yscale="log", title="After 1 step (circles) and 10 steps (squares)")
+pictures.plain_ticks(ax, (0.1, 0.2, 0.5, 1, 2, 3))
 plt.show()
 
 # %% [markdown]
@@ -356,8 +359,8 @@ plt.show()
 # - **Reptile** is worse after one step, for which it was not trained. After ten steps it and MAML **do not
 #   differ**: the interval holds 0.
 # - **ANIL** is far behind. Section 9 asks why.
-# - **Joint pretraining**, at its best step size, is nowhere near; a model that is **told** amplitude and
-#   phase shows how much room there is left.
+# - **Joint pretraining**, at its best step size, is nowhere near (the paper has 2.41, 2.23 and 2.19 for
+#   it); a model that is **told** amplitude and phase shows how much room there is left.
 #
 # The budget counts updates and points, not seconds: an update of Meta-SGD or Reptile took about 1.2 times
 # as long as one of MAML, one of FOMAML 0.9 times. Another budget, another family of tasks may order them
@@ -432,8 +435,8 @@ lesson.quiz()
 # - No function of $x$ alone gets below an error of 3.0 on these waves; one gradient step on five points
 #   from the right start gets to 0.6.
 # - A baseline is fair when it had the same budget and its own best step size, chosen on validation tasks.
-# - The published table is found again with $\alpha = 0.001$; with 0.01, as the text says, later steps harm
-#   a minority of waves, which only mean, median and count together show.
+# - The published table is found again to within about 0.1. A tenfold $\alpha$ costs something after several
+#   steps, on a minority of waves, which only mean, median and count together show.
 # - Under one budget: Meta-SGD before MAML before FOMAML and Reptile, then ANIL, and joint pretraining far
 #   behind. After ten steps MAML and Reptile do not differ.
 # - The MAML start adapts through its hidden layers: their features are made to move, not to be reused.
@@ -443,7 +446,9 @@ lesson.quiz()
 # - *Your MAML is no better than its baseline*: count the parameters that require a gradient, and check that
 #   support and query points are different points of the same task.
 # - *It is far better than its baseline*: did the baseline get its own step size, and as many updates?
-# - *The mean is terrible, the median fine*: a few tasks diverge. Lower $\alpha$, or train with more steps.
+# - *The mean is terrible, the median fine*: a few tasks diverge. Lower $\alpha$, or train with several
+#   steps and judge each of them (`multi_step_losses` in `mlearn_utils.meta.variants`, where the other
+#   relatives are, too).
 # - *You cannot find a published number again*: look for the settings of the released code, not of the text.
 #
 # ## Further reading
