@@ -340,11 +340,13 @@ class MAMLAgent:
         episodes = [self._judge(rollout) for rollout in rollouts]
         with torch.no_grad():
             query = Query(episodes[-1], action_log_probs(params, episodes[-1]))
+            shared = maml.expand_params(self.params, env.num_tasks)
+            first = Query(episodes[0], action_log_probs(shared, episodes[0]))
         row = self._row(rollouts)
         backup = self._state()
         try:
             for _ in range(self.config.epochs):
-                self._update(episodes[:-1], query)
+                self._update(episodes[:-1], query, first)
             self.history.append(row)
         except BaseException:
             self._restore(backup)
@@ -361,9 +363,16 @@ class MAMLAgent:
             "steps": before + sum(int(rollout.mask.sum()) for rollout in rollouts),
         }
 
-    def _update(self, supports: list[Episodes], query: Query) -> None:
-        """Take one Adam step on the outer loss, adapting anew from the stored episodes."""
+    def _update(self, supports: list[Episodes], query: Query, first: Query) -> None:
+        """Take one Adam step on the outer loss, adapting anew from the stored episodes.
+
+        `first` are the episodes before adaptation, whose return counts as well in the first half.
+        """
+        done = min(len(self.history) / self.config.iterations, 1 - 1 / self.config.iterations)
+        weight = self.config.before_weight * (1 - 2 * done)
         loss = self.outer_loss(self.params, supports, query)
+        if supports and weight > 0:
+            loss = loss + weight * self.outer_loss(self.params, [], first)
         gradient = torch.autograd.grad(loss, tuple(self.params.values()))
         if not all(bool(part.isfinite().all()) for part in gradient):
             raise FloatingPointError(
@@ -371,7 +380,6 @@ class MAMLAgent:
             )
         for value, part in zip(self.params.values(), gradient, strict=True):
             value.grad = part
-        done = min(len(self.history) / self.config.iterations, 1 - 1 / self.config.iterations)
         self._optimizer.param_groups[0]["lr"] = self.config.meta_lr * (1 - done)
         self._optimizer.step()
         self._optimizer.zero_grad()
@@ -381,8 +389,8 @@ class MAMLAgent:
 
         Args:
             params: [*] shared parameters.
-            supports: [inner_steps] the episodes of each inner step.
-            query: the adapted policies' episodes.
+            supports: the episodes of each inner step; none for the return of the shared policy itself.
+            query: the episodes of the policies after these steps.
         """
         adapted = adapt_in_turn(
             self._task_loss,

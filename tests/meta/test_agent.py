@@ -70,6 +70,7 @@ class TestLearning:
             {"gamma": 0.5},
             {"lam": 0.1},
             {"meta_lr": 0.05},
+            {"before_weight": 0.0},
             {"epochs": 1},
             {"clip": 0.001},
         ],
@@ -87,6 +88,16 @@ class TestLearning:
             train(agent, 1)
             rates.append(agent._optimizer.param_groups[0]["lr"] / SMALL.meta_lr)
         assert rates == pytest.approx([1, 0.75, 0.5, 0.25, 0.25, 0.25])
+
+    def test_the_return_before_adaptation_counts_in_the_first_half_only(self):
+        """From the fifth of eight iterations on, two agents in the same state make the same update."""
+        weights = [0.0, 1.0]
+        agents = [make_agent(before_weight=weight) for weight in weights]
+        for agent in agents:
+            agent.history = [{"steps": 0}] * 4
+            train(agent, 1)
+        for name, value in agents[0].params.items():
+            assert torch.equal(value, agents[1].params[name])
 
     def test_without_inner_steps_it_is_one_policy_for_all_tasks(self):
         row = train(make_agent(inner_steps=0), 1)[0]
@@ -246,6 +257,7 @@ class TestRefusals:
             ("hidden", 0),
             ("meta_lr", 0.0),
             ("meta_lr", True),
+            ("before_weight", -1.0),
             ("epochs", 0),
             ("clip", float("inf")),
             ("iterations", 0),

@@ -54,6 +54,19 @@ def test_a_family_of_ones_own_trains():
     assert after > 2.7
 
 
+def test_the_scale_of_its_observations_is_measured_and_saved(tmp_path):
+    config = MAMLConfig(tasks=4, episodes=4, horizon=4, iterations=1, hidden=4)
+    agent = MAMLAgent(LeverTasks(), config, device="cpu")
+    assert (agent.scale > 0).all()
+    assert (agent.scale < 1).all()  # zeros and ones deviate by at most a half
+    agent.scale = 2 * agent.scale
+    agent.save(tmp_path / "agent.safetensors")
+    loaded = MAMLAgent.load(tmp_path / "agent.safetensors", LeverTasks(), device="cpu")
+    assert torch.equal(loaded.scale, agent.scale)
+    with pytest.raises(ValueError, match="trained on LeverTasks"):
+        MAMLAgent.load(tmp_path / "agent.safetensors", CartPoleTasks("dirv"))
+
+
 def test_a_family_of_ones_own_becomes_environments():
     batch = make_batch(LeverTasks(), [0, 2], 3, horizon=2, device=torch.device("cpu"))
     assert isinstance(batch, GymnasiumBatch)
