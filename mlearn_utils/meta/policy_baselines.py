@@ -9,6 +9,7 @@ every number of steps, and does not settle for the largest value it tried.
 """
 
 import dataclasses
+from collections.abc import Sequence
 from typing import Any
 
 import gymnasium as gym
@@ -31,7 +32,7 @@ def multitask_config(config: MAMLConfig) -> MAMLConfig:
 
 
 def tune_inner_lr(
-    agent: MAMLAgent,
+    agents: MAMLAgent | Sequence[MAMLAgent],
     tasks: Any,
     *,
     steps: int = 3,
@@ -45,8 +46,10 @@ def tune_inner_lr(
     Every first rate is tried with every decay from step to step. While the largest rate wins, one three times
     larger is tried, up to LARGEST_RATE; 0 is the other end, no adaptation at all.
 
+    A size that suits one training may break the policy of another, so give several agents of equal settings.
+
     Args:
-        agent: whose policy is adapted.
+        agents: one or more, whose policies are adapted; the mean over them counts.
         tasks: validation tasks, never those reported on.
         steps: the most inner steps.
         episodes: episodes a task and step.
@@ -55,8 +58,11 @@ def tune_inner_lr(
         seed: start of the random numbers of episodes and actions.
 
     Raises:
-        ValueError: if `rates` or `decays` is empty.
+        ValueError: if `agents`, `rates` or `decays` is empty.
     """
+    trained = list(agents) if isinstance(agents, Sequence) else [agents]
+    if not trained:
+        raise ValueError("agents must not be empty")
     if not rates or not decays:
         raise ValueError(f"rates and decays must not be empty, got {rates} and {decays}")
     means: dict[tuple[float, float], np.ndarray] = {}
@@ -64,8 +70,11 @@ def tune_inner_lr(
     while True:
         for pair in [(rate, decay) for rate in tried for decay in decays if (rate, decay) not in means]:
             sizes = _sizes(*pair, steps)
-            found = agent.evaluate(tasks, steps=steps, inner_lr=sizes, episodes=episodes, seed=seed)
-            means[pair] = found.mean(axis=1)
+            found = [
+                agent.evaluate(tasks, steps=steps, inner_lr=sizes, episodes=episodes, seed=seed)
+                for agent in trained
+            ]
+            means[pair] = np.mean(found, axis=(0, 2))
         best = {k: max(means, key=lambda pair: means[pair][k]) for k in range(1, steps + 1)}
         if 3 * tried[-1] > LARGEST_RATE or all(rate < tried[-1] for rate, _ in best.values()):
             return {k: _sizes(*pair, k) for k, pair in best.items()}

@@ -45,7 +45,16 @@ def test_the_search_ends_where_returns_never_stop_rising():
     assert tune_inner_lr(Scripted(best=1e9), None, steps=1) == {1: [8100.0]}  # pyright: ignore[reportArgumentType]
 
 
+def test_the_mean_over_agents_decides():
+    agents = [Scripted(best=3.0), Scripted(best=9.0), Scripted(best=9.0)]
+    rates = (0.0, 3.0, 9.0, 12.0)
+    assert tune_inner_lr(agents, None, steps=1, rates=rates, decays=(1.0,)) == {1: [9.0]}  # pyright: ignore[reportArgumentType]
+    assert tune_inner_lr(agents[:2] + agents[:1], None, steps=1, rates=rates) == {1: [3.0]}  # pyright: ignore[reportArgumentType]
+
+
 def test_an_empty_grid_is_refused():
+    with pytest.raises(ValueError, match="agents must not be empty"):
+        tune_inner_lr([], None)
     with pytest.raises(ValueError, match="must not be empty"):
         tune_inner_lr(Scripted(best=1.0), None, rates=())  # pyright: ignore[reportArgumentType]
 
