@@ -53,12 +53,14 @@ LEAST_STD = 1e-6
 class Regressor(Protocol):
     """What an estimator must offer: every regressor of scikit-learn does."""
 
-    def fit(self, x: Any, y: Any, /) -> Any:
-        """Learn from rows x [N, D] and values y [N]."""
+    @property
+    def fit(self) -> Any:
+        """The method that learns from rows x [N, D] and values y [N]."""
         ...
 
-    def predict(self, x: Any, /) -> Any:
-        """Return values [N] for rows x [N, D]."""
+    @property
+    def predict(self) -> Any:
+        """The method that returns values [N] for rows x [N, D]."""
         ...
 
 
