@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 FloatArray = NDArray[np.float64]
 
@@ -116,3 +116,25 @@ def _columns(space: Space) -> tuple[FloatArray, FloatArray, NDArray[np.bool_]]:
         np.where(log, np.log(np.where(log, high, 1)), high),
         log,
     )
+
+
+def finite_array(name: str, value: ArrayLike, ndim: int | tuple[int, ...]) -> FloatArray:
+    """Return `value` as a finite float64 array with that many axes."""
+    expected = ndim if isinstance(ndim, tuple) else (ndim,)
+    try:
+        array = np.asarray(value, dtype=np.float64)
+    except (TypeError, ValueError) as error:
+        raise TypeError(f"{name} must be an array of numbers, got {type(value).__name__}") from error
+    if array.ndim not in expected:
+        axes = " or ".join(map(str, expected))
+        raise ValueError(f"{name} must have {axes} axes, got shape {list(array.shape)}")
+    if not np.isfinite(array).all():
+        where = [int(i) for i in np.argwhere(~np.isfinite(array))[0]]
+        raise ValueError(f"{name} must be finite, got {array[tuple(where)]} at {where}")
+    return array
+
+
+def check_width(name: str, array: FloatArray, width: int) -> None:
+    """Raise ValueError, naming the argument, unless `array` [..., width] has that many columns."""
+    if array.shape[-1] != width:
+        raise ValueError(f"{name} must have {width} columns, got {array.shape[-1]}")

@@ -9,22 +9,17 @@ The tasks are split into five parts. Five copies of the estimator each leave one
 mean. Each row's residual comes from the copy that never saw its task; one more copy learns their squares, so
 that an uncertain region of tasks and settings is known as such. Rows with equal features count as one task.
 
-More than one suggestion is found greedily by expected improvement: the next is chosen as if the last had
-earned what was expected of it, so that they hedge instead of repeating each other.
+How the next setting is chosen is in `meta.expected_improvement`. The arithmetic is numpy's and
+scikit-learn's, on the CPU.
 
-The arithmetic is numpy's and scikit-learn's, on the CPU.
-
-Reference: Jones et al. (1998), "Efficient global optimization of expensive black-box functions" (expected
-improvement); Ginsbourger et al. (2010), "Kriging is well-suited to parallelize optimization" (its greedy
-form); Beck et al. (2023), "A survey of meta-reinforcement learning", https://arxiv.org/abs/2301.08028.
+Reference: Beck et al. (2023), "A survey of meta-reinforcement learning", https://arxiv.org/abs/2301.08028.
 """
 
 import copy
-import math
 import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -32,8 +27,10 @@ from numpy.typing import ArrayLike, NDArray
 
 from mlearn_utils.meta import checkpoint, checks
 from mlearn_utils.meta import hyperparameter_space as spaces
+from mlearn_utils.meta.expected_improvement import LEAST_STD, choose_next, spread_points
 from mlearn_utils.meta.hyperparameter_space import FloatArray, Range, Space
-from mlearn_utils.meta.residual_process import Kernel, condition, most_likely_kernel
+from mlearn_utils.meta.regressors import Regressor, boosted_trees, describe, sklearn_version
+from mlearn_utils.meta.residual_process import Kernel, most_likely_kernel
 
 FOLDS = 5
 """Parts the tasks are split into, and so the fewest tasks a model can be fitted on."""
@@ -46,22 +43,6 @@ KERNEL_TASKS, KERNEL_RUNS = 100, 30
 
 LEAST_SHARE = 0.2
 """Smallest predicted standard deviation, as a share of that of all residuals: none is certain."""
-
-LEAST_STD = 1e-6
-
-
-class Regressor(Protocol):
-    """What an estimator must offer: every regressor of scikit-learn does."""
-
-    @property
-    def fit(self) -> Any:
-        """The method that learns from rows x [N, D] and values y [N]."""
-        ...
-
-    @property
-    def predict(self) -> Any:
-        """The method that returns values [N] for rows x [N, D]."""
-        ...
 
 
 class Prediction(NamedTuple):
@@ -136,9 +117,9 @@ class HyperparameterModel:
                 than five tasks (rows with equal features are one task).
         """
         x, h, y = (
-            _array("task_features", task_features, 2),
-            _array("hyperparameters", hyperparameters, 2),
-            _array("returns", returns, 1),
+            spaces.finite_array("task_features", task_features, 2),
+            spaces.finite_array("hyperparameters", hyperparameters, 2),
+            spaces.finite_array("returns", returns, 1),
         )
         if not len(x) == len(h) == len(y):
             raise ValueError(
@@ -152,7 +133,7 @@ class HyperparameterModel:
                 "whether a model carries over to new tasks is tested by leaving some out"
             )
         space = self.space if self._stated and self.space is not None else spaces.box_of(h)
-        _check_width("hyperparameters", h, len(space))
+        spaces.check_width("hyperparameters", h, len(space))
         spaces.check_inside(space, h)
         self._learn(x, h, y, task.reshape(-1), space)
         return self
@@ -172,8 +153,8 @@ class HyperparameterModel:
             ValueError: if a width differs from that at `fit`, a value is not finite or outside its range.
         """
         space = self._fitted("predict")
-        x = self._features(np.atleast_2d(_array("task_features", task_features, (1, 2))))
-        h = self._settings(np.atleast_2d(_array("hyperparameters", hyperparameters, (1, 2))))
+        x = self._features(np.atleast_2d(spaces.finite_array("task_features", task_features, (1, 2))))
+        h = self._settings(np.atleast_2d(spaces.finite_array("hyperparameters", hyperparameters, (1, 2))))
         if len(x) != len(h) and 1 not in (len(x), len(h)):
             raise ValueError(
                 "task_features and hyperparameters must have the same number of rows, "
@@ -197,10 +178,10 @@ class HyperparameterModel:
 
         Raises:
             RuntimeError: before `fit`.
-            ValueError: as `predict`, and if n is not an integer >= 1.
+            ValueError: as `predict`, and if n is not an integer from 1 to 512.
         """
         self._fitted("suggest")
-        x = _array("task_features", task_features, (1, 2))
+        x = spaces.finite_array("task_features", task_features, (1, 2))
         nothing = np.zeros((*x.shape[:-1], 0))
         return self.adjust(x, np.zeros((*nothing.shape, self._n_settings)), nothing, n)
 
@@ -224,9 +205,11 @@ class HyperparameterModel:
         """
         space = self._fitted("adjust")
         checks.count("n", n, minimum=1)
-        x = _array("task_features", task_features, (1, 2))
-        tried = _array("hyperparameters", hyperparameters, x.ndim + 1)
-        seen = _array("returns", returns, x.ndim)
+        if n > CANDIDATES:
+            raise ValueError(f"n must be at most {CANDIDATES}, the number of candidates, got {n}")
+        x = spaces.finite_array("task_features", task_features, (1, 2))
+        tried = spaces.finite_array("hyperparameters", hyperparameters, x.ndim + 1)
+        seen = spaces.finite_array("returns", returns, x.ndim)
         if tried.shape[:-1] != seen.shape or tried.shape[:-2] != x.shape[:-1]:
             raise ValueError(
                 "hyperparameters and returns must be [k, H] and [k] for one task, [M, k, H] and [M, k] for "
@@ -256,8 +239,8 @@ class HyperparameterModel:
         facts = {
             "space": {name: list(stated) for name, stated in self.space.items()} if self._stated else None,
             "seed": self.seed,
-            "estimator": _describe(self.estimator),
-            "scikit-learn": _sklearn_version(),
+            "estimator": describe(self.estimator),
+            "scikit-learn": sklearn_version(),
         }
         checkpoint.save_checkpoint(path, type(self).__name__, tensors, facts)
 
@@ -274,13 +257,13 @@ class HyperparameterModel:
             ValueError: if the file is damaged or of another kind, or the estimator differs.
         """
         tensors, facts = checkpoint.load_checkpoint(path, cls.__name__)
-        if _describe(estimator) != facts["estimator"]:
+        if describe(estimator) != facts["estimator"]:
             raise ValueError(
-                f"estimator: {path} was fitted with {facts['estimator']}, got {_describe(estimator)}"
+                f"estimator: {path} was fitted with {facts['estimator']}, got {describe(estimator)}"
             )
-        if facts["scikit-learn"] != _sklearn_version():
+        if facts["scikit-learn"] != sklearn_version():
             warnings.warn(
-                f"{path} was fitted with scikit-learn {facts['scikit-learn']}; {_sklearn_version()} may "
+                f"{path} was fitted with scikit-learn {facts['scikit-learn']}; {sklearn_version()} may "
                 "give slightly other predictions",
                 stacklevel=2,
             )
@@ -302,7 +285,7 @@ class HyperparameterModel:
         self.space, self._table, self._n_settings = space, (x, h, y), h.shape[1]
         self._center, self._scale, self._members, self._squares = center, scale, members, squares
         self._least_std = max(LEAST_STD, LEAST_SHARE * float(np.sqrt(((y - left_out) ** 2).mean())))
-        self._candidates = _spread(CANDIDATES, h.shape[1], self.seed)
+        self._candidates = spread_points(CANDIDATES, h.shape[1], self.seed)
         self.score = 1.0 - float(((y - left_out) ** 2).mean()) / max(float(y.var()), LEAST_STD**2)
         self.kernel = self._fit_kernel(unit, (y - left_out) / self._std(rows), task)
 
@@ -335,28 +318,8 @@ class HyperparameterModel:
         mean, std = (values.reshape(M, k + C) for values in found)
         chosen = np.empty((M, n), dtype=np.int64)
         for i in range(M):
-            chosen[i] = self._choose_one(tried[i], seen[i], mean[i], std[i], n)
+            chosen[i] = choose_next(self._candidates, mean[i], std[i], self.kernel, tried[i], seen[i], n)
         return self._candidates[chosen]
-
-    def _choose_one(
-        self, tried: FloatArray, seen: FloatArray, mean: FloatArray, std: FloatArray, n: int
-    ) -> list[int]:
-        """Return n candidates, each chosen as if those before had earned what was expected of them."""
-        k, candidates = len(seen), self._candidates
-        residuals, best = (seen - mean[:k]) / std[:k], seen.max(initial=-np.inf)
-        mean, std = mean[k:], std[k:]
-        chosen: list[int] = []
-        for _ in range(n):
-            shift, variance = condition(self.kernel, tried, residuals, candidates)
-            expected = mean + std * shift
-            gain = expected_improvement(expected, std * np.sqrt(variance), best)
-            gain[_tried_before(tried, candidates)] = -np.inf  # never the same twice
-            pick = int(gain.argmax())
-            chosen.append(pick)
-            best = max(best, expected[pick])
-            tried = np.concatenate([tried, candidates[pick : pick + 1]])
-            residuals = np.append(residuals, shift[pick])
-        return chosen
 
     def _fitted(self, method: str) -> Space:
         if self._table is None or self.space is None:
@@ -364,91 +327,11 @@ class HyperparameterModel:
         return self.space
 
     def _features(self, x: FloatArray) -> FloatArray:
-        _check_width("task_features", x, len(self._center))
+        spaces.check_width("task_features", x, len(self._center))
         return x
 
     def _settings(self, h: FloatArray) -> FloatArray:
         space = self._fitted("predict")
-        _check_width("hyperparameters", h, len(space))
+        spaces.check_width("hyperparameters", h, len(space))
         spaces.check_inside(space, h)
         return h
-
-
-def boosted_trees(rows: int, *, seed: int = 0) -> Any:
-    """Return the default estimator: a hundred boosted trees with many rows in each leaf.
-
-    Single runs are mostly luck, and a model that follows single runs suggests what was lucky once. So a leaf
-    holds a thirtieth of the rows, or a hundred where there are many.
-    """
-    from sklearn.ensemble import HistGradientBoostingRegressor
-
-    settings: dict[str, Any] = {"early_stopping": False, "max_features": 0.5, "random_state": seed}
-    return HistGradientBoostingRegressor(min_samples_leaf=min(100, max(1, rows // 30)), **settings)
-
-
-def expected_improvement(mean: FloatArray, std: FloatArray, best: float) -> FloatArray:
-    """Return E[max(r - best, 0)] for r normal with mean [C] and std [C]; the mean itself if best is -inf.
-
-    Reference:
-        Jones et al. (1998), equation 15.
-    """
-    if best == -math.inf:
-        return mean.copy()
-    from scipy.special import ndtr
-
-    spread = np.maximum(std, LEAST_STD)
-    z = (mean - best) / spread
-    return spread * (z * ndtr(z) + np.exp(-0.5 * z**2) / math.sqrt(2 * math.pi))
-
-
-def _tried_before(tried: FloatArray, candidates: FloatArray) -> NDArray[np.bool_]:
-    """Return [C] which candidates were tried, up to rounding."""
-    same = (np.abs(candidates[:, None] - tried) < 1e-6).all(axis=-1)
-    return np.asarray(same.sum(axis=1) > 0)
-
-
-def _spread(n: int, dimensions: int, seed: int) -> FloatArray:
-    """Return n points that fill the unit cube evenly, corners of the range included."""
-    from scipy.stats import qmc
-
-    points = qmc.Halton(dimensions, rng=np.random.default_rng(seed)).random(n)
-    return np.clip(1.04 * points - 0.02, 0.0, 1.0)
-
-
-def _array(name: str, value: ArrayLike, ndim: int | tuple[int, ...]) -> FloatArray:
-    """Return `value` as a finite float64 array with that many axes."""
-    expected = ndim if isinstance(ndim, tuple) else (ndim,)
-    try:
-        array = np.asarray(value, dtype=np.float64)
-    except (TypeError, ValueError) as error:
-        raise TypeError(f"{name} must be an array of numbers, got {type(value).__name__}") from error
-    if array.ndim not in expected:
-        axes = " or ".join(map(str, expected))
-        raise ValueError(f"{name} must have {axes} axes, got shape {list(array.shape)}")
-    if not np.isfinite(array).all():
-        where = [int(i) for i in np.argwhere(~np.isfinite(array))[0]]
-        raise ValueError(f"{name} must be finite, got {array[tuple(where)]} at {where}")
-    return array
-
-
-def _check_width(name: str, array: FloatArray, width: int) -> None:
-    if array.shape[-1] != width:
-        raise ValueError(f"{name} must have {width} columns, got {array.shape[-1]}")
-
-
-def _describe(estimator: Regressor | None) -> dict[str, Any] | None:
-    """Return what is stored of an estimator: its class and, as texts, its settings."""
-    if estimator is None:
-        return None
-    get_params = getattr(estimator, "get_params", None)
-    settings: dict[str, Any] = get_params() if callable(get_params) else vars(estimator)  # pyright: ignore
-    return {
-        "class": f"{type(estimator).__module__}.{type(estimator).__qualname__}",
-        "settings": {name: repr(value) for name, value in sorted(settings.items())},
-    }
-
-
-def _sklearn_version() -> str:
-    from importlib.metadata import version
-
-    return version("scikit-learn")

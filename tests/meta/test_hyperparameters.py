@@ -14,7 +14,8 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import PolynomialFeatures
 
 from mlearn_utils.meta.checkpoint import save_checkpoint
-from mlearn_utils.meta.hyperparameters import HyperparameterModel, expected_improvement
+from mlearn_utils.meta.expected_improvement import expected_improvement
+from mlearn_utils.meta.hyperparameters import HyperparameterModel
 
 SPACE = {"rate": (0.01, 1.0, True), "epsilon": (0.0, 1.0)}
 
@@ -219,7 +220,7 @@ def test_a_saved_model_asks_for_its_own_estimator(tmp_path):
 
 def test_another_release_of_scikit_learn_is_said(tmp_path, model, monkeypatch):
     model.save(tmp_path / "model")
-    monkeypatch.setattr("mlearn_utils.meta.hyperparameters._sklearn_version", lambda: "99.0")
+    monkeypatch.setattr("mlearn_utils.meta.hyperparameters.sklearn_version", lambda: "99.0")
     with pytest.warns(UserWarning, match=r"99\.0 may give slightly other"):
         HyperparameterModel.load(tmp_path / "model")
 
@@ -264,6 +265,7 @@ def test_bad_tables_are_refused(changed, message):
         (lambda m: m.suggest([0.1, 0.2, 0.3]), "task_features must have 2 columns, got 3"),
         (lambda m: m.suggest(0.1), "task_features must have 1 or 2 axes"),
         (lambda m: m.suggest([0.1, 0.2], 0), "n must be an integer >= 1, got 0"),
+        (lambda m: m.suggest([0.1, 0.2], 513), "n must be at most 512"),
         (lambda m: m.predict([0.1, 0.2], [0.1, 1.5]), r"epsilon = 1.5 is outside its range \[0, 1\]"),
         (lambda m: m.predict([0.1, 0.2], [0.1]), "hyperparameters must have 2 columns, got 1"),
         (lambda m: m.predict(np.zeros((3, 2)), np.full((2, 2), 0.1)), "same number of rows, got 3 and 2"),
