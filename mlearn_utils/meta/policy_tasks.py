@@ -83,7 +83,7 @@ def _family_of(env: gym.Env) -> CartPoleTasks:
         f"that task, not how to adapt. It was made the family CartPoleTasks({family!r}): the same cart-pole "
         "with another hidden reward in every task. Pass a family to choose another.",
         UserWarning,
-        stacklevel=4,
+        stacklevel=5,  # the line that made the MAMLAgent
     )
     return CartPoleTasks(family, physics=physics)
 
