@@ -29,7 +29,7 @@ from mlearn_utils.course.lesson_05_mistakes import (
 def fair_baseline(loss_after, rates, validation, test):
     """Return (rate, error) of a baseline: its best step size, and its mean error on test tasks with it.
 
-    loss_after(rate, tasks) returns the squared error of every query point after adaptation, [T, K].
+    loss_after(rate, tasks) returns the squared errors of Q query points of T tasks after adaptation, [T, Q].
     """
     ### BEGIN SOLUTION
     tuned = [loss_after(rate, validation).mean() for rate in rates]
@@ -66,7 +66,7 @@ def check_fair_baseline(answer: Callable) -> str:
 
 
 def _check_error(error: float, on_validation: Tensor, on_test: Tensor) -> None:
-    """Name the mistake that gives this error, from the squared errors [T, K] on both sets of tasks."""
+    """Name the mistake that gives this error, from the squared errors [T, Q] on both sets of tasks."""
 
     def is_value(wrong: Tensor) -> bool:
         return math.isclose(error, float(wrong), rel_tol=1e-6)
@@ -165,7 +165,7 @@ def check_anil_step(answer: Callable) -> str:
             found[name],
             gradient,
             f"the outer gradient of {name} is that of first order, or comes from another step: keep the "
-            "inner gradient's own graph, create_graph=True",
+            "inner gradient's own graph (create_graph=True), and detach nothing inside the inner loss",
         )
     return "The head adapts, the body does not, and the outer gradient reaches both."
 
@@ -201,6 +201,11 @@ def _outer_gradient(step: Callable, support: Any, query: Any, names: tuple[str, 
     loss = anil_loss(step(anil_loss, params, support, 0.1, names), query)
     if not loss.requires_grad:
         return dict.fromkeys(params)
+    expect(
+        all(value.requires_grad for value in params.values()),
+        "requires_grad is switched off for some of params: the outer loop learns these, too. Choose by whom "
+        "the gradient is taken instead",
+    )
     gradients = torch.autograd.grad(loss, list(params.values()), allow_unused=True)
     return dict(zip(params, gradients, strict=True))
 
@@ -238,9 +243,11 @@ def check_five_positions(answer: Callable) -> str:
     elif sum(abs(gap - math.pi) < 0.3 for gap in gaps) >= 3:
         hint = "points half a wave (3.14) apart say the same thing: there the wave is just the other way up"
     expect(
-        error < GOAL, f"after one step the mean error is {error:.2f}; random positions give about 0.6: {hint}"
+        error < GOAL,
+        f"after one step the mean error is {error:.3f}, not below {GOAL:.2f}; random positions give about "
+        f"0.6: {hint}",
     )
-    return f"After one step the mean error is {error:.2f}; five random positions give about 0.6."
+    return f"After one step the mean error is {error:.3f}; five random positions give about 0.6."
 
 
 EXERCISES = (

@@ -16,7 +16,7 @@ def predict_positions() -> Predict:
             f"<b>B</b>: after one step the mean error over the whole range is {errors[MIDDLE]:.2f} with B "
             f"and {errors[SPREAD]:.2f} with A. These waves repeat after 6.28, and half of that away they are "
             "just upside down. Four of A's points are 3 apart, so they say nearly the same thing four times. "
-            "B's points say five different things, and what is learned in the middle serves everywhere."
+            "B's points say five different things."
         )
 
     return Predict(
@@ -43,11 +43,12 @@ def predict_larger_rate() -> Predict:
         return (
             "<b>After one step nothing, after several it loses</b>: the errors with 0.001 and 0.01 are "
             f"{', '.join(parts)}. Training scales the network so that one step of the given size goes the "
-            "right way; with the larger size, further steps overshoot on some waves."
+            "right way; with the larger size, further steps are worth less, most of all on waves that go "
+            "badly anyway."
         )
 
     return Predict(
-        "The paper says that its step size is α = 0.01; the command that its authors published says 0.001. "
+        "The paper says that its step size is α = 0.01; the default of its authors' code is 0.001. "
         "We train with either, for one inner step, and test with the same. What does the tenfold step size "
         "do to the mean error?",
         (

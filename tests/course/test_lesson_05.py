@@ -170,6 +170,19 @@ def anil_first_order(loss, params, support, inner_lr, names):
     return head_step(loss, params, support, inner_lr, names, create_graph=False, retain_graph=True)
 
 
+def anil_by_switching_gradients_off(loss, params, support, inner_lr, names):
+    for name, value in params.items():
+        value.requires_grad_(name in names)
+    return head_step(loss, params, support, inner_lr, names)
+
+
+def anil_with_a_detached_loss(loss, params, support, inner_lr, names):
+    apart = {name: value if name in names else value.detach() for name, value in params.items()}
+    slopes = gradient_of(loss(apart, support), [params[n] for n in names], create_graph=True)
+    moved = dict(zip(names, slopes, strict=True))
+    return {n: value - inner_lr * moved[n] if n in moved else value for n, value in params.items()}
+
+
 def anil_everything_detached(loss, params, support, inner_lr, names):
     return {name: value.detach() for name, value in head_step(loss, params, support, inner_lr, names).items()}
 
@@ -236,6 +249,8 @@ WRONG_ANSWERS = {
         (anil_only_the_head_returned, "return all parameters"),
         (anil_body_detached, "must stay in the graph"),
         (anil_first_order, "create_graph=True"),
+        (anil_by_switching_gradients_off, "requires_grad is switched off"),
+        (anil_with_a_detached_loss, "detach nothing inside the inner loss"),
         (anil_everything_detached, "the outer loop gets no gradient"),
         (anil_uphill, "goes uphill"),
         (anil_nothing_moves, "no parameter moved"),
