@@ -5,6 +5,7 @@ one task), `meta` (learning to learn), `course` (what a student touches; needs J
 """
 
 from mlearn_utils.meta.agent import MAMLAgent, MAMLConfig
+from mlearn_utils.meta.hyperparameters import HyperparameterModel
 from mlearn_utils.meta.learner import MetaLearner
 from mlearn_utils.rl.q_learning import QLearningAgent
 from mlearn_utils.tasks.cartpole import BatchedCartPole, CartPoleTasks
@@ -13,6 +14,7 @@ from mlearn_utils.tasks.regression import LinearTasks, SineTasks, TaskBatch
 __all__ = [
     "BatchedCartPole",
     "CartPoleTasks",
+    "HyperparameterModel",
     "LinearTasks",
     "MAMLAgent",
     "MAMLConfig",

@@ -6,6 +6,7 @@ import subprocess
 import sys
 import zipfile
 from pathlib import Path
+from typing import Any
 
 import environment
 import pytest
@@ -222,3 +223,18 @@ def test_every_link_of_the_pages_leads_somewhere() -> None:
         for target in re.findall(r"\]\(([^)#\s]+)", read(page)):
             if not target.startswith(("http", "mailto")):
                 assert (ROOT / page).parent.joinpath(target).exists(), f"{page} links to {target}"
+
+
+README_CODE = re.findall(r"```python\n(.*?)```", read("README.md"), re.DOTALL)
+
+
+@pytest.mark.parametrize("block", README_CODE, ids=range(len(README_CODE)))
+def test_the_code_of_the_readme_runs(block: str) -> None:
+    names: dict[str, Any] = {}
+    exec(block.replace("agent.train()", "agent.train(1, progress=False)"), names)
+    if "returns = agent.evaluate" in block:
+        assert names["returns"].shape == (4, 100)
+    elif "meta_gradient(" in block:
+        assert names["gradient"].keys() == dict(names["model"].named_parameters()).keys()
+    else:
+        assert names["first"].shape == names["second"].shape == (1, 1)

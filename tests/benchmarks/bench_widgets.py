@@ -21,6 +21,12 @@ from mlearn_utils.course.lesson_02_pictures import retrain_explorer
 from mlearn_utils.course.lesson_03_bandit import baseline_explorer
 from mlearn_utils.course.lesson_03_variance import gae_explorer
 from mlearn_utils.course.lesson_04_pictures import landscape_explorer
+from mlearn_utils.course.lesson_05_pictures import shots_explorer
+from mlearn_utils.course.lesson_05_points import PointExplorer, Start
+from mlearn_utils.course.lesson_05_sines import long_run
+from mlearn_utils.course.lesson_06_hidden import hidden_task_explorer
+from mlearn_utils.course.lesson_06_results import load_agent
+from mlearn_utils.course.lesson_07_pictures import surface_explorer
 from mlearn_utils.tasks.gridworld import GridTask
 
 GRID = GridTask(size=5, pits=((1, 1), (2, 3), (3, 1)), trap=(2, 0), slip=0.2)
@@ -31,6 +37,10 @@ EXPLORERS: dict[str, Callable[[], Explorer]] = {
     "03 baseline": baseline_explorer,
     "03 generalized advantages": gae_explorer,
     "04 landscape": landscape_explorer,
+    "05 points": lambda: PointExplorer({"MAML": Start(long_run(0.001, 5, seed=0), 0.001)}),
+    "05 shots": lambda: shots_explorer({"MAML": long_run(0.01, 5, seed=0)}),
+    "06 hidden task": lambda: hidden_task_explorer(load_agent("dirv")),
+    "07 response surface": surface_explorer,
 }
 
 
