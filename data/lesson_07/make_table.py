@@ -1,0 +1,224 @@
+"""What a model of hyperparameters is worth on grids it never saw (about half an hour of one core).
+
+    python data/lesson_07/make_table.py             both families; or name one, "varied" or "alike"
+
+For each family and each of five seeds: draw 300 training grids, run 40 settings on each, choose the default
+and the portfolio on that table, fit the model on it, and let every strategy play its budget of runs on the
+same 240 held-out grids. Nothing is chosen on these. On "varied" ten of the 40 settings are the best of a
+screening of 128 settings on 60 of the training grids. It writes, next to itself,
+
+    table_FAMILY.csv      the training table of the first seed: features of each grid, return of each setting
+    settings_FAMILY.csv   its 40 settings
+    held_out_FAMILY.csv   a row a grid: the best return after 1, 2 and 4 runs of each strategy, mean over
+                          seeds; and two oracles
+    seeds_FAMILY.csv      a row a seed, strategy and budget: the mean over the held-out grids
+    estimators.csv        a row a grid of "varied": gain over the default of one suggestion, by estimator
+"""
+
+import csv
+import sys
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import optuna
+
+from mlearn_utils.course import lesson_07_grids as grids
+from mlearn_utils.course.lesson_07_network import NetworkRegressor
+from mlearn_utils.meta import hyperparameter_space as spaces
+from mlearn_utils.meta.hyperparameter_space import FloatArray
+from mlearn_utils.meta.hyperparameters import HyperparameterModel
+from mlearn_utils.tasks.gridworld import GridTask, GridTasks
+
+FOLDER = Path(__file__).parent
+SEEDS = range(5)
+HELD_OUT, HELD_OUT_SEED = 240, 9000
+BUDGETS = {"varied": (1, 2, 4), "alike": (1, 2, 4)}
+SCREENED, SCREEN_SETTINGS, SCREEN_TASKS = {"varied": 10, "alike": 0}, 128, 60
+TPE_RANDOM = 3
+"""Random trials before TPE's model starts; its own default, 10, would leave nothing of these budgets."""
+
+
+class Table(NamedTuple):
+    """Training grids, settings [S, H] and the return [T, S] of each setting on each grid."""
+
+    tasks: list[GridTask]
+    settings: FloatArray
+    returns: FloatArray
+
+
+def train_table(family: str, seed: int) -> Table:
+    """Run 40 settings on 300 training grids: evenly spread ones, and the best of a screening."""
+    tasks = GridTasks(family).sample(grids.N_TASKS, seed=seed)
+    settings = grids.spread_settings(grids.N_SETTINGS - SCREENED[family])
+    if SCREENED[family]:
+        settings = np.concatenate([settings, screen(tasks[:SCREEN_TASKS], SCREENED[family], seed)])
+    start = time.process_time()
+    tried = np.broadcast_to(settings, (len(tasks), *settings.shape))
+    returns = grids.run(tasks, tried, seed=100 + seed)
+    seconds = time.process_time() - start
+    print(f"{family} seed {seed}: table of {returns.size} runs, {seconds:.0f} CPU-s", flush=True)
+    return Table(tasks, settings, returns)
+
+
+def screen(tasks: list[GridTask], keep: int, seed: int) -> FloatArray:
+    """Return [keep, H] the settings with the best mean over some training grids, of many spread ones.
+
+    A default must be looked for as hard as anything else: with few candidates the baseline would be weak.
+    """
+    settings = grids.spread_settings(SCREEN_SETTINGS, seed=1000 + seed)
+    returns = grids.run(tasks, np.broadcast_to(settings, (len(tasks), *settings.shape)), seed=200 + seed)
+    return settings[np.argsort(returns.mean(axis=0))[-keep:]]
+
+
+def fit(table: Table, *, estimator: Any = None, seed: int = 0) -> HyperparameterModel:
+    """Return the model of a training table."""
+    features = np.repeat(grids.all_features(table.tasks), len(table.settings), axis=0)
+    settings = np.tile(table.settings, (len(table.tasks), 1))
+    return HyperparameterModel(estimator, grids.SPACE, seed=seed).fit(
+        features, settings, table.returns.ravel()
+    )
+
+
+def tree_parzen(seed: int, n_tasks: int) -> grids.Strategy:
+    """Return Optuna's TPE, one study a task."""
+    optuna.logging.set_verbosity(optuna.logging.ERROR)
+    studies = [
+        optuna.create_study(
+            direction="maximize",
+            sampler=optuna.samplers.TPESampler(seed=1000 * seed + k, n_startup_trials=TPE_RANDOM),
+        )
+        for k in range(n_tasks)
+    ]
+    trials: list[Any] = []
+
+    def strategy(tried: FloatArray, seen: FloatArray) -> FloatArray:
+        for study, trial, earned in zip(studies, trials, seen[:, -1:], strict=False):
+            study.tell(trial, float(earned[0]))
+        trials[:] = [study.ask() for study in studies]
+        return np.array(
+            [
+                [trial.suggest_float(name, r.low, r.high, log=r.log) for name, r in grids.SPACE.items()]
+                for trial in trials
+            ]
+        )
+
+    return strategy
+
+
+def strategies(
+    table: Table, model: HyperparameterModel, features: FloatArray, budget: int, seed: int
+) -> Mapping[str, grids.Strategy | FloatArray]:
+    """Return everything that is compared, by name."""
+    rng = np.random.default_rng([seed, 1])
+    default = table.settings[grids.best_default(table.returns)]
+    shape = (len(features), budget)
+    drawn = spaces.sample(grids.SPACE, shape[0] * budget, rng=rng).reshape(*shape, -1)
+    return {
+        "default": np.tile(default, (budget, 1)),
+        "portfolio": table.settings[grids.portfolio(table.returns, budget)],
+        "random search": drawn,
+        "TPE": tree_parzen(seed, len(features)),
+        "model": model.suggest(features, budget),
+        "model + adjust": lambda tried, seen: model.adjust(features, tried, seen)[:, 0],
+    }
+
+
+def oracles(held_out: list[GridTask], settings: FloatArray) -> tuple[FloatArray, FloatArray]:
+    """Return [M] the best of 40 settings, judged by the runs it was chosen by, and by a fresh one."""
+    settings = np.repeat(settings, 2, axis=0)
+    returns = grids.run(held_out, np.broadcast_to(settings, (len(held_out), *settings.shape)), seed=77)
+    first, second = returns[:, ::2], returns[:, 1::2]
+    row = np.arange(len(held_out))
+    return (first + second).max(axis=1) / 2, second[row, first.argmax(axis=1)]
+
+
+def estimators() -> dict[str, Callable[[], Any]]:
+    """Return what is compared as the model's estimator."""
+    from sklearn.ensemble import ExtraTreesRegressor
+    from sklearn.linear_model import LinearRegression, Ridge
+    from sklearn.pipeline import make_pipeline
+    from sklearn.preprocessing import PolynomialFeatures
+
+    return {
+        "boosted trees": lambda: None,
+        "linear": LinearRegression,
+        "linear, with products": lambda: make_pipeline(PolynomialFeatures(2), Ridge()),
+        "random trees": lambda: ExtraTreesRegressor(60, min_samples_leaf=5, random_state=0),
+        "network": NetworkRegressor,
+    }
+
+
+def compare_estimators(table: Table, held_out: list[GridTask], default: FloatArray) -> dict[str, FloatArray]:
+    """Return [M] the gain of one suggestion over the default, mean of five runs each, by estimator."""
+    features, gains = grids.all_features(held_out), {}
+    for name, make in estimators().items():
+        start = time.process_time()
+        model = fit(table, estimator=make())
+        seconds = time.process_time() - start
+        suggested = np.repeat(model.suggest(features), len(SEEDS), axis=1)
+        gains[name] = grids.run(held_out, suggested, seed=78).mean(axis=1) - default
+        print(
+            f"{name}: {seconds:.1f} CPU-s to fit, explains {model.score:.2f} left out, "
+            f"gain {gains[name].mean():.3f}",
+            flush=True,
+        )
+    return gains
+
+
+def experiment(family: str) -> None:
+    """Run one family and write its files."""
+    held_out = GridTasks(family).sample(HELD_OUT, seed=HELD_OUT_SEED)
+    features, budgets = grids.all_features(held_out), BUDGETS[family]
+    found: dict[str, list[FloatArray]] = {}
+    rows: list[tuple[Any, ...]] = []
+    tables = [train_table(family, seed) for seed in SEEDS]
+    write_table(family, tables[0])
+    for seed, table in zip(SEEDS, tables, strict=True):
+        model = fit(table, seed=seed)
+        for name, strategy in strategies(table, model, features, budgets[-1], seed).items():
+            best = grids.best_so_far(grids.play(strategy, held_out, budgets[-1], seed=10 + seed))
+            for budget in budgets:
+                found.setdefault(f"{name} @{budget}", []).append(best[:, budget - 1])
+                rows.append((seed, name, budget, f"{best[:, budget - 1].mean():.4f}"))
+            print(f"  {name}: {best.mean(axis=0).round(3)}", flush=True)
+    columns = {name: np.mean(values, axis=0) for name, values in found.items()}
+    columns["oracle, optimistic"], columns["oracle, fresh run"] = oracles(held_out, tables[0].settings)
+    write_columns(f"held_out_{family}.csv", columns)
+    write_rows(f"seeds_{family}.csv", ("seed", "strategy", "budget", "mean return"), rows)
+    if family == "varied":
+        chosen = tables[0].settings[grids.best_default(tables[0].returns)]
+        default = grids.run(held_out, np.tile(chosen, (HELD_OUT, len(SEEDS), 1)), seed=79).mean(axis=1)
+        write_columns("estimators.csv", compare_estimators(tables[0], held_out, default))
+
+
+def write_table(family: str, table: Table) -> None:
+    """Write a training table: features of the grid, then the return of each setting; and the settings."""
+    names = [*grids.FEATURES, *(f"setting {k}" for k in range(len(table.settings)))]
+    values = np.concatenate([grids.all_features(table.tasks), table.returns], axis=1)
+    write_columns(f"table_{family}.csv", dict(zip(names, values.T, strict=True)))
+    write_columns(f"settings_{family}.csv", dict(zip(grids.SPACE, table.settings.T, strict=True)))
+
+
+def write_columns(file: str, columns: Mapping[str, FloatArray]) -> None:
+    """Write equally long columns by name."""
+    rows = ([f"{value:.4g}" for value in row] for row in np.array(list(columns.values())).T)
+    write_rows(file, tuple(columns), rows)
+
+
+def write_rows(file: str, header: tuple[str, ...], rows: Any) -> None:
+    """Write one CSV file next to this script."""
+    with (FOLDER / file).open("w", newline="") as stream:
+        csv.writer(stream, lineterminator="\n").writerows([header, *rows])
+
+
+def main() -> None:
+    """Run the families named, by default both."""
+    for family in sys.argv[1:] or BUDGETS:
+        experiment(family)
+
+
+if __name__ == "__main__":
+    main()
