@@ -16,6 +16,7 @@ import json
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -53,7 +54,7 @@ def best_value(name: str, values: tuple[float, ...], score: Callable[[float], fl
         scores[beyond] = score(beyond)
 
 
-def tune(family: str) -> dict[str, object]:
+def tune(family: str) -> dict[str, Any]:
     """Return the best settings of every method on validation tasks, by the return after one step.
 
     On `phys` every setting earns about 100 before any step, so that only step sizes are tuned there.
@@ -83,7 +84,7 @@ def tune(family: str) -> dict[str, object]:
     def with_inner_lr(first_order: bool) -> Callable[[float], float]:
         return lambda rate: adapted(dataclasses.replace(base, inner_lr=rate, first_order=first_order))
 
-    found: dict[str, object] = {
+    found: dict[str, Any] = {
         "MAML inner_lr": base.inner_lr,
         "FOMAML inner_lr": base.inner_lr,
         "multitask meta_lr": base.meta_lr,

@@ -21,9 +21,7 @@ _FOLDERS = {sysconfig.get_path(name) for name in ("stdlib", "platstdlib", "purel
 LIBRARY_FOLDERS = (str(Path(mlearn_utils.__file__).parent), *sorted(_FOLDERS))
 
 UNTOUCHED = "Nothing to check yet: write `{name}` above, run that cell, then run this one again."
-PLANTED = (
-    "`{name}` is still as it was: find what is wrong, mend it, run that cell, then this one again."
-)
+PLANTED = "`{name}` is still as it was: find what is wrong, mend it, run that cell, then this one again."
 HINT = '\nStuck? `lesson.hint("{name}")` gives one hint at a time.'
 
 

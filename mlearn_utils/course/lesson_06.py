@@ -7,13 +7,12 @@ annotations: their first lines are what a student reads.
 
 from collections.abc import Callable
 
-import numpy as np
 import torch
 from torch import Tensor
 
 from mlearn_utils import course
 from mlearn_utils.course.compare import expect, expect_close
-from mlearn_utils.course.exercises import Exercise, find_exercise
+from mlearn_utils.course.exercises import Exercise
 from mlearn_utils.course.lesson_06_goals import Goal, check_sample_tasks
 from mlearn_utils.course.lesson_06_mistakes import (
     baselines,
@@ -34,7 +33,7 @@ from mlearn_utils.course.lesson_06_surrogates import (
 from mlearn_utils.course.statistics import interval
 from mlearn_utils.rl import policy_gradient as pg
 from mlearn_utils.rl import returns, surrogates
-from mlearn_utils.tasks.cartpole import CartPoleTask, CartPoleTasks
+from mlearn_utils.tasks.cartpole import CartPoleTask
 
 TITLE = "Meta-RL on CartPole"
 LATER_GAIN = 2.5  # what the second and third step must add to the mean return there
@@ -309,15 +308,3 @@ EXERCISES = (
         ),
     ),
 )
-
-
-class SomebodysTasks(CartPoleTasks):
-    """`dirv` as somebody programmed it: with the sampler that is to be mended in `sample_tasks`."""
-
-    def __init__(self) -> None:
-        super().__init__("dirv")
-        self._sample = find_exercise(EXERCISES, "sample_tasks").stub()
-
-    def sample(self, n_tasks: int, *, seed: int) -> CartPoleTask:
-        """Draw a batch of tasks, or so one would think."""
-        return self._sample(n_tasks, np.random.default_rng(seed))

@@ -9,7 +9,7 @@ from mlearn_utils.course import lesson_06_film as films
 from mlearn_utils.course import lesson_06_hidden as hidden
 from mlearn_utils.course import lesson_06_results as stored
 from mlearn_utils.course import lesson_06_worlds as worlds
-from mlearn_utils.course.lesson_06 import SomebodysTasks
+from mlearn_utils.course.lesson_06_somebody import SomebodysTasks
 from mlearn_utils.course.stepper import Stepper
 from mlearn_utils.rl.rollout import Policy
 from mlearn_utils.rl.surrogates import SURROGATES
