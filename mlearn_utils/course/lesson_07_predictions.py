@@ -7,7 +7,7 @@ from mlearn_utils.course.predict import Predict
 LINEAR = (
     "<b>One.</b> Such a model is a + b·x + c·h. Whatever the task x is, the best h is the same: the end of "
     "each range that the sign of c points to. To let x move the best h, a model must see products of both, "
-    "or  cut the table into regions, as trees do."
+    "or cut the table into regions, as trees do."
 )
 
 
@@ -15,8 +15,8 @@ def predict_linear() -> Predict:
     """Ask how many different settings a linear model suggests."""
     return Predict(
         "We fit a plain linear model on the columns (features, settings) and ask it for the best setting of "
-        "each of 300 grids. How many different settings does it suggest?",
-        ("about 300, one for each grid", "a few dozen", "one"),
+        "each of 100 grids. How many different settings does it suggest?",
+        ("about 100, one for each grid", "a few dozen", "one"),
         lambda guess: LINEAR,
         name="linear-suggestions",
     )

@@ -31,8 +31,8 @@ class MAMLConfig:
         hidden: tanh units of the policy's one hidden layer.
         before_weight: weight of the return before adaptation in the outer objective, at the start; it falls
             linearly to 0 over the first half of `iterations`, and from then on the objective is MAML's. With
-            0 throughout, one training in twelve on `dirv` got stuck with policies that soon fall, which no
-            inner step mended; with 1, none of ten.
+            0 throughout, one training of six on `dirv` got stuck with policies that soon fall, which no inner
+            step mended; with 1, none of eighteen.
         meta_lr: Adam's step size at the start, > 0; it falls linearly to 0 over `iterations`.
         epochs: Adam steps on the same episodes.
         clip: how far a probability ratio may leave 1 before it earns nothing more, > 0.

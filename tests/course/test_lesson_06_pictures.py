@@ -10,6 +10,7 @@ from mlearn_utils.course import lesson_06_hidden as hidden
 from mlearn_utils.course import lesson_06_results as stored
 from mlearn_utils.course import lesson_06_worlds as worlds
 from mlearn_utils.course.lesson_06_somebody import SomebodysTasks
+from mlearn_utils.course.statistics import interval
 from mlearn_utils.course.stepper import Stepper
 from mlearn_utils.rl.rollout import Policy
 from mlearn_utils.rl.surrogates import SURROGATES
@@ -157,6 +158,25 @@ def test_the_table_has_every_family_and_method(results):
             assert returns.shape[1] == 4
             assert ((returns > 0) & (returns <= 100)).all()
         assert results.returns(family, "told").shape[1] == 1
+
+
+def gain(results: stored.Results, family: str, rival: str, steps: int = 1) -> tuple[float, float, float]:
+    ours, theirs = (results.returns(family, method)[:, steps] for method in ("MAML", rival))
+    return interval(ours - theirs)
+
+
+def test_maml_wins_where_adaptation_matters_and_only_there(results):
+    """The targets of the experiment: 200 held-out tasks, six seeds, baselines with their own settings."""
+    assert results.returns("dirv", "MAML")[:, 1].mean() >= 53
+    assert results.returns("dir", "MAML")[:, 1].mean() >= 76
+    assert results.returns("dirv", "random")[:, 1].mean() <= 25
+    assert gain(results, "dirv", "multitask")[1] >= 12
+    assert gain(results, "dir", "multitask")[1] >= 10
+    assert results.returns("phys", "multitask")[:, 0].mean() >= 98
+    assert gain(results, "goalv", "multitask")[2] < 0
+    for family in ("dirv", "dir"):
+        steps = results.returns(family, "MAML")
+        assert all(interval(steps[:, k] - steps[:, 1])[1] > 0 for k in (2, 3))
 
 
 def test_an_unknown_method_is_refused(results):
