@@ -21,6 +21,9 @@ from mlearn_utils.tasks.gridworld import GridTask
 MARKERS = "os^Dv*"
 RATES = np.geomspace(*SPACE["learning rate"][:2], 25)
 EPSILONS = np.linspace(*SPACE["epsilon"][:2], 21)
+LEAST_SPAN = 0.2
+"""The colors span at least this much return: smaller differences are to look small."""
+
 BEST = {"marker": "*", "markersize": 15, "markerfacecolor": "white", "markeredgecolor": "black"}
 DEFAULT = {"marker": "s", "markersize": 8, "markerfacecolor": "white", "markeredgecolor": "black"}
 
@@ -52,7 +55,9 @@ class Surface:
     def show(self, features: FloatArray, ahead: float) -> None:
         """Draw the surface of a task with these features."""
         found = self.model.predict(features, plane(ahead)).mean
+        middle, half = (found.max() + found.min()) / 2, max(found.max() - found.min(), LEAST_SPAN) / 2
         self._mesh.set_array(found.reshape(len(EPSILONS), len(RATES)))
+        self._mesh.set_clim(middle - half, middle + half)
         self.ax.set_title(f"look ahead {ahead:.0f} steps (γ = {1 - 1 / ahead:.3g})")
 
 
@@ -186,7 +191,7 @@ def draw_gains(ax: Axes, gains: Mapping[str, tuple[float, float, float]], label:
     ax.axvline(0, color=COLORS["muted"], linestyle=":", linewidth=1)
     ax.set_yticks([-k for k in range(len(gains))], list(gains))
     ax.set(xlabel=label)
-    ax.margins(x=0.12)
+    ax.margins(x=0.12, y=0.2)
 
 
 def minus(value: float) -> str:

@@ -43,7 +43,7 @@ def test_meta_gradient_equals_finite_differences(rule, kind, steps):
 @pytest.mark.parametrize(
     ("rule", "make_optimizer"),
     [
-        (momentum(0.9), lambda params: torch.optim.SGD(params, lr=0.1, momentum=0.9)),
+        (momentum(), lambda params: torch.optim.SGD(params, lr=0.1, momentum=0.9)),
         (adam(eps=1e-16), lambda params: torch.optim.Adam(params, lr=0.1, eps=1e-8)),
     ],
     ids=["momentum", "adam"],
@@ -62,6 +62,16 @@ def test_adaptation_equals_torchs_own_optimizer(rule, make_optimizer):
             optimizer.step()
         own = {name: value[i] for name, value in end.items()}
         assert largest_difference(own, parameters_of(twin)) < 1e-6
+
+
+def test_adams_defaults():
+    model, tasks = make_model(), make_tasks()
+    task_loss, params = module_loss(model, mse_loss), parameters_of(model)
+    default, stated = (
+        adapt(task_loss, params, tasks.support, inner_lr=0.1, steps=3, rule=rule)
+        for rule in (adam(), adam((0.9, 0.999), eps=1e-8))
+    )
+    assert largest_difference(default, stated) == 0.0
 
 
 def test_no_momentum_is_gradient_descent():

@@ -17,6 +17,7 @@ from mlearn_utils.meta.maml import (
     module_loss,
     parameters_of,
     query_losses,
+    trajectory,
 )
 from mlearn_utils.tasks.regression import TaskBatch
 from tests.meta.reference import (
@@ -82,6 +83,8 @@ class TestMetaGradient:
         for function, data in ((adapt, tasks.support), (query_losses, tasks), (meta_gradient, tasks)):
             default, stated = (function(task_loss, params, data, **s) for s in (settings, explicit))
             torch.testing.assert_close(default, stated, rtol=0, atol=0)
+        assert len(trajectory(task_loss, params, tasks.support, **settings)) == 2
+        assert trajectory(task_loss, params, tasks.support, **settings)[1]["0.weight"].requires_grad
         learner = MetaLearner(make_model(), device="cpu")
         assert (learner.inner_lr, learner.meta_lr, learner.steps, learner.first_order) == (
             0.01,
@@ -94,6 +97,16 @@ class TestMetaGradient:
         model, tasks = make_model(), make_tasks()
         exact = gradient_of(model, tasks, inner_lr=0.1)
         assert largest_difference(exact, gradient_of(model, tasks, inner_lr=0.1, first_order=True)) > 1e-3
+
+    def test_every_point_of_a_first_order_trajectory_is_of_first_order(self):
+        model, tasks = make_model(), make_tasks()
+        task_loss, params = module_loss(model, mse_loss), parameters_of(model)
+        settings: Any = {"inner_lr": 0.1, "steps": 2, "first_order": True}
+        end = trajectory(task_loss, params, tasks.support, **settings)[-1]
+        loss = torch.vmap(task_loss)(end, tasks.query).mean()
+        gradient = torch.autograd.grad(loss, list(params.values()))
+        expected = meta_gradient(task_loss, params, tasks, **settings)[1]
+        assert largest_difference(dict(zip(params, gradient, strict=True)), expected) < 1e-12
 
     def test_no_steps_is_the_plain_gradient_of_the_query_loss(self):
         model, tasks = make_model(), make_tasks()

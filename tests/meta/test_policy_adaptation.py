@@ -195,3 +195,22 @@ def test_judge_scales_what_the_policy_sees_and_judges_each_task_by_itself():
     taken = rollout.mask.sum(dim=(1, 2))
     assert torch.allclose((found.adv * found.mask).sum(dim=(1, 2)) / taken, torch.zeros(3), atol=1e-5)
     assert torch.allclose((found.adv.square() * found.mask).sum(dim=(1, 2)) / taken, torch.ones(3), atol=1e-3)
+
+
+def test_every_support_set_needs_a_rate_of_its_own():
+    task_loss = policy_task_loss(plain_surrogate, HORIZON)
+    with pytest.raises(ValueError, match="shorter"):
+        adapt_in_turn(task_loss, policy(), [episodes(0), episodes(1)], [2.0], n_tasks=TASKS)
+
+
+def test_the_whole_second_derivative_is_the_default():
+    task_loss = policy_task_loss(plain_surrogate, HORIZON)
+    params = {name: value.requires_grad_() for name, value in policy().items()}
+    default, stated = (
+        adapt_in_turn(task_loss, params, [episodes(0)], [2.0], n_tasks=TASKS, **how)
+        for how in ({}, {"first_order": False})
+    )
+    slopes = [
+        torch.autograd.grad(flat(end).square().sum(), list(params.values())) for end in (default, stated)
+    ]
+    assert all(torch.equal(one, other) for one, other in zip(*slopes, strict=True))

@@ -229,6 +229,66 @@ class TestFirstOrder:
         assert largest_difference(gradient, numeric_gradient(objective, params)) < 1e-8
 
 
+def one_detached_step(task_loss, params, rates, tasks, moving):
+    """Return the mean query loss () after one step along gradients that count as constants, task by task."""
+    losses = []
+    for i in range(len(tasks.support[0])):
+        support, query = (tuple(tensor[i] for tensor in batch) for batch in tasks)
+        slopes = torch.autograd.grad(task_loss(params, support), [params[name] for name in moving])
+        steps = dict(zip(moving, slopes, strict=True))
+        end = {n: value - rates[n] * steps[n] if n in steps else value for n, value in params.items()}
+        losses.append(task_loss(end, query))
+    return torch.stack(losses).mean()
+
+
+class TestFirstOrderOfVariants:
+    """With first_order, every variant treats the inner gradient as a constant; rates still learn."""
+
+    @pytest.mark.parametrize("variant", ["anil", "meta_sgd", "multi_step"])
+    def test_one_step_equals_a_loop_with_detached_gradients(self, variant):
+        model, tasks = make_model("layer_norm"), make_tasks()
+        task_loss, start = module_loss(model, mse_loss), detached(model)
+        if variant == "meta_sgd":
+            start = add_rates(start, 0.1)
+        moving = list(HEAD) if variant == "anil" else list(detached(model))
+
+        def losses_of(params, tasks):
+            if variant == "anil":
+                return anil_losses(task_loss, params, tasks, adapted=moving, inner_lr=0.1, first_order=first)
+            if variant == "meta_sgd":
+                return meta_sgd_losses(task_loss, params, tasks, first_order=first)
+            return multi_step_losses(task_loss, params, tasks, weights=[1.0], inner_lr=0.1, first_order=first)
+
+        first = True
+        found = mean_gradient(losses_of, start, tasks)[1]
+        leaves = {name: value.clone().requires_grad_() for name, value in start.items()}
+        weights, rates = (
+            split_rates(leaves) if variant == "meta_sgd" else (leaves, dict.fromkeys(leaves, 0.1))
+        )
+        objective = one_detached_step(task_loss, weights, rates, tasks, moving)
+        slopes = torch.autograd.grad(objective, list(leaves.values()))
+        assert largest_difference(found, dict(zip(leaves, slopes, strict=True))) < 1e-12
+        first = False
+        assert largest_difference(found, mean_gradient(losses_of, start, tasks)[1]) > 1e-4
+
+    @pytest.mark.parametrize("variant", ["anil", "meta_sgd"])
+    def test_one_exact_step_is_the_default(self, variant):
+        model, tasks = make_model(), make_tasks()
+        task_loss, start = module_loss(model, mse_loss), detached(model)
+
+        def losses_of(params, **how):
+            if variant == "anil":
+                return anil_losses(task_loss, params, tasks, adapted=HEAD, inner_lr=0.1, **how)
+            return meta_sgd_losses(task_loss, params, tasks, **how)
+
+        start = add_rates(start, 0.1) if variant == "meta_sgd" else start
+        default, stated = (
+            mean_gradient(lambda params, _, how=how: losses_of(params, **how), start, tasks)[1]
+            for how in ({}, {"steps": 1, "first_order": False})
+        )
+        assert largest_difference(default, stated) == 0.0
+
+
 class TestReptile:
     @pytest.mark.parametrize("kind", MODELS)
     def test_equals_steps_along_finite_differences(self, kind):
