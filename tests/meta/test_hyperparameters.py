@@ -6,15 +6,12 @@ import time
 
 import numpy as np
 import pytest
-from scipy.integrate import quad
-from scipy.stats import norm
 from sklearn.ensemble import RandomForestRegressor
 from sklearn.linear_model import LinearRegression, Ridge
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import PolynomialFeatures
 
 from mlearn_utils.meta.checkpoint import save_checkpoint
-from mlearn_utils.meta.expected_improvement import expected_improvement
 from mlearn_utils.meta.hyperparameters import HyperparameterModel
 
 SPACE = {"rate": (0.01, 1.0, True), "epsilon": (0.0, 1.0)}
@@ -306,20 +303,6 @@ def test_nothing_works_before_fit(method, tmp_path):
 def test_bad_models_are_refused(arguments, error, message):
     with pytest.raises(error, match=message):
         HyperparameterModel(**arguments)
-
-
-@pytest.mark.parametrize("best", [-1.0, 0.0, 0.4, 3.0])
-def test_expected_improvement_is_its_integral(best):
-    mean, std = np.array([0.3, -0.2]), np.array([0.5, 0.1])
-    found = expected_improvement(mean, std, best)
-    for m, s, value in zip(mean, std, found, strict=True):
-        slow = quad(lambda r, m=m, s=s: max(r - best, 0) * norm.pdf(r, m, s), best, m + 10 * s + 5)[0]
-        assert value == pytest.approx(slow, abs=1e-6)
-
-
-def test_without_a_best_the_expected_return_counts():
-    mean = np.array([0.3, -0.2])
-    assert np.array_equal(expected_improvement(mean, np.ones(2), -np.inf), mean)
 
 
 def test_importing_the_model_does_not_import_scikit_learn():
