@@ -36,6 +36,7 @@ from mlearn_utils.rl import returns, surrogates
 from mlearn_utils.tasks.cartpole import CartPoleTask
 
 TITLE = "Meta-RL on CartPole"
+NOISE = 1.0  # by how much the mean return of the checker's tasks may differ by luck
 LATER_GAIN = 2.5  # what the second and third step must add to the mean return there
 
 # --- advantages of several tasks
@@ -213,16 +214,16 @@ def check_step_sizes(answer: Callable) -> str:
     found = three_steps(second, third)
     told = "{:.0f} before, then {:.0f}, {:.0f}, {:.0f}".format(*found)
     expect(
-        found[2] > found[1] - 0.5,
+        found[2] > found[1] - NOISE,
         f"the second step makes the policy worse on new tasks: {told}. From where the first step ends, "
         "smaller ones are enough",
     )
-    expect(found[3] > found[2] - 0.5, f"the third step makes the policy worse on new tasks: {told}")
+    expect(found[3] > found[2] - NOISE, f"the third step makes the policy worse on new tasks: {told}")
     expect(
         found[3] > found[1] + LATER_GAIN,
         f"nothing breaks, but the later steps gain little: {told}. They may be larger than that",
     )
-    return f"On 100 tasks that you have not tuned on: {told}."
+    return f"On 200 tasks that you have not tuned on: {told}."
 
 
 EXERCISES = (

@@ -85,9 +85,9 @@ def load_agent(family: str) -> MAMLAgent:
 
 @lru_cache(maxsize=64)
 def three_steps(second: float, third: float) -> tuple[float, ...]:
-    """Return the mean returns after 0 to 3 steps on 100 tasks of the checker's own, the first as trained."""
+    """Return the mean returns after 0 to 3 steps on 200 tasks of the checker's own, the first as trained."""
     agent = load_agent("dir")
-    tasks = CartPoleTasks("dir").sample(100, seed=CHECK_SEED)
+    tasks = CartPoleTasks("dir").sample(200, seed=CHECK_SEED)
     sizes = [agent.config.inner_lr, second, third]
     return tuple(agent.evaluate(tasks, steps=3, inner_lr=sizes, seed=CHECK_SEED).mean(axis=1).tolist())
 

@@ -141,8 +141,8 @@ lesson.check(surrogate_columns)
 # %% [markdown]
 # ## 3. Step 2: suggest, and adjust (3 minutes)
 #
-# The small table is thin. The course keeps a larger one (`data/lesson_07/`, made by the script there in 40
-# seconds of one core): 300 grids × 40 settings. From here on the model is the one fitted on it. Describe a
+# The small table is thin. The course keeps a larger one (`data/lesson_07/`, made by the script there in about
+# a minute of one core): 300 grids × 40 settings. From here on the model is the one fitted on it. Describe a
 # grid, and see what the model predicts on it:
 
 # %%
@@ -193,7 +193,7 @@ course.Stepper(
 # %% [markdown]
 # ## 4. Step 3: judge (5 minutes)
 #
-# A test of a model is worth what its rules are. Three ways to cheat oneself, and each has been published:
+# A test of a model is worth what its rules are. There are three easy ways to cheat oneself:
 #
 # - **Testing on tasks already seen.** Let the only thing known of a grid be its *seed*, the number that it
 #   was made from. It says nothing about a new grid. But split the *rows* at random, and other runs on the
