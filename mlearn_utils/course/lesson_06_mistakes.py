@@ -139,6 +139,8 @@ def wrong_clipped(logp: Tensor, old_logp: Tensor, adv: Tensor, mask: Tensor, cli
         (-total(right), "wrong sign: this is the objective, to be maximized; the loss turns its sign later"),
         (total(torch.minimum(inverse * adv, inverse.clamp(1 - clip, 1 + clip) * adv)), "the ratio is upside "
          "down: new probability divided by old"),
+        (total(torch.minimum(ratio, near) * adv), "the minimum is taken before the advantage is multiplied "
+         "in: for a negative advantage the order of the two terms turns round"),
         (total((ratio * adv).clamp(1 - clip, 1 + clip)), "the product is clipped: only the ratio is"),
         (total(torch.minimum(logs * adv, logs.clamp(1 - clip, 1 + clip) * adv)), "a difference of logarithms "
          "is not yet a ratio: take exp"),

@@ -171,6 +171,11 @@ def clipped_product(logp, old_logp, adv, mask, clip):
     return total(parts(logp, old_logp, adv, clip)[0].clamp(1 - clip, 1 + clip), mask)
 
 
+def clipped_too_early(logp, old_logp, adv, mask, clip):
+    ratio = (logp - old_logp).exp()
+    return total(torch.minimum(ratio, ratio.clamp(1 - clip, 1 + clip)) * adv, mask)
+
+
 def clipped_logarithms(logp, old_logp, adv, mask, clip):
     difference = logp - old_logp
     return total(torch.minimum(difference * adv, difference.clamp(1 - clip, 1 + clip) * adv), mask)
@@ -360,6 +365,7 @@ WRONG_ANSWERS = {
         (clipped_as_a_loss, "wrong sign"),
         (clipped_upside_down, "upside down"),
         (clipped_product, "the product is clipped"),
+        (clipped_too_early, "the minimum is taken before the advantage"),
         (clipped_logarithms, "take exp"),
         (clipped_without_mask, "the mask is not used"),
         (clipped_mean, "mean over its steps"),
