@@ -4,9 +4,9 @@ Four rooms, each importing only from those before it: `tasks` (distributions ove
 one task), `meta` (learning to learn), `course` (what a student touches; needs Jupyter, never imported here).
 """
 
-from mlearn_utils.meta.agent import MAMLAgent, MAMLConfig
-from mlearn_utils.meta.hyperparameters import HyperparameterModel
+from mlearn_utils.meta.hyperparameters.model import HyperparameterModel
 from mlearn_utils.meta.learner import MetaLearner
+from mlearn_utils.meta.policies.agent import MAMLAgent, MAMLConfig
 from mlearn_utils.rl.q_learning import QLearningAgent
 from mlearn_utils.tasks.cartpole import BatchedCartPole, CartPoleTasks
 from mlearn_utils.tasks.regression import LinearTasks, SineTasks, TaskBatch

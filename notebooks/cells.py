@@ -4,8 +4,8 @@ A source is `notebooks/source/NN_name.py` in jupytext's percent format. Its exer
 
     # %% exercise="inner_step"
 
-Their text stands once, in `mlearn_utils/course/lesson_NN.py`; the student's notebook gets the stub, the
-solved notebook the solution. Everything here is a pure function of those two files, so two builds agree.
+Their text stands once, in `mlearn_utils/course/lesson_NN/exercises.py`; the student's notebook gets the stub,
+the solved notebook the solution. Everything here is a pure function of those two files, so two builds agree.
 """
 
 import ast
@@ -46,13 +46,13 @@ class ExerciseText(Protocol):
 def find_exercises(source: Path) -> dict[str, ExerciseText]:
     """Return the exercises of the lesson that `source` (`NN_name.py`) belongs to, by the function's name.
 
-    A lesson without a file `mlearn_utils/course/lesson_NN.py` has none.
+    A lesson without `mlearn_utils/course/lesson_NN/exercises.py` has none.
     """
-    module = f"mlearn_utils.course.lesson_{source.stem[:2]}"
+    module = f"mlearn_utils.course.lesson_{source.stem[:2]}.exercises"
     try:
         lesson = importlib.import_module(module)
     except ModuleNotFoundError as error:
-        if error.name != module:
+        if error.name is None or not f"{module}.".startswith(f"{error.name}."):
             raise
         return {}
     return {exercise.reference.__name__: exercise for exercise in lesson.EXERCISES}

@@ -58,9 +58,9 @@ def test_fast_mode(monkeypatch, value, expected):
 
 def test_data_path(monkeypatch, tmp_path):
     monkeypatch.delenv("MLEARN_DATA", raising=False)
-    assert data_path("quizzes").is_dir()
+    assert data_path("lesson_03").is_dir()
     (tmp_path / "here.txt").write_text("x")
     monkeypatch.setenv("MLEARN_DATA", str(tmp_path))
     assert data_path("here.txt") == tmp_path / "here.txt"
     with pytest.raises(FileNotFoundError, match="MLEARN_DATA"):
-        data_path("quizzes")
+        data_path("lesson_03")

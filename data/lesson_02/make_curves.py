@@ -18,7 +18,7 @@ import gymnasium as gym
 import numpy as np
 from numpy.typing import NDArray
 
-from mlearn_utils.course.lesson_02_settings import (
+from mlearn_utils.course.lesson_02.settings import (
     CARTPOLE,
     CARTPOLE_EPISODES,
     CLIFF,

@@ -25,7 +25,7 @@ from pathlib import Path
 
 import torch
 
-from mlearn_utils.course.lesson_05_methods import (
+from mlearn_utils.course.lesson_05.methods import (
     METHODS,
     Method,
     ToldSineTasks,
@@ -34,7 +34,7 @@ from mlearn_utils.course.lesson_05_methods import (
     train_start,
     tune_rate,
 )
-from mlearn_utils.course.lesson_05_sines import (
+from mlearn_utils.course.lesson_05.sines import (
     TEST_SEED,
     VALIDATION_SEED,
     draw_tasks,

@@ -27,7 +27,7 @@ import torch
 from safetensors.torch import save_file
 
 from mlearn_utils import MetaLearner, SineTasks
-from mlearn_utils.course.lesson_05_sines import TEST_SEED, draw_tasks, losses_by_step, run_name, sine_network
+from mlearn_utils.course.lesson_05.sines import TEST_SEED, draw_tasks, losses_by_step, run_name, sine_network
 from mlearn_utils.meta.maml import Params, parameters_of
 
 RUNS = tuple(itertools.product((0.001, 0.01), (5, 10), (0, 1, 2)))

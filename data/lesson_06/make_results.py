@@ -21,8 +21,8 @@ from typing import Any
 import numpy as np
 import torch
 
-from mlearn_utils.meta.agent import MAMLAgent, MAMLConfig
-from mlearn_utils.meta.policy_baselines import ToldTasks, evaluate_tuned, multitask_config, tune_inner_lr
+from mlearn_utils.meta.policies.agent import MAMLAgent, MAMLConfig
+from mlearn_utils.meta.policies.baselines import ToldTasks, evaluate_tuned, multitask_config, tune_inner_lr
 from mlearn_utils.tasks.cartpole import CartPoleTask, CartPoleTasks
 
 HERE = Path(__file__).resolve().parent

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import torch
 
-from mlearn_utils.meta.agent import MAMLAgent, MAMLConfig
+from mlearn_utils.meta.policies.agent import MAMLAgent, MAMLConfig
 from mlearn_utils.tasks.cartpole import CartPoleTasks
 
 FAMILIES, SEEDS, TEST_SEED = ("dir", "dirv"), range(6), 89_000

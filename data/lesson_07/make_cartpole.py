@@ -20,11 +20,11 @@ from typing import Any
 import numpy as np
 import torch
 
-from mlearn_utils.course import lesson_07_carts as carts
-from mlearn_utils.course.lesson_07_grids import best_default, portfolio
-from mlearn_utils.meta import hyperparameter_space as spaces
-from mlearn_utils.meta.hyperparameter_space import FloatArray
-from mlearn_utils.meta.hyperparameters import HyperparameterModel
+from mlearn_utils.course.lesson_07 import carts
+from mlearn_utils.course.lesson_07.grids import best_default, portfolio
+from mlearn_utils.meta.hyperparameters import space as spaces
+from mlearn_utils.meta.hyperparameters.model import HyperparameterModel
+from mlearn_utils.meta.hyperparameters.space import FloatArray
 from mlearn_utils.tasks.cartpole import CartPoleTask, CartPoleTasks
 
 FOLDER = Path(__file__).parent

@@ -25,11 +25,11 @@ from typing import Any, NamedTuple
 import numpy as np
 import optuna
 
-from mlearn_utils.course import lesson_07_grids as grids
-from mlearn_utils.course.lesson_07_network import NetworkRegressor
-from mlearn_utils.meta import hyperparameter_space as spaces
-from mlearn_utils.meta.hyperparameter_space import FloatArray
-from mlearn_utils.meta.hyperparameters import HyperparameterModel
+from mlearn_utils.course.lesson_07 import grids
+from mlearn_utils.course.lesson_07.network import NetworkRegressor
+from mlearn_utils.meta.hyperparameters import space as spaces
+from mlearn_utils.meta.hyperparameters.model import HyperparameterModel
+from mlearn_utils.meta.hyperparameters.space import FloatArray
 from mlearn_utils.tasks.gridworld import GridTask, GridTasks
 
 FOLDER = Path(__file__).parent

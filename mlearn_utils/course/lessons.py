@@ -14,13 +14,13 @@ from typing import Any
 import torch
 
 from mlearn_utils import runtime
-from mlearn_utils.course.exercises import Exercise, find_exercise
-from mlearn_utils.course.grading import grade
-from mlearn_utils.course.progress import Recorder
-from mlearn_utils.course.progress_panel import ProgressPanel
-from mlearn_utils.course.quizzes import Quiz, load_bank
-from mlearn_utils.course.report import Note, Report
-from mlearn_utils.course.style import use_style
+from mlearn_utils.course.figures.style import use_style
+from mlearn_utils.course.grading.exercise import Exercise, find_exercise
+from mlearn_utils.course.grading.grade import grade
+from mlearn_utils.course.grading.progress import Recorder
+from mlearn_utils.course.grading.report import Note, Report
+from mlearn_utils.course.widgets.progress_panel import ProgressPanel
+from mlearn_utils.course.widgets.quizzes import Quiz, load_bank
 
 PACKAGE = "mlearn_utils.course"
 HEADLESS = {"SDL_VIDEODRIVER": "dummy", "SDL_AUDIODRIVER": "dummy", "PYGAME_HIDE_SUPPORT_PROMPT": "1"}
@@ -107,7 +107,7 @@ class Lesson:
         Raises:
             FileNotFoundError: if the lesson has none.
         """
-        bank = load_bank(runtime.data_path("quizzes", f"{self.number}.json"))
+        bank = load_bank(runtime.data_path(f"lesson_{self.number}", "quiz.json"))
         return Quiz(bank, self.number, self._recorder)
 
     def progress(self) -> ProgressPanel:
@@ -132,12 +132,12 @@ class Lesson:
 def lesson_numbers() -> list[str]:
     """Return the numbers of the lessons there are, in order."""
     folder = str(Path(__file__).parent)
-    names = (module.name for module in pkgutil.iter_modules([folder]))
+    names = (module.name for module in pkgutil.iter_modules([folder]) if module.ispkg)
     return sorted(match[1] for name in names if (match := re.fullmatch(r"lesson_(\d\d)", name)))
 
 
 def load_lesson(number: str) -> ModuleType:
-    """Import and return the module of lesson `number`.
+    """Import and return the exercises of lesson `number`.
 
     Raises:
         ValueError: if there is no such lesson; the message lists those there are.
@@ -145,7 +145,7 @@ def load_lesson(number: str) -> ModuleType:
     numbers = lesson_numbers()
     if number not in numbers:
         raise ValueError(f"number must be one of {numbers}, got {number!r}")
-    return importlib.import_module(f"{PACKAGE}.lesson_{number}")
+    return importlib.import_module(f"{PACKAGE}.lesson_{number}.exercises")
 
 
 def _version(package: str) -> str:

@@ -27,10 +27,10 @@ import matplotlib.pyplot as plt
 import numpy as np
 
 from mlearn_utils import course
-from mlearn_utils.course import cart_players
-from mlearn_utils.course.cart_game import CartGame
-from mlearn_utils.course.course_map import CourseMap
-from mlearn_utils.course.lesson_00_pictures import predict_experienced, reward_explorer
+from mlearn_utils.course.lesson_00 import cart_players
+from mlearn_utils.course.lesson_00.cart_game import CartGame
+from mlearn_utils.course.lesson_00.pictures import predict_experienced, reward_explorer
+from mlearn_utils.course.widgets.course_map import CourseMap
 
 lesson = course.start("00")
 

@@ -25,11 +25,10 @@ import gymnasium as gym
 import matplotlib.pyplot as plt
 import numpy as np
 
-from mlearn_utils.course import lesson_01
-from mlearn_utils.course import lesson_01_pictures as pictures
-from mlearn_utils.course import lesson_01_predictions as predictions
-from mlearn_utils.course.lesson_01_arrows import arrow_editor
-from mlearn_utils.course.lesson_01_mistakes import Step
+from mlearn_utils.course.lesson_01 import exercises as lesson_01
+from mlearn_utils.course.lesson_01 import pictures, predictions
+from mlearn_utils.course.lesson_01.arrows import arrow_editor
+from mlearn_utils.course.lesson_01.mistakes import Step
 from mlearn_utils.rl import dynamic_programming as dp
 from mlearn_utils.tasks.gridworld import ACTIONS, ENV_ID, GridTask, grid_mdp, make_env
 

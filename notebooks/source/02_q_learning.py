@@ -26,9 +26,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 
 from mlearn_utils import QLearningAgent
-from mlearn_utils.course import lesson_02_pictures as pictures
-from mlearn_utils.course import lesson_02_predictions as predictions
-from mlearn_utils.course import lesson_02_settings as settings
+from mlearn_utils.course.lesson_02 import pictures, predictions, settings
 from mlearn_utils.rl import dynamic_programming as dp
 from mlearn_utils.rl import temporal_difference as td
 from mlearn_utils.rl.batched_q_learning import BatchedQLearner

@@ -26,10 +26,8 @@ import numpy as np
 import torch
 from torch.nn.functional import logsigmoid
 
-from mlearn_utils.course import lesson_03_bandit as bandit
-from mlearn_utils.course import lesson_03_curves as curves
-from mlearn_utils.course import lesson_03_pictures as pictures
-from mlearn_utils.course import lesson_03_variance as measured
+from mlearn_utils.course.lesson_03 import bandit, curves, pictures
+from mlearn_utils.course.lesson_03 import variance as measured
 from mlearn_utils.rl import policy_gradient as pg
 from mlearn_utils.rl.enumerate_episodes import enumerate_episodes
 from mlearn_utils.rl.policies import mlp

@@ -26,8 +26,7 @@ from torch import nn
 from torch.nn.functional import mse_loss
 
 from mlearn_utils import LinearTasks, MetaLearner, TaskBatch
-from mlearn_utils.course import lesson_04_pictures as pictures
-from mlearn_utils.course import quadratics
+from mlearn_utils.course.lesson_04 import pictures, quadratics
 from mlearn_utils.meta import maml
 from mlearn_utils.runtime import make_generator
 

@@ -25,12 +25,10 @@ import numpy as np
 import torch
 
 from mlearn_utils import MetaLearner, SineTasks
-from mlearn_utils.course import lesson_05_pictures as pictures
-from mlearn_utils.course import lesson_05_predictions as predictions
-from mlearn_utils.course import lesson_05_results as results
-from mlearn_utils.course.lesson_05_methods import HEAD, METHODS, Method, start_and_rates, tune_rate
-from mlearn_utils.course.lesson_05_points import PointExplorer, Start
-from mlearn_utils.course.lesson_05_sines import (
+from mlearn_utils.course.lesson_05 import pictures, predictions, results
+from mlearn_utils.course.lesson_05.methods import HEAD, METHODS, Method, start_and_rates, tune_rate
+from mlearn_utils.course.lesson_05.points import PointExplorer, Start
+from mlearn_utils.course.lesson_05.sines import (
     TEST_SEED,
     VALIDATION_SEED,
     draw_tasks,

@@ -29,15 +29,14 @@ import torch
 from torch.autograd.functional import hessian, jacobian
 
 from mlearn_utils import BatchedCartPole, CartPoleTasks
-from mlearn_utils.course import lesson_06_film as films
-from mlearn_utils.course import lesson_06_hidden as hidden
-from mlearn_utils.course import lesson_06_results as stored
-from mlearn_utils.course import lesson_06_worlds as worlds
-from mlearn_utils.course.lesson_06_goals import Goal
-from mlearn_utils.course.lesson_06_somebody import SomebodysTasks
+from mlearn_utils.course.lesson_06 import film as films
+from mlearn_utils.course.lesson_06 import hidden, worlds
+from mlearn_utils.course.lesson_06 import results as stored
+from mlearn_utils.course.lesson_06.buggy_family import SomebodysTasks
+from mlearn_utils.course.lesson_06.goals import Goal
 from mlearn_utils.meta import maml
-from mlearn_utils.meta.agent import MAMLAgent, MAMLConfig
-from mlearn_utils.meta.policy_adaptation import Query, judge
+from mlearn_utils.meta.policies.adaptation import Query, judge
+from mlearn_utils.meta.policies.agent import MAMLAgent, MAMLConfig
 from mlearn_utils.rl import policy_gradient as pg
 from mlearn_utils.rl.enumerate_episodes import enumerate_episodes
 from mlearn_utils.rl.policies import init_mlp, log_prob, mlp

@@ -29,14 +29,10 @@ from sklearn.linear_model import LinearRegression
 from sklearn.model_selection import GroupKFold, KFold, cross_val_score
 
 from mlearn_utils import TaskBatch
-from mlearn_utils.course import lesson_07_carts as carts
-from mlearn_utils.course import lesson_07_grids as grids
-from mlearn_utils.course import lesson_07_pictures as pictures
-from mlearn_utils.course import lesson_07_predictions as predictions
-from mlearn_utils.course import lesson_07_results as results
-from mlearn_utils.meta import hyperparameter_space as spaces
+from mlearn_utils.course.lesson_07 import carts, grids, pictures, predictions, results
 from mlearn_utils.meta import maml
-from mlearn_utils.meta.hyperparameters import HyperparameterModel
+from mlearn_utils.meta.hyperparameters import space as spaces
+from mlearn_utils.meta.hyperparameters.model import HyperparameterModel
 from mlearn_utils.tasks.gridworld import GridTasks
 
 # %% [markdown]

@@ -15,18 +15,18 @@ from typing import Any
 import torch
 
 from mlearn_utils.course import Explorer
-from mlearn_utils.course.lesson_00_pictures import reward_explorer
-from mlearn_utils.course.lesson_01_pictures import gamma_explorer
-from mlearn_utils.course.lesson_02_pictures import retrain_explorer
-from mlearn_utils.course.lesson_03_bandit import baseline_explorer
-from mlearn_utils.course.lesson_03_variance import gae_explorer
-from mlearn_utils.course.lesson_04_pictures import landscape_explorer
-from mlearn_utils.course.lesson_05_pictures import shots_explorer
-from mlearn_utils.course.lesson_05_points import PointExplorer, Start
-from mlearn_utils.course.lesson_05_sines import long_run
-from mlearn_utils.course.lesson_06_hidden import hidden_task_explorer
-from mlearn_utils.course.lesson_06_results import load_agent
-from mlearn_utils.course.lesson_07_pictures import surface_explorer
+from mlearn_utils.course.lesson_00.pictures import reward_explorer
+from mlearn_utils.course.lesson_01.pictures import gamma_explorer
+from mlearn_utils.course.lesson_02.pictures import retrain_explorer
+from mlearn_utils.course.lesson_03.bandit import baseline_explorer
+from mlearn_utils.course.lesson_03.variance import gae_explorer
+from mlearn_utils.course.lesson_04.pictures import landscape_explorer
+from mlearn_utils.course.lesson_05.pictures import shots_explorer
+from mlearn_utils.course.lesson_05.points import PointExplorer, Start
+from mlearn_utils.course.lesson_05.sines import long_run
+from mlearn_utils.course.lesson_06.hidden import hidden_task_explorer
+from mlearn_utils.course.lesson_06.results import load_agent
+from mlearn_utils.course.lesson_07.pictures import surface_explorer
 from mlearn_utils.tasks.gridworld import GridTask
 
 GRID = GridTask(size=5, pits=((1, 1), (2, 3), (3, 1)), trap=(2, 0), slip=0.2)

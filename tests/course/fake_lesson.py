@@ -2,8 +2,8 @@
 
 import torch
 
-from mlearn_utils.course.compare import expect, expect_close
-from mlearn_utils.course.exercises import Exercise
+from mlearn_utils.course.grading.compare import expect, expect_close
+from mlearn_utils.course.grading.exercise import Exercise
 
 
 def double(x):

@@ -1,7 +1,7 @@
 """What holds for every lesson there is: a lesson or an exercise that lacks its tests fails here.
 
-`tests/course/test_lesson_NN.py` defines `WRONG_ANSWERS`: name of an exercise -> a list of at least three
-(wrong answer, fragment of the message that must name the mistake).
+`tests/course/lesson_NN/test_exercises.py` defines `WRONG_ANSWERS`: name of an exercise -> a list of at least
+three (wrong answer, fragment of the message that must name the mistake).
 """
 
 import importlib.util
@@ -10,14 +10,14 @@ from pathlib import Path
 
 import pytest
 
-from mlearn_utils.course.exercises import Exercise
-from mlearn_utils.course.grading import grade
+from mlearn_utils.course.grading.exercise import Exercise
+from mlearn_utils.course.grading.grade import grade
 from mlearn_utils.course.lessons import lesson_numbers, load_lesson
-from mlearn_utils.course.progress_panel import lesson_title
-from mlearn_utils.course.quizzes import load_bank
+from mlearn_utils.course.widgets.progress_panel import lesson_title
+from mlearn_utils.course.widgets.quizzes import load_bank
 
 ROOT = Path(__file__).parents[2]
-BANKS = ROOT / "data" / "quizzes"
+BANKS = sorted((ROOT / "data").glob("lesson_[0-9][0-9]/quiz.json"))
 SOURCES = ROOT / "notebooks" / "source"
 
 LESSONS = lesson_numbers()
@@ -30,8 +30,8 @@ EXERCISES = [
 
 @lru_cache
 def wrong_answers(number: str) -> dict[str, list]:
-    path = Path(__file__).with_name(f"test_lesson_{number}.py")
-    assert path.exists(), f"lesson {number} needs {path.name} with WRONG_ANSWERS"
+    path = Path(__file__).parent / f"lesson_{number}" / "test_exercises.py"
+    assert path.exists(), f"lesson {number} needs {path} with WRONG_ANSWERS"
     spec = importlib.util.spec_from_file_location(f"wrong_answers_{number}", path)
     assert spec is not None
     assert spec.loader is not None
@@ -47,7 +47,7 @@ def test_there_is_one_lesson_module_for_each_source_notebook():
 
 
 def test_there_is_a_quiz_bank_for_each_lesson_and_no_other():
-    banks = {path.stem for path in BANKS.glob("*.json")}
+    banks = {path.parent.name.removeprefix("lesson_") for path in BANKS}
     assert banks <= set(LESSONS)
     assert set(LESSONS) - {"00"} <= banks  # the first, of 15 minutes, may go without
 
@@ -106,7 +106,7 @@ def test_wrong_answers_are_told_their_mistake(number, exercise: Exercise):
         assert str(report) == str(grade(exercise, answer)), "two runs must read the same"
 
 
-@pytest.mark.parametrize("path", sorted(BANKS.glob("*.json")), ids=lambda path: path.stem)
+@pytest.mark.parametrize("path", BANKS, ids=lambda path: path.parent.name)
 def test_quiz_banks_are_sound(path):
     questions = load_bank(path)  # one correct choice, a reason for each, unique names
     assert len(questions) >= 3

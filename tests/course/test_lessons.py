@@ -10,7 +10,7 @@ import torch
 
 from mlearn_utils import course
 from mlearn_utils.course import lessons
-from mlearn_utils.course.progress import Progress
+from mlearn_utils.course.grading.progress import Progress
 
 
 @pytest.fixture
@@ -130,7 +130,7 @@ def test_hint_and_solution_of_an_unknown_exercise(lesson, method):
 
 def test_a_lesson_without_a_quiz_says_so(lesson, monkeypatch, tmp_path):
     monkeypatch.setenv("MLEARN_DATA", str(tmp_path))
-    with pytest.raises(FileNotFoundError, match=r"98\.json"):
+    with pytest.raises(FileNotFoundError, match=r"quiz\.json"):
         lesson.quiz()
 
 

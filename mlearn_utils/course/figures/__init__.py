@@ -1,0 +1,1 @@
+"""The shared style of the figures, intervals, animations."""

@@ -1,0 +1,1 @@
+"""Exercises, checks, reports and the progress log: everything that needs no page."""

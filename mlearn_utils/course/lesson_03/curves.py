@@ -1,0 +1,108 @@
+"""The runs of `data/lesson_03/curves.csv`: ten agents on CartPole-v1, then on new tasks."""
+
+import csv
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from mlearn_utils.course.widgets.controls import slider
+from mlearn_utils.course.widgets.predict import Predict
+from mlearn_utils.runtime import data_path
+
+EPISODES = 16
+"""Episodes a batch, one batch an iteration."""
+PLAYED = EPISODES * np.arange(1, 61)
+"""[60] episodes played at the end of each iteration."""
+GOAL = 60.0
+"""Mean return on a new task at which it counts as learned: about nine tenths of where trained agents end."""
+
+
+class Run(NamedTuple):
+    """One run; the columns are explained in `data/lesson_03/make_curves.py`.
+
+    Attributes:
+        experiment: "cartpole", "transfer" or "scratch".
+        seed: of the run.
+        target: hidden target velocity (m/s); 0 for CartPole-v1, which has none.
+        learning_rate: of Adam.
+        cpu_seconds: of the training.
+        before: mean return of 100 greedy episodes before the training.
+        after: the same after it.
+        curve: [60] mean return of each iteration's batch.
+    """
+
+    experiment: str
+    seed: int
+    target: float
+    learning_rate: float
+    cpu_seconds: float
+    before: float
+    after: float
+    curve: np.ndarray
+
+
+def load_runs() -> list[Run]:
+    """Return all runs, sorted by experiment, learning rate and seed."""
+    with data_path("lesson_03", "curves.csv").open(newline="") as file:
+        return [_run(row) for row in csv.DictReader(file)]
+
+
+def _run(row: dict[str, Any]) -> Run:
+    return Run(
+        experiment=row["experiment"],
+        seed=int(row["seed"]),
+        target=float(row["target"]),
+        learning_rate=float(row["learning_rate"]),
+        cpu_seconds=float(row["cpu_seconds"]),
+        before=float(row["before"]),
+        after=float(row["after"]),
+        curve=np.array([float(value) for name, value in row.items() if name[1:].isdigit()]),
+    )
+
+
+def select(runs: list[Run], experiment: str, learning_rate: float) -> list[Run]:
+    """Return the runs of one experiment at one learning rate."""
+    return [run for run in runs if (run.experiment, run.learning_rate) == (experiment, learning_rate)]
+
+
+def by_seed(runs: list[Run], values: Any) -> np.ndarray:
+    """Return [S, ...] the mean over the runs of each seed of one value [...] a run."""
+    seeds = np.array([run.seed for run in runs])
+    table = np.asarray(values, dtype=float)
+    return np.stack([table[seeds == seed].mean(axis=0) for seed in np.unique(seeds)])
+
+
+def episodes_to(run: Run, level: float) -> float:
+    """Return the episodes played until a batch first had this mean return; infinite if none ever had."""
+    there = np.flatnonzero(run.curve >= level)
+    return EPISODES * (there[0] + 1.0) if there.size else np.inf
+
+
+def cost(runs: list[Run], level: float) -> np.ndarray:
+    """Return [S] the episodes to a level, mean over each seed's runs; never there counts as all played."""
+    return by_seed(runs, [min(episodes_to(run, level), PLAYED[-1]) for run in runs])
+
+
+def best_rate(runs: list[Run], experiment: str) -> float:
+    """Return the learning rate at which an experiment reaches the goal with the fewest episodes."""
+    rates = sorted({run.learning_rate for run in runs if run.experiment == experiment})
+    return min(rates, key=lambda rate: cost(select(runs, experiment, rate), GOAL).mean())
+
+
+def predict_how_long(runs: list[Run]) -> Predict:
+    """Ask how many episodes the trained agent needs on a new task."""
+    learned = cost([run for run in runs if run.experiment == "cartpole"], 475).mean()
+    own = cost(select(runs, "transfer", 0.02), GOAL).mean()
+    rate = best_rate(runs, "transfer")
+    best = cost(select(runs, "transfer", rate), GOAL).mean()
+    return Predict(
+        f"The agent needed {learned:.0f} episodes to learn CartPole. How many more until it earns {GOAL:.0f} "
+        "of 100 on a new task, on average over ten such agents, with the same learning rate?",
+        slider("my guess (episodes)", 0, 960, 20, 100),
+        lambda guess: (
+            f"About <b>{own:.0f}</b>; you said {guess:.0f}. With the best of several rates, {rate:g}, "
+            f"it is {best:.0f}. Nothing tells the agent that only the reward is new, and one update moves "
+            "the policy only a little, whatever the episodes have shown."
+        ),
+        name="how-long-again",
+    )

@@ -1,0 +1,1 @@
+"""Lesson 07: learning the learner's hyperparameters."""

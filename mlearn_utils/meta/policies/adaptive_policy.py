@@ -1,0 +1,184 @@
+"""A policy that adapts: what a family of tasks, a configuration and shared parameters make together.
+
+It explores tasks with the shared policy, takes inner steps on what it saw, and is judged before and after.
+How the shared parameters are learned is in `meta.agent`; all mathematics is in `meta.policy_adaptation` and
+`meta.maml`.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+import gymnasium as gym
+import numpy as np
+import torch
+from torch import Tensor
+
+from mlearn_utils.meta import checks, maml
+from mlearn_utils.meta.policies.adaptation import Episodes, judge, policy_task_loss
+from mlearn_utils.meta.policies.config import MAMLConfig
+from mlearn_utils.meta.policies.tasks import PolicyTasks, find_family, make_batch
+from mlearn_utils.rl.policies import init_mlp, mlp
+from mlearn_utils.rl.rollout import BatchEnv, Policy, Rollout, collect
+from mlearn_utils.rl.surrogates import SURROGATES
+from mlearn_utils.runtime import make_generator, pick_device
+from mlearn_utils.tasks.cartpole import CartPoleTasks
+
+Params = maml.Params
+
+CARTPOLE_SCALE = (1.0, 1.0, 0.1, 1.0)
+"""What the observations of a cart-pole are divided by, so that all four are of size one."""
+
+
+class AdaptivePolicy:
+    """Shared parameters of a policy, from which it adapts to each task by gradient steps on its own episodes.
+
+    Args:
+        env: a family of tasks, or a Gymnasium cart-pole or its id; see `MAMLAgent`.
+        config: the knobs, `MAMLConfig`.
+        seed: start of the random numbers that the first policy is drawn from.
+        device: "auto", "cpu", "cuda", "mps" or a torch.device.
+
+    Attributes:
+        params: the shared parameters [*], a policy to adapt from.
+        scale: [F] what observations are divided by.
+
+    Raises:
+        TypeError: if `env` is neither a family nor a cart-pole, or its actions are not discrete.
+        ValueError: if `seed` is negative or the device is not there.
+    """
+
+    def __init__(
+        self,
+        env: PolicyTasks | gym.Env | str,
+        config: MAMLConfig | None = None,
+        *,
+        seed: int = 0,
+        device: str | torch.device = "auto",
+    ):
+        self.config = MAMLConfig() if config is None else config
+        if not isinstance(self.config, MAMLConfig):
+            raise TypeError(f"config must be a MAMLConfig, got {self.config!r}")
+        generator = make_generator(seed)
+        self.device = pick_device(device)
+        self.family = find_family(env)
+        example = self._batch(self.family.sample(1, seed=0), 1)
+        outputs = 1 if example.num_actions == 2 else example.num_actions
+        start = init_mlp((example.num_features, self.config.hidden, outputs), generator=generator)
+        self.params: Params = {name: value.to(self.device).requires_grad_() for name, value in start.items()}
+        self.scale = self._find_scale(example.num_features)
+        self._task_loss = policy_task_loss(SURROGATES[self.config.surrogate], self.config.horizon)
+
+    def adapt(
+        self,
+        tasks: Any,
+        *,
+        steps: int = 1,
+        inner_lr: float | Sequence[float] | None = None,
+        episodes: int | None = None,
+        seed: int = 0,
+    ) -> Params:
+        """Return a policy for each task [T, *], after `steps` inner steps on its own episodes.
+
+        Args:
+            tasks: T tasks of the agent's family, as its `sample` returns.
+            steps: inner steps, each on fresh episodes.
+            inner_lr: size of the first step, or a size for each; those of the configuration by default.
+            episodes: episodes a task and step; `config.episodes` by default.
+            seed: start of the random numbers of episodes and actions.
+
+        Raises:
+            ValueError: if `steps` is negative or the tasks are of another family.
+            TypeError: if `tasks` is no batch of tasks.
+        """
+        rates = self._rates(steps, inner_lr)
+        env = self._batch(tasks, self.config.episodes if episodes is None else episodes)
+        generator = make_generator(seed)
+        return self._explore(env, rates, generator)[0]
+
+    def evaluate(
+        self,
+        tasks: Any,
+        *,
+        steps: int = 3,
+        inner_lr: float | Sequence[float] | None = None,
+        episodes: int | None = None,
+        seed: int = 0,
+    ) -> np.ndarray:
+        """Return [steps + 1, T] each task's mean undiscounted return after 0, 1, ... inner steps.
+
+        Each entry is the mean over episodes with sampled actions, played by the policies whose returns they
+        are; the next inner step uses the same episodes.
+
+        Args:
+            tasks: T tasks of the agent's family, held out from training.
+            steps: inner steps.
+            inner_lr: size of the first step, or a size for each; those of the configuration by default.
+            episodes: episodes a task and step; `config.episodes` by default.
+            seed: start of the random numbers of episodes and actions.
+
+        Raises:
+            ValueError: if `steps` is negative or the tasks are of another family.
+            TypeError: if `tasks` is no batch of tasks.
+        """
+        rates = self._rates(steps, inner_lr)
+        env = self._batch(tasks, self.config.episodes if episodes is None else episodes)
+        generator = make_generator(seed)
+        params, rollouts = self._explore(env, rates, generator)
+        rollouts.append(collect(env, self.policy(params), generator=generator))
+        return np.stack(
+            [rollout.episode_returns().mean(dim=1).cpu().double().numpy() for rollout in rollouts]
+        )
+
+    def policy(self, params: Params | None = None) -> Policy:
+        """Return the function observations [T, E, F] -> logits [T, E, A] that `rl.rollout.collect` plays.
+
+        Args:
+            params: what `adapt` returned; None for the meta-parameters, the same policy for every task.
+        """
+        used = {name: value.detach() for name, value in (params or self.params).items()}
+
+        def logits(obs: Tensor) -> Tensor:
+            return mlp(used, obs.to(self.device) / self.scale).to(obs.device)
+
+        return logits
+
+    def _rates(self, steps: int, inner_lr: float | Sequence[float] | None = None) -> list[float]:
+        checks.count("steps", steps, minimum=0)
+        if inner_lr is None or isinstance(inner_lr, (int, float)):
+            rates = self.config.rates(steps, inner_lr)
+        else:
+            rates = [float(rate) for rate in inner_lr]
+        if len(rates) != steps:
+            raise ValueError(f"inner_lr must hold a size for each of the {steps} steps, got {len(rates)}")
+        for rate in rates:
+            checks.rates(rate, {})
+        return rates
+
+    def _batch(self, tasks: Any, num_envs: int) -> BatchEnv:
+        return make_batch(self.family, tasks, num_envs, horizon=self.config.horizon, device=self.device)
+
+    def _find_scale(self, num_features: int) -> Tensor:
+        """Return [F] what observations are divided by: known for a cart-pole, else measured once."""
+        if isinstance(self.family, CartPoleTasks):
+            return torch.tensor(CARTPOLE_SCALE, device=self.device)
+        self.scale = torch.ones(num_features, device=self.device)
+        env = self._batch(self.family.sample(self.config.tasks, seed=0), self.config.episodes)
+        rollout = collect(env, self.policy(), generator=make_generator(0))
+        deviation = rollout.obs[rollout.mask > 0].std(dim=0, correction=0).to(self.device)
+        return torch.where(deviation > 0, deviation, torch.ones_like(deviation))
+
+    def _judge(self, rollout: Rollout) -> Episodes:
+        rollout = Rollout(*(field.to(self.device) for field in rollout))
+        return judge(rollout, self.scale, gamma=self.config.gamma, lam=self.config.lam)
+
+    def _explore(
+        self, env: BatchEnv, rates: list[float], generator: torch.Generator
+    ) -> tuple[Params, list[Rollout]]:
+        """Return policies [T, *] after an inner step for each rate, and the rollouts these were made of."""
+        rollouts: list[Rollout] = []
+        shared = {name: value.detach() for name, value in self.params.items()}
+        params = maml.expand_params(shared, env.num_tasks)
+        for rate in rates:
+            rollouts.append(collect(env, self.policy(params), generator=generator))
+            params = maml.inner_step(self._task_loss, params, self._judge(rollouts[-1]), inner_lr=rate)
+        return params, rollouts

@@ -1,0 +1,173 @@
+"""Which of the four outcomes an answer gets, and whose exception it is."""
+
+import re
+from dataclasses import replace
+
+import pytest
+import torch
+from IPython.core.compilerop import CachingCompiler
+
+from mlearn_utils.course.grading.exercise import NotYet, find_exercise
+from mlearn_utils.course.grading.grade import grade
+
+
+def graded(fake, name, answer):
+    return grade(find_exercise(fake.EXERCISES, name), answer)
+
+
+@pytest.mark.parametrize("name", ["double", "mean"])
+def test_the_reference_passes_and_the_stub_is_not_attempted(fake, name):
+    exercise = find_exercise(fake.EXERCISES, name)
+    assert grade(exercise, exercise.reference).outcome == "passed"
+    report = grade(exercise, exercise.stub())
+    assert report.outcome == "not attempted"
+    assert f'lesson.hint("{name}")' in report.message
+
+
+def test_praise_becomes_the_message(fake):
+    report = graded(fake, "double", lambda x: 2 * x)
+    assert report.message == "Checked on two numbers."
+    assert report.ok
+    assert report.earned == 1
+
+
+def test_a_wrong_answer_is_told_the_likely_mistake(fake):
+    report = graded(fake, "double", lambda x: x * x)
+    assert report.outcome == "not yet"
+    assert "squared instead of doubled?" in report.message
+    assert report.earned == 0
+
+
+def test_a_function_without_return_is_not_yet(fake, write):
+    report = graded(fake, "double", write("def double(x):\n    y = 2 * x\n", "double"))
+    assert report.outcome == "not yet"
+    assert "is a `return` missing?" in report.message
+
+
+@pytest.mark.parametrize("answer", [torch.ones(2), None, 3.0, "double"])
+def test_what_is_no_function_is_not_yet(fake, answer):
+    report = graded(fake, "double", answer)
+    assert report.outcome == "not yet"
+    assert "should be a function" in report.message
+
+
+CRASH = """
+def helper(x):
+    return x.no_such_thing
+
+def double(x):
+    y = x + 1
+    return helper(y)
+"""
+
+
+def test_the_students_innermost_line_is_shown(fake, write):
+    report = graded(fake, "double", write(CRASH, "double"))
+    assert report.outcome == "your code raised"
+    assert (report.line, report.source) == (3, "return x.no_such_thing")
+    assert "AttributeError: 'Tensor' object has no attribute 'no_such_thing'" in report.message
+    assert "Line 3 of the cell, in `helper`: `return x.no_such_thing`" in report.message
+
+
+def test_a_helper_of_another_cell_is_the_students_too(fake, write):
+    helper = write("\n\n\ndef helper(x):\n    return x[99]\n", "helper", cell=2)
+    answer = write("def double(x):\n    return helper(x)\n", "double", cell=3, helper=helper)
+    report = graded(fake, "double", answer)
+    assert (report.outcome, report.line) == ("your code raised", 5)
+
+
+def test_an_error_inside_a_library_points_at_the_students_call(fake, write):
+    answer = write("def double(x):\n    return torch.func.vmap(3)(x)\n", "double", torch=torch)
+    report = graded(fake, "double", answer)
+    assert (report.outcome, report.line) == ("your code raised", 2)
+
+
+def test_an_ipython_cell_gives_its_line(fake):
+    compiler, source = CachingCompiler(), "import torch\ndef double(x):\n    return undefined_name\n"
+    namespace = {}
+    exec(compiler(source, compiler.cache(source, 7), "exec"), namespace)
+    report = graded(fake, "double", namespace["double"])
+    assert (report.outcome, report.line, report.source) == ("your code raised", 3, "return undefined_name")
+
+
+def test_code_without_source_still_has_a_line(fake):
+    namespace = {}
+    exec("def double(x):\n    return x / 0 + y", namespace)
+    report = graded(fake, "double", namespace["double"])
+    assert (report.outcome, report.line, report.source) == ("your code raised", 2, "")
+
+
+def test_endless_recursion_is_the_students(fake, write):
+    report = graded(fake, "double", write("def double(x):\n    return double(x)\n", "double"))
+    assert (report.outcome, report.line) == ("your code raised", 2)
+    assert "call itself without an end?" in report.message
+
+
+def test_addresses_are_left_out_of_messages(fake, write):
+    source = "def double(x):\n    raise RuntimeError(repr(object()))\n"
+    report = graded(fake, "double", write(source, "double"))
+    assert "<object object at 0x…>" in report.message
+    assert not re.search(r"0x[0-9a-f]", report.message)
+
+
+def test_addresses_are_left_out_of_a_checkers_message(fake):
+    def check(answer):
+        raise NotYet(f"not {object()}")
+
+    report = grade(replace(find_exercise(fake.EXERCISES, "double"), check=check), lambda x: x)
+    assert report.message.startswith("not <object object at 0x…>.")
+
+
+def test_our_own_exception_propagates(fake):
+    with pytest.raises(KeyError, match="a mistake of ours"):
+        graded(fake, "broken", lambda x: x)
+
+
+def test_an_exception_of_the_reference_propagates(fake):
+    exercise = find_exercise(fake.EXERCISES, "double")
+    with pytest.raises(ValueError, match="double"):
+        grade(exercise, fake.check_that_raises)
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt, SystemExit])
+def test_an_interrupt_propagates(fake, write, error):
+    answer = write("def double(x):\n    raise error\n", "double", error=error)
+    with pytest.raises(error):
+        graded(fake, "double", answer)
+
+
+def test_not_implemented_in_a_partial_answer_is_not_attempted(fake, write):
+    source = "def double(x):\n    y = x + x\n    raise NotImplementedError\n"
+    assert graded(fake, "double", write(source, "double")).outcome == "not attempted"
+
+
+def test_not_implemented_of_a_library_is_an_error(fake, write):
+    source = "def double(x):\n    return torch.nn.Module()(x)\n"
+    report = graded(fake, "double", write(source, "double", torch=torch))
+    assert (report.outcome, report.line) == ("your code raised", 2)
+
+
+@pytest.mark.parametrize(
+    ("name", "answer", "yours"),
+    [
+        ("double", lambda: 1, "yours takes `()`"),
+        ("double", lambda x, y: x, "yours takes `(x, y)`"),
+        ("mean", lambda values: 1, "yours takes `(values)`"),
+        ("mean", lambda values, *, begin: 1, "yours takes `(values, *, begin)`"),
+    ],
+)
+def test_other_parameters_are_not_yet(fake, name, answer, yours):
+    report = graded(fake, name, answer)
+    assert report.outcome == "not yet"
+    assert f"`{name}` should take" in report.message
+    assert yours in report.message
+
+
+def test_a_renamed_parameter_given_by_name_is_not_yet(fake, write):
+    exercise = find_exercise(fake.EXERCISES, "double")
+    report = grade(exercise, write("def double(z):\n    return 2 * z\n", "double"))
+    assert report.outcome == "passed"
+    by_name = find_exercise(fake.EXERCISES_BY_NAME, "triple")
+    report = grade(by_name, write("def triple(z):\n    return 3 * z\n", "triple"))
+    assert report.outcome == "not yet"
+    assert "`triple` should take `(x)`" in report.message

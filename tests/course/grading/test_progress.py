@@ -1,0 +1,148 @@
+"""The progress log: what is written stays, what is torn is passed over, what is exported is whole."""
+
+import csv
+import json
+import os
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+
+from mlearn_utils.course.grading.progress import COLUMNS, Progress, Recorder
+
+
+def fill(progress: Progress) -> None:
+    progress.record("04", "exercise", "inner_step", "not yet")
+    progress.record("04", "exercise", "inner_step", "passed", points=2)
+    progress.record("04", "exercise", "inner_step", "passed", points=2)
+    progress.record("04", "quiz", "second-order", "wrong", answer="=1+1")
+    progress.record("04", "quiz", "second-order", "correct")
+    progress.record("04", "hint", "inner_step", "shown", answer=1)
+    progress.record("05", "quiz", "shots", "wrong")
+
+
+def test_nothing_is_created_before_the_first_event(progress_log):
+    assert Progress().events() == []
+    assert Progress().summary() == {}
+    assert not progress_log.exists()
+
+
+def test_a_summary_counts_every_exercise_and_question_once(progress_log):
+    fill(Progress())
+    four, five = Progress().summary()["04"], Progress().summary()["05"]
+    assert (four.passed, four.points, four.correct, four.hints) == ({"inner_step"}, 2, {"second-order"}, 1)
+    assert (five.tried, five.correct, five.answered) == (set(), set(), {"shots"})
+
+
+def test_a_later_failure_takes_nothing_away():
+    progress = Progress()
+    progress.record("04", "exercise", "inner_step", "passed", points=2)
+    progress.record("04", "exercise", "inner_step", "your code raised")
+    assert progress.summary()["04"].points == 2
+
+
+def test_paths_in_their_order(tmp_path, monkeypatch, progress_log):
+    assert Progress(tmp_path / "mine.jsonl").path == tmp_path / "mine.jsonl"
+    assert Progress().path == progress_log
+    monkeypatch.delenv("MLEARN_PROGRESS")
+    monkeypatch.setenv("HOME", str(tmp_path))
+    assert Progress().path == tmp_path / ".mlearn" / "progress.jsonl"
+    Progress().record("04", "exercise", "x", "passed")
+    assert len(Progress().events()) == 1
+
+
+@pytest.mark.parametrize(
+    "garbage",
+    [
+        b'{"time": "2026", "lesson": "04", "ki',
+        b"\xff\xfe\x00",
+        b"[1, 2]",
+        b"17",
+        b"",
+        b'{"kind": "exercise"}',
+        b'{"kind": "virus", "lesson": "04", "name": "x", "outcome": "passed"}',
+        b'{"kind": "exercise", "lesson": 4, "name": "x", "outcome": "passed"}',
+    ],
+)
+def test_a_torn_or_foreign_line_loses_only_itself(progress_log, garbage):
+    Progress().record("04", "exercise", "before", "passed", points=1)
+    with progress_log.open("ab") as file:
+        file.write(garbage)
+    Progress().record("04", "exercise", "after", "passed", points="many")  # type: ignore[arg-type]
+    assert Progress().summary()["04"].passed == {"before", "after"}
+    assert Progress().summary()["04"].points == 1
+
+
+def test_line_separators_inside_text_do_not_tear_a_line():
+    Progress().record("04", "predict", "p", "committed", answer="a\u2028b\nc\x85")
+    (event,) = Progress().events()
+    assert event["answer"] == "a\u2028b\nc\x85"
+
+
+def test_each_event_is_one_write_and_reaches_the_disk(progress_log, monkeypatch):
+    calls = []
+    write, fsync = os.write, os.fsync
+    monkeypatch.setattr(os, "write", lambda handle, data: calls.append(data) or write(handle, data))
+    monkeypatch.setattr(os, "fsync", lambda handle: calls.append("fsync") or fsync(handle))
+    Progress().record("04", "exercise", "x", "passed")
+    assert calls == [progress_log.read_bytes(), "fsync"]
+
+
+def test_writers_at_the_same_time_do_not_mix_lines():
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(lambda k: Progress().record("04", "quiz", f"q{k}", "correct"), range(40)))
+    assert Progress().summary()["04"].correct == {f"q{k}" for k in range(40)}
+
+
+def test_an_unknown_kind_is_refused_before_writing(progress_log):
+    with pytest.raises(ValueError, match="kind must be one of"):
+        Progress().record("04", "exam", "x", "passed")
+    assert not progress_log.exists()
+
+
+def test_export_as_csv(tmp_path):
+    fill(Progress())
+    text = Progress().export(tmp_path / "out.csv").read_text(encoding="utf-8")
+    rows = list(csv.DictReader(text.splitlines()))
+    assert tuple(rows[0]) == COLUMNS
+    assert [row["outcome"] for row in rows[:2]] == ["not yet", "passed"]
+    assert rows[3]["answer"] == "'=1+1", "a spreadsheet must not run an answer"
+
+
+def test_export_as_json(tmp_path):
+    fill(Progress())
+    events = json.loads(Progress().export(tmp_path / "out.JSON").read_text(encoding="utf-8"))
+    assert events == Progress().events()
+
+
+def test_export_of_nothing(tmp_path):
+    assert Progress().export(tmp_path / "out.csv").read_text() == ",".join(COLUMNS) + "\n"
+
+
+def test_export_refuses_another_suffix(tmp_path):
+    with pytest.raises(ValueError, match=r"path must end in \.csv or \.json"):
+        Progress().export(tmp_path / "out.xlsx")
+
+
+def test_an_export_that_fails_leaves_the_old_file(tmp_path, monkeypatch):
+    target = tmp_path / "out.csv"
+    target.write_text("old")
+
+    def fail(self, other):
+        raise OSError("disk full")
+
+    monkeypatch.setattr(Path, "replace", fail)
+    with pytest.raises(OSError, match="disk full"):
+        Progress().export(target)
+    assert target.read_text() == "old"
+    assert [path.name for path in tmp_path.iterdir()] == ["out.csv"]
+
+
+def test_a_log_that_cannot_be_written_is_said_once(tmp_path):
+    (tmp_path / "file").write_text("in the way")
+    recorder = Recorder("04", Progress(tmp_path / "file" / "progress.jsonl"))
+    note = recorder.note("exercise", "x", "passed")
+    assert str(tmp_path / "file" / "progress.jsonl") in note
+    assert "MLEARN_PROGRESS" in note
+    assert recorder.note("exercise", "x", "passed") == ""
+    assert recorder.progress.events() == []

@@ -1,0 +1,355 @@
+"""Wrong answers to the exercises of lesson 07, and what their authors must be told; its grids and results."""
+
+import itertools
+
+import numpy as np
+import pytest
+import torch
+
+from mlearn_utils.course.lesson_07 import carts, grids, results
+from mlearn_utils.course.lesson_07.exercises import rate_slope, surrogate_columns
+from mlearn_utils.course.lesson_07.mistakes import make_parabolas
+from mlearn_utils.course.lesson_07.network import NetworkRegressor
+from mlearn_utils.meta import maml
+from mlearn_utils.meta.hyperparameters import space as spaces
+from mlearn_utils.tasks.cartpole import CartPoleTasks
+from mlearn_utils.tasks.gridworld import GridTask, GridTasks
+from mlearn_utils.tasks.regression import TaskBatch
+
+# --- surrogate_columns
+
+
+def side_by_side(*columns):
+    return np.concatenate(columns, axis=1)
+
+
+def products(x, h):
+    return (x[:, :, None] * h[:, None, :]).reshape(len(x), -1)
+
+
+def columns_without_products(x, h):
+    return side_by_side(np.ones((len(x), 1)), x, h, h**2)
+
+
+def columns_without_squares(x, h):
+    return side_by_side(np.ones((len(x), 1)), x, h, products(x, h))
+
+
+def columns_without_ones(x, h):
+    return side_by_side(x, h, h**2, products(x, h))
+
+
+def columns_without_x(x, h):
+    return side_by_side(np.ones((len(x), 1)), h, h**2, products(x, h))
+
+
+def columns_with_squares_of_x(x, h):
+    return side_by_side(np.ones((len(x), 1)), x, h, x**2, products(x, h))
+
+
+def columns_in_another_order(x, h):
+    return side_by_side(np.ones((len(x), 1)), x, h, h**2, products(h, x))
+
+
+def columns_as_rows(x, h):
+    return surrogate_columns(x, h).T
+
+
+def columns_that_change_h(x, h):
+    h **= 2
+    return columns_without_squares(x, h)
+
+
+# --- rows_of_new_tasks
+
+
+def some_rows(task, share, rng):
+    return rng.random(len(task)) < share
+
+
+def first_tasks(task, share, rng):
+    tasks = np.unique(task)
+    return np.isin(task, tasks[: round(share * len(tasks))])
+
+
+def rows_of_old_tasks(task, share, rng):
+    tasks = np.unique(task)
+    return ~np.isin(task, rng.choice(tasks, size=round(share * len(tasks)), replace=False))
+
+
+def drawn_by_row(task, share, rng):
+    return np.isin(task, rng.choice(task, size=round(share * len(task)), replace=False))
+
+
+def numbers_of_rows(task, share, rng):
+    tasks = np.unique(task)
+    return np.flatnonzero(np.isin(task, rng.choice(tasks, size=round(share * len(tasks)), replace=False)))
+
+
+def no_mask(task, share, rng):
+    np.isin(task, rng.choice(np.unique(task), size=3, replace=False))
+
+
+# --- gain_over_default
+
+
+def contest(train, test, proposed, budget, *, choose_on=None, runs=None, tries=None, keep=np.max):
+    default = (train if choose_on is None else choose_on(test)).mean(axis=0).argmax()
+    task = np.arange(len(test))[:, None]
+    ours = test[task, proposed[:, : tries or budget], 0].max(axis=1)
+    return ours - keep(test[:, default, : runs or budget], axis=1)
+
+
+def gain_over_one_run(train, test, proposed, budget):
+    return contest(train, test, proposed, budget, runs=1)
+
+
+def gain_over_a_late_default(train, test, proposed, budget):
+    return contest(train, test, proposed, budget, choose_on=lambda test: test.mean(axis=2))
+
+
+def gain_over_all_runs(train, test, proposed, budget):
+    return contest(train, test, proposed, budget, runs=test.shape[2])
+
+
+def gain_of_all_proposals(train, test, proposed, budget):
+    return contest(train, test, proposed, budget, tries=proposed.shape[1])
+
+
+def gain_over_the_mean(train, test, proposed, budget):
+    return contest(train, test, proposed, budget, keep=np.mean)
+
+
+def gain_of_the_default(train, test, proposed, budget):
+    return -contest(train, test, proposed, budget)
+
+
+def gain_of_repeated_proposals(train, test, proposed, budget):
+    task = np.arange(len(test))[:, None]
+    theirs = test[:, train.mean(axis=0).argmax(), :budget].max(axis=1)
+    return test[task, proposed[:, :budget]].max(axis=(1, 2)) - theirs
+
+
+# --- rate_slope
+
+
+def slopes(theta, alpha, a, s, q):
+    support = a * (theta - s)
+    return support, a * (theta - alpha * support - q)
+
+
+def slope_of_the_other_sign(theta, alpha, a, s, q):
+    return -rate_slope(theta, alpha, a, s, q)
+
+
+def slope_at_theta(theta, alpha, a, s, q):
+    return -(a * (theta - s) * a * (theta - q)).mean()
+
+
+def slope_of_the_sum(theta, alpha, a, s, q):
+    return rate_slope(theta, alpha, a, s, q) * len(a)
+
+
+def slopes_of_the_tasks(theta, alpha, a, s, q):
+    support, query = slopes(theta, alpha, a, s, q)
+    return -support * query
+
+
+def slope_of_the_means(theta, alpha, a, s, q):
+    support, query = slopes(theta, alpha, a, s, q)
+    return -support.mean() * query.mean()
+
+
+def slope_by_theta(theta, alpha, a, s, q):
+    return ((1 - alpha * a) * slopes(theta, alpha, a, s, q)[1]).mean()
+
+
+def slope_on_the_support_set(theta, alpha, a, s, q):
+    return rate_slope(theta, alpha, a, s, s)
+
+
+WRONG_ANSWERS = {
+    "surrogate_columns": [
+        (columns_without_products, "products are missing"),
+        (columns_without_squares, "squares of h are missing"),
+        (columns_without_ones, "column of ones is missing"),
+        (columns_without_x, "x itself is missing"),
+        (columns_with_squares_of_x, "squares are those of x"),
+        (columns_in_another_order, "those of x_0 first"),
+        (columns_as_rows, "transposed"),
+        (columns_that_change_h, "h itself was changed"),
+    ],
+    "rows_of_new_tasks": [
+        (some_rows, "on both sides"),
+        (first_tasks, "whatever the generator"),
+        (rows_of_old_tasks, "the other way round"),
+        (drawn_by_row, "expected round(0.3 * 10) = 3"),
+        (numbers_of_rows, "one True or False for each row"),
+        (no_mask, "`return` missing"),
+    ],
+    "gain_over_default": [
+        (gain_over_one_run, "the default makes one run"),
+        (gain_over_a_late_default, "chosen on the test tasks"),
+        (gain_over_all_runs, "all R runs"),
+        (gain_of_all_proposals, "more runs than the budget"),
+        (gain_over_the_mean, "both sides keep their best"),
+        (gain_of_the_default, "the sign is turned round"),
+        (gain_of_repeated_proposals, "each proposal is run R times"),
+    ],
+    "rate_slope": [
+        (slope_of_the_other_sign, "the sign"),
+        (slope_at_theta, "taken at theta"),
+        (slope_of_the_sum, "sum over tasks"),
+        (slopes_of_the_tasks, "slopes of the single tasks"),
+        (slope_of_the_means, "product of the means"),
+        (slope_by_theta, "MAML's meta-gradient"),
+        (slope_on_the_support_set, "judged on the support set"),
+    ],
+}
+
+
+def test_every_wrong_gain_differs_from_the_fair_one_and_from_the_others():
+    from mlearn_utils.course.lesson_07.exercises import gain_over_default
+    from mlearn_utils.course.lesson_07.mistakes import make_case, wrong_gains
+
+    for seed in range(3):
+        case = make_case(seed)
+        gains = [gain_over_default(*case), *(wrong for wrong, _ in wrong_gains(case))]
+        for one, other in itertools.combinations(gains, 2):
+            assert not np.allclose(one, other)
+
+
+def test_the_slope_by_the_rate_is_autograds():
+    theta, alpha, a, s, q = make_parabolas(0)
+    curvature, support, query = (torch.as_tensor(values) for values in (a, s, q))
+    rate = torch.tensor(alpha, dtype=torch.float64, requires_grad=True)
+
+    def parabola(params, batch):
+        return 0.5 * batch[0] * (params["theta"] - batch[1]) ** 2
+
+    tasks = TaskBatch((curvature, support), (curvature, query))
+    losses = maml.query_losses(parabola, {"theta": torch.tensor(theta).double()}, tasks, inner_lr=rate)
+    (slope,) = torch.autograd.grad(losses.mean(), rate)
+    assert slope.item() == pytest.approx(rate_slope(theta, alpha, a, s, q))
+
+
+# --- the grids
+
+
+def test_features_say_what_is_known_of_a_grid():
+    task = GridTask(size=5, goal=(2, 4), pits=((1, 1), (3, 3)), trap=(0, 2), slip=0.4, reward_noise=0.3)
+    assert grids.task_features(task) == [5, 0.4, 0.3, 0.01, 0.08, True, 6]
+    assert len(grids.FEATURES) == 7
+
+
+def test_a_run_is_that_of_its_own_setting_and_task():
+    tasks = GridTasks("alike").sample(3, seed=0)
+    good, idle = [0.3, 20.0, 0.3], [0.003, 3.0, 0.02]
+    returns = grids.run(tasks, np.tile([good, idle], (3, 1, 1)), steps=1500, seed=0)
+    assert returns.shape == (3, 2)
+    assert returns[:, 0].mean() > returns[:, 1].mean() + 0.2
+
+
+def test_a_strategy_sees_its_own_runs_and_nothing_else():
+    tasks, calls = GridTasks("alike").sample(2, seed=0), []
+
+    def strategy(tried, seen):
+        calls.append((tried.copy(), seen.copy()))
+        return np.tile([0.1 * (len(calls)), 10.0, 0.2], (2, 1))
+
+    earned = grids.play(strategy, tasks, 3, steps=200, seed=0)
+    assert [seen.shape for _, seen in calls] == [(2, 0), (2, 1), (2, 2)]
+    assert np.array_equal(calls[2][1], earned[:, :2])
+    assert calls[2][0][0, :, 0] == pytest.approx([0.1, 0.2])
+
+
+def test_a_list_of_settings_is_played_in_its_order_with_the_luck_of_every_other_strategy():
+    tasks = GridTasks("alike").sample(2, seed=0)
+    listed = grids.spread_settings(3)
+    earned = grids.play(listed, tasks, 2, steps=100, seed=4)
+    for k in range(2):
+        alone = grids.run(tasks, np.tile(listed[k], (2, 1, 1)), steps=100, seed=4000 + k)
+        assert np.array_equal(earned[:, k : k + 1], alone)
+    each = grids.play(np.stack([listed, listed]), tasks, 2, steps=100, seed=4)
+    asked = grids.play(lambda tried, seen: listed[[seen.shape[1]] * 2], tasks, 2, steps=100, seed=4)
+    assert np.array_equal(earned, each)
+    assert np.array_equal(earned, asked)
+
+
+def test_a_portfolio_complements_itself():
+    table = np.array([[1.0, 0.9, 0.0], [1.0, 0.9, 0.0], [0.0, 0.1, 1.0]])
+    assert grids.best_default(table) == 0
+    assert grids.portfolio(table, 2) == [0, 2]
+
+
+def test_the_best_so_far_never_falls():
+    assert grids.best_so_far(np.array([[0.2, 0.1, 0.5]])).tolist() == [[0.2, 0.2, 0.5]]
+
+
+def test_spread_settings_lie_in_the_space_and_differ():
+    chosen = grids.spread_settings()
+    spaces.check_inside(grids.SPACE, chosen)
+    assert len(np.unique(chosen, axis=0)) == grids.N_SETTINGS
+
+
+def test_the_network_learns_and_repeats_itself():
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(600, 3))
+    y = np.sin(2 * x[:, 0]) * x[:, 1]
+    first, second = (NetworkRegressor(epochs=80).fit(x[:500], y[:500]).predict(x[500:]) for _ in range(2))
+    assert np.array_equal(first, second)
+    assert ((first - y[500:]) ** 2).mean() < 0.4 * y[500:].var()
+
+
+# --- the carts
+
+
+def test_a_cart_is_run_with_its_own_settings():
+    tasks = CartPoleTasks("phys").sample(2, seed=0)
+    good, idle = [0.05, 50.0, 0.9], [0.002, 2.0, 0.0]
+    returns = carts.run(tasks, np.array([[good, idle], [idle, good]]), seed=0)
+    assert returns.shape == (2, 2)
+    assert (returns[[0, 1], [0, 1]] > returns[[0, 1], [1, 0]] + 15).all()
+
+
+def test_fixed_settings_stay_and_adjusted_ones_move():
+    fixed, adjusted = (carts.discount_runs((0.5, 0.9), meta_lr=lr, seeds=3) for lr in (0.0, carts.META_LR))
+    assert fixed.shape == (3, 2, 3, carts.UPDATES)
+    assert np.ptp(fixed[1:], axis=-1).max() < 1e-6
+    assert np.array_equal(fixed[0, :, :, 0], adjusted[0, :, :, 0])  # the first batch, before any update
+    assert (np.ptp(adjusted[1:], axis=-1) > 1e-3).all()
+    assert adjusted[1, 0, :, -1].mean() > 0.55
+
+
+# --- what is stored
+
+
+def test_stored_discounts_have_every_kind_start_and_seed():
+    curves = carts.discount_curves()
+    adjusted = {("adjusted", start, name) for start in carts.STARTS for name in ("return", "gamma", "lambda")}
+    fixed = {("fixed", start, "return") for start in (*carts.STARTS, *carts.OTHERS)}
+    assert set(curves) == adjusted | fixed
+    assert {runs.shape for runs in curves.values()} == {(40, carts.UPDATES)}
+
+
+def test_the_stored_table_is_large_enough_and_in_its_space():
+    for family in ("varied", "alike"):
+        features, returns = results.table(family)
+        assert features.shape[0] == returns.shape[0] >= 300
+        assert returns.shape[1] == len(results.settings(family)) >= 30
+        assert np.allclose(features, grids.all_features(GridTasks(family).sample(300, seed=0)), rtol=1e-3)
+        spaces.check_inside(grids.SPACE, results.settings(family))
+
+
+def test_the_model_beats_the_default_and_random_search_on_held_out_grids():
+    columns = results.held_out("varied")
+    assert len(columns["model @1"]) >= 200
+    for budget in results.budgets(columns):
+        for other in ("default", "random search"):
+            assert results.difference(columns, f"model @{budget}", f"{other} @{budget}")[1] > 0
+    assert len(results.seed_gains("varied", 1)) >= 5
+
+
+def test_where_grids_are_alike_nothing_could_be_gained():
+    columns = results.held_out("alike")
+    assert results.difference(columns, "oracle, optimistic", "default @1")[2] < 0.05

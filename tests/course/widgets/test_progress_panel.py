@@ -1,0 +1,96 @@
+"""The panel over all lessons: done of total, its buttons, and nothing personal in the notebook's text."""
+
+import json
+
+import pytest
+
+from mlearn_utils.course import lessons
+from mlearn_utils.course.grading.progress import Progress
+from mlearn_utils.course.widgets.progress_panel import ProgressPanel, lesson_title
+
+BANK = {
+    "lesson": "98",
+    "questions": [
+        {
+            "name": name,
+            "question": f"{name}?",
+            "choices": [
+                {"text": "a", "correct": True, "why": "yes"},
+                {"text": "b", "correct": False, "why": "no"},
+            ],
+        }
+        for name in ("one", "two")
+    ],
+}
+
+
+@pytest.fixture
+def panel(fake, tmp_path, monkeypatch):
+    (tmp_path / "lesson_98").mkdir()
+    (tmp_path / "lesson_98" / "quiz.json").write_text(json.dumps(BANK))
+    monkeypatch.setenv("MLEARN_DATA", str(tmp_path))
+    return ProgressPanel({"98": fake, "99": fake}, Progress(), folder=tmp_path)
+
+
+def work() -> None:
+    progress = Progress()
+    progress.record("98", "exercise", "mean", "passed", points=3)
+    progress.record("98", "exercise", "renamed_since", "passed", points=9)
+    progress.record("98", "quiz", "one", "correct")
+    progress.record("98", "quiz", "removed-since", "correct")
+
+
+def test_rows_count_what_is_done_of_what_there_is(panel):
+    work()
+    row, other = panel.rows()
+    assert row.title == "98 A made-up lesson: doubling and a mean with a planted bug"
+    assert (row.exercises, row.points, row.minutes, row.quiz) == ((1, 3), (3, 5), (5, 8), (1, 2))
+    assert (other.exercises, other.quiz) == ((0, 3), (0, 0))
+
+
+def test_refresh_reads_the_log_again(panel):
+    assert "1 / 3" not in panel.table.value
+    work()
+    panel.refresh_button.click()
+    assert '<td class="number">1 / 3</td>' in panel.table.value
+    assert '<th scope="row">All lessons</th><td class="number">1 / 6</td>' in panel.table.value
+
+
+def test_what_is_complete_has_a_mark_and_what_is_absent_a_dash(panel):
+    for name in ("one", "two"):
+        Progress().record("98", "quiz", name, "correct")
+    panel.refresh()
+    assert "2 / 2 ✔" in panel.table.value
+    assert '<td class="number">–</td>' in panel.table.value
+
+
+@pytest.mark.parametrize("suffix", ["csv", "json"])
+def test_export_writes_beside_the_notebook(panel, suffix, tmp_path):
+    work()
+    getattr(panel, f"{suffix}_button").click()
+    assert "mean" in (tmp_path / f"mlearn-progress.{suffix}").read_text()
+    assert panel.message.value == f"Saved <code>mlearn-progress.{suffix}</code> beside this notebook."
+
+
+def test_an_export_that_fails_is_said(fake, tmp_path):
+    panel = ProgressPanel({"98": fake}, Progress(), folder=tmp_path / "missing")
+    panel.csv_button.click()
+    assert "could not be written" in panel.message.value
+
+
+def test_the_notebook_holds_nothing_personal(panel):
+    before = panel._repr_mimebundle_()["text/plain"]
+    work()
+    panel.refresh()
+    assert panel._repr_mimebundle_()["text/plain"] == before
+    assert "image/png" not in panel._repr_mimebundle_()
+
+
+def test_a_lesson_shows_the_panel_of_all_lessons(lesson, fake, monkeypatch):
+    monkeypatch.setattr(lessons, "lesson_numbers", lambda: ["97", "98"])
+    assert [row.title[:2] for row in lesson.progress().rows()] == ["97", "98"]
+
+
+def test_the_title_comes_from_the_module(fake, monkeypatch):
+    monkeypatch.setattr(fake, "TITLE", "Doubling", raising=False)
+    assert lesson_title(fake) == "Doubling"
