@@ -84,11 +84,11 @@ class ActionMap:
         self._way.set_data([column + 0.5, after_column + 0.5], [row + 0.5, after_row + 0.5])
 
 
-def _triangle(state: int, action: int, size: int) -> list[tuple[float, float]]:
-    """Return the corners of the part of a cell that stands for one move."""
+def _triangle(state: int, action: int, size: int) -> FloatArray:
+    """Return the corners [3, 2] of the part of a cell that stands for one move."""
     row, column = divmod(state, size)
     ends = CORNERS[action], CORNERS[(action + 1) % 4]
-    return [(column + 0.5, row + 0.5), *((column + x, row + y) for x, y in ends)]
+    return np.array([(column + 0.5, row + 0.5), *((column + x, row + y) for x, y in ends)])
 
 
 def _label(ax: Axes, state: int, action: int, size: int) -> Text:

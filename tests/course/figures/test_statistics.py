@@ -51,7 +51,7 @@ def test_interval_along_the_first_axis():
     values = np.random.default_rng(0).normal(size=(6, 4))
     mean, low, high = interval(values, level=0.9)
     single = [interval(values[:, k], level=0.9) for k in range(4)]
-    np.testing.assert_allclose(np.stack([mean, low, high], axis=1), single)
+    np.testing.assert_allclose(np.stack([mean, low, high], axis=1), np.array(single))
 
 
 def test_intervals_cover_the_mean_as_often_as_they_say():
