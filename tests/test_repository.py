@@ -47,6 +47,22 @@ def test_every_import_follows_the_direction_of_the_rooms() -> None:
         ("meta/a.py", "from ..tasks import regression", False),
         ("meta/a.py", "from . import maml", False),
         ("course/a.py", "import ipywidgets\nfrom mlearn_utils import meta, runtime", False),
+        ("course/grading/a.py", "from mlearn_utils.course.figures import style", True),
+        ("course/grading/a.py", "from ..widgets.view import View", True),
+        ("course/grading/a.py", "from mlearn_utils.course import start", True),
+        ("course/figures/a.py", "from mlearn_utils.course.grading.report import box", True),
+        ("course/widgets/a.py", "from mlearn_utils.course.lesson_01 import pictures", True),
+        ("course/widgets/a.py", "from mlearn_utils.course import lessons", True),
+        ("course/lesson_01/a.py", "from mlearn_utils.course.lesson_02 import pictures", True),
+        ("course/lesson_01/a.py", "from ..lesson_02.pictures import film", True),
+        ("course/lesson_01/a.py", "from mlearn_utils import course", True),
+        ("course/lesson_01/a.py", "from mlearn_utils.course.lessons import start", True),
+        ("course/lessons.py", "from mlearn_utils.course import lesson_01", True),
+        ("course/__init__.py", "from mlearn_utils.course.lesson_01 import pictures", True),
+        ("course/grading/a.py", "from mlearn_utils.rl.returns import gae\nfrom . import compare", False),
+        ("course/widgets/a.py", "from ..grading.report import box\nfrom ..figures import style", False),
+        ("course/lesson_01/a.py", "from ..widgets.view import View\nfrom . import pictures", False),
+        ("course/__init__.py", "from mlearn_utils.course.lessons import start", False),
     ],
 )
 def test_a_wrong_import_is_found_and_a_right_one_is_not(
@@ -86,7 +102,7 @@ before = state()
 import mlearn_utils
 for room in ("tasks", "rl", "meta", *sys.argv[1:]):
     package = importlib.import_module("mlearn_utils." + room)
-    for module in pkgutil.iter_modules(package.__path__, package.__name__ + "."):
+    for module in pkgutil.walk_packages(package.__path__, package.__name__ + "."):
         importlib.import_module(module.name)
 after = state()
 changed = [name for name in before if before[name] != after[name]]

@@ -29,6 +29,7 @@ import torch
 from torch.autograd.functional import hessian, jacobian
 
 from mlearn_utils import BatchedCartPole, CartPoleTasks
+from mlearn_utils.course.figures.statistics import interval
 from mlearn_utils.course.lesson_06 import film as films
 from mlearn_utils.course.lesson_06 import hidden, worlds
 from mlearn_utils.course.lesson_06 import results as stored
@@ -84,7 +85,7 @@ table = stored.load()
 gap = {}
 for name in ("phys", "goalv", "dir", "dirv"):
     multitask, told = (table.returns(name, method)[:, 0] for method in ("multitask", "told"))
-    gap[name] = course.interval(told - multitask)
+    gap[name] = interval(told - multitask)
     print(f"{name:6} multitask {stored.text(multitask)}   told {stored.text(told)}")
 assert gap["phys"][2] < 2 and min(gap[name][1] for name in ("goalv", "dir", "dirv")) > 15
 
@@ -536,7 +537,7 @@ plt.show()
 # To say "better" of two methods, compare them on the *same* seeds and the *same* tasks: what is hard for
 # one is hard for the other, and drops out of the difference.
 #
-# **Exercise `paired_interval`** (core, 6 minutes). You may use `course.interval(values)`.
+# **Exercise `paired_interval`** (core, 6 minutes). You may use `interval(values)`.
 
 # %% exercise="paired_interval"
 
@@ -551,7 +552,7 @@ gain = {}
 for name in ("dirv", "dir"):
     ours = table.returns(name, "MAML")[:, 1]
     for rival in ("multitask", "random", "FOMAML"):
-        gain[name, rival] = course.interval(ours - table.returns(name, rival)[:, 1])
+        gain[name, rival] = interval(ours - table.returns(name, rival)[:, 1])
         print("{:5} MAML less {:10} {:5.1f} ({:.1f} to {:.1f})".format(name, rival, *gain[name, rival]))
 assert min(gain[name, rival][1] for name in ("dirv", "dir") for rival in ("multitask", "random")) > 10
 assert all(gain[name, "FOMAML"][1] < 0 < gain[name, "FOMAML"][2] for name in ("dirv", "dir"))
@@ -651,7 +652,7 @@ for method in stored.METHODS:
     print(stored.row(method, table.returns("goalv", method)))
 ours, rival = (table.returns("goalv", method) for method in ("MAML", "multitask"))
 for steps in (1, 3):
-    gain = course.interval(ours[:, steps] - rival[:, steps])
+    gain = interval(ours[:, steps] - rival[:, steps])
     print("MAML less multitask, steps: {}   {:.1f} ({:.1f} to {:.1f})".format(steps, *gain))
     assert -10 < gain[0] < 1
 

@@ -10,7 +10,6 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from mlearn_utils import course
 from mlearn_utils.course.figures.statistics import interval
 from mlearn_utils.course.grading.compare import expect, expect_close
 from mlearn_utils.course.grading.exercise import Exercise
@@ -173,7 +172,7 @@ def paired_interval(ours, theirs):
     Row s holds the returns of training run (seed) s on T tasks, the same seeds and tasks in both arrays.
     """
     ### BEGIN SOLUTION
-    return course.interval((ours - theirs).mean(axis=1))
+    return interval((ours - theirs).mean(axis=1))
     ### END SOLUTION
 
 
@@ -292,7 +291,7 @@ EXERCISES = (
         hints=(
             "Both methods met the same seeds and tasks: subtract first, so that what they share drops out.",
             "What is drawn anew when somebody repeats the experiment? Average over everything else.",
-            "course.interval(values) returns mean, low and high over axis 0 of [S].",
+            "interval(values) returns mean, low and high over axis 0 of [S].",
         ),
     ),
     Exercise(
