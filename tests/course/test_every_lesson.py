@@ -1,44 +1,21 @@
 """What holds for every lesson there is: a lesson or an exercise that lacks its tests fails here.
 
-`tests/course/lesson_NN/test_exercises.py` defines `WRONG_ANSWERS`: name of an exercise -> a list of at least
-three (wrong answer, fragment of the message that must name the mistake).
+`tests/course/lesson_tests.py` says what a lesson's own tests must define.
 """
-
-import importlib.util
-from functools import lru_cache
-from pathlib import Path
 
 import pytest
 
 from mlearn_utils.course.grading.exercise import Exercise
 from mlearn_utils.course.grading.grade import grade
-from mlearn_utils.course.lessons import lesson_numbers, load_lesson
+from mlearn_utils.course.grading.trial import Trial
+from mlearn_utils.course.lessons import load_lesson
 from mlearn_utils.course.widgets.progress_panel import lesson_title
 from mlearn_utils.course.widgets.quizzes import load_bank
+from tests.course.lesson_tests import EXERCISES, LESSONS, ROOT, answers, answers_to, constant, graded
+from tests.course.odd_values import odd_values
 
-ROOT = Path(__file__).parents[2]
 BANKS = sorted((ROOT / "data").glob("lesson_[0-9][0-9]/quiz.json"))
 SOURCES = ROOT / "notebooks" / "source"
-
-LESSONS = lesson_numbers()
-EXERCISES = [
-    pytest.param(number, exercise, id=f"{number}-{exercise.name}")
-    for number in LESSONS
-    for exercise in load_lesson(number).EXERCISES
-]
-
-
-@lru_cache
-def wrong_answers(number: str) -> dict[str, list]:
-    path = Path(__file__).parent / f"lesson_{number}" / "test_exercises.py"
-    assert path.exists(), f"lesson {number} needs {path} with WRONG_ANSWERS"
-    spec = importlib.util.spec_from_file_location(f"wrong_answers_{number}", path)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    assert hasattr(module, "WRONG_ANSWERS"), f"{path.name} must define WRONG_ANSWERS"
-    return module.WRONG_ANSWERS
 
 
 def test_there_is_one_lesson_module_for_each_source_notebook():
@@ -58,7 +35,10 @@ def test_a_lesson_has_its_parts(number):
     names = [exercise.name for exercise in lesson.EXERCISES]
     assert len(names) == len(set(names))
     assert lesson_title(lesson)
-    assert set(wrong_answers(number)) == set(names), "WRONG_ANSWERS must have each exercise of the lesson"
+    for table in ("WRONG_ANSWERS", "RIGHT_ANSWERS"):
+        assert set(getattr(answers(number), table)) == set(names), f"{table} must have each exercise"
+    for table in ("EQUIVALENT", "ONE_VALUE"):
+        assert set(getattr(answers(number), table, {})) <= set(names), f"{table} names an unknown exercise"
     planted = sum(exercise.planted for exercise in lesson.EXERCISES)
     if number != "00":
         assert len(names) - planted >= 2, "two code exercises a lesson"
@@ -90,13 +70,14 @@ def test_the_untouched_stub_is_not_attempted(number, exercise: Exercise):
 @pytest.mark.parametrize(("number", "exercise"), EXERCISES)
 def test_a_planted_bug_does_not_pass_the_checker(number, exercise: Exercise):
     if exercise.planted:
-        with pytest.raises(Exception):  # noqa: B017, PT011 (NotYet, or the bug's own error)
-            exercise.check(exercise.stub())
+        touched = exercise.stub()
+        report = grade(exercise, lambda *args: touched(*args))
+        assert report.outcome == "not yet", report.message
 
 
 @pytest.mark.parametrize(("number", "exercise"), EXERCISES)
 def test_wrong_answers_are_told_their_mistake(number, exercise: Exercise):
-    entries = wrong_answers(number).get(exercise.name, [])
+    entries = answers_to(number, exercise, "WRONG_ANSWERS")
     assert len(entries) >= 3, f"three wrong answers to {exercise.name}, with the message each must get"
     for answer, fragment in entries:
         report = grade(exercise, answer)
@@ -104,6 +85,32 @@ def test_wrong_answers_are_told_their_mistake(number, exercise: Exercise):
         assert fragment, f"{answer.__name__}: which mistake must be named?"
         assert fragment in report.message, (answer.__name__, fragment)
         assert str(report) == str(grade(exercise, answer)), "two runs must read the same"
+
+
+@pytest.mark.parametrize(("number", "exercise"), EXERCISES)
+def test_right_answers_in_other_styles_pass(number, exercise: Exercise):
+    entries = answers_to(number, exercise, "RIGHT_ANSWERS")
+    assert len(entries) >= 3, f"three right answers to {exercise.name} in other styles"
+    for answer in entries:
+        report = grade(exercise, answer)
+        assert report.outcome == "passed", (answer.__name__, report.message)
+
+
+@pytest.mark.parametrize(("number", "exercise"), EXERCISES)
+def test_every_odd_value_gets_a_report(number, exercise: Exercise):
+    right = answers_to(number, exercise, "ODD_BUT_RIGHT")
+    for label, value in odd_values().items():
+        report = graded(exercise, constant(value))
+        assert report is not None, f"the check hangs over {label}"
+        assert not report.fault, f"the check raised over {label}: {report.fault}"
+        assert report.ok == (label in right), (label, report.message)
+        assert report.outcome in {"not yet", "your code raised", "passed"}
+
+
+@pytest.mark.parametrize(("number", "exercise"), EXERCISES)
+def test_no_mistake_looks_like_another_or_like_the_right_answer(number, exercise: Exercise):
+    if isinstance(exercise.check, Trial):
+        assert len(exercise.check.wrong) >= 3, "three mistakes that the checker can name"
 
 
 @pytest.mark.parametrize("path", BANKS, ids=lambda path: path.parent.name)

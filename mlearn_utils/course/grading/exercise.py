@@ -17,7 +17,7 @@ import inspect
 import linecache
 import textwrap
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal, get_args
 
 BEGIN, END, PLANT = "### BEGIN SOLUTION", "### END SOLUTION", "#|"
@@ -38,13 +38,15 @@ class Exercise:
 
     Attributes:
         reference: the solved function, with the marker lines; the student's function has the same name.
-        check: takes the student's function; raises `NotYet`, or returns None or a sentence of praise.
+        check: takes the student's function; raises `NotYet`, or returns None or a sentence of praise. A
+            `Trial` without a reference gets this one.
         title: what the student reads above the report.
         level: "core", "explore" or "research".
         minutes: the time a student should need.
         points: what a passed answer counts.
         hints: shown one at a time, from a nudge to almost the answer; at least two.
         planted: the stub is running code with a bug to find, so untouched code is "not attempted".
+        writes: names of the parameters that a right answer changes in place, such as a Q-table.
 
     Raises:
         ValueError: if the level is unknown, minutes or points are not positive, or hints are missing.
@@ -58,8 +60,11 @@ class Exercise:
     points: int
     hints: tuple[str, ...]
     planted: bool = False
+    writes: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
+        if getattr(self.check, "reference", self) is None:
+            object.__setattr__(self, "check", replace(self.check, reference=self.reference))  # type: ignore[type-var]
         if not self.title:
             raise ValueError(f"title of exercise {self.name} must not be empty")
         if self.level not in LEVELS:
@@ -96,7 +101,7 @@ class Exercise:
         """Return True if `answer` is the stub, up to its name, comments, layout and docstring."""
         try:
             written = _skeleton(inspect.getsource(answer))  # type: ignore[arg-type]
-        except (OSError, TypeError, SyntaxError, IndexError):
+        except Exception:
             return False  # no source to compare: whoever made it did more than leave the stub alone
         return written == _skeleton(self.stub_source())
 

@@ -1,110 +1,163 @@
 """From an exercise and a student's answer to a report: which of the four outcomes it is.
 
-An exception belongs to the student when a frame of theirs is on its traceback: code that is neither in this
-package, nor installed, nor in the checker's own file. Then the innermost such line is shown. Any other
-exception is a mistake of the course and propagates, as KeyboardInterrupt always does.
+There always is a report; only KeyboardInterrupt passes. What the student's function raises is shown with the
+innermost line that is theirs. What a checker raises over a returned value is our mistake: the student reads
+what was returned and what was expected, and the log `mlearn_utils.course` gets the exception.
 """
 
 import inspect
 import linecache
+import logging
+import site
 import sysconfig
 import traceback
 from pathlib import Path
 from typing import Any
 
 import mlearn_utils
+from mlearn_utils.course.grading.answer import Answer, AnswerRaised, kept_random_state
 from mlearn_utils.course.grading.compare import describe
 from mlearn_utils.course.grading.exercise import Exercise, NotYet
 from mlearn_utils.course.grading.report import Outcome, Report, stable
 
+log = logging.getLogger("mlearn_utils.course")
+log.addHandler(logging.NullHandler())  # a notebook shows reports, not our log
+
 _FOLDERS = {sysconfig.get_path(name) for name in ("stdlib", "platstdlib", "purelib", "platlib")}
-LIBRARY_FOLDERS = (str(Path(mlearn_utils.__file__).parent), *sorted(_FOLDERS))
+_FOLDERS |= {str(Path(mlearn_utils.__file__).parent), site.getusersitepackages(), *site.getsitepackages()}
+LIBRARY_FOLDERS = tuple(sorted(_FOLDERS))
 
 UNTOUCHED = "Nothing to check yet: write `{name}` above, run that cell, then run this one again."
 PLANTED = "`{name}` is still as it was: find what is wrong, mend it, run that cell, then this one again."
+UNFINISHED = "Not finished yet: line {line} of the cell, in `{function}`, raises NotImplementedError."
 HINT = '\nStuck? `lesson.hint("{name}")` gives one hint at a time.'
 
 
 def grade(exercise: Exercise, answer: Any) -> Report:
-    """Return the report on `answer`.
+    """Return the report on `answer`, the student's function or whatever they passed instead."""
+    guarded = Answer(answer, exercise.reference, exercise.writes)
+    try:
+        with kept_random_state():
+            return _graded(exercise, answer, guarded)
+    except NotYet as error:
+        return _report(exercise, "not yet", _sentence(stable(str(error))))
+    except AnswerRaised as raised:
+        return _report_error(exercise, answer, raised.error)
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:
+        ours = {_file_of(exercise.check), _file_of(exercise.reference)}
+        if any(frame.filename not in ours for frame in _own_frames(error, answer)):
+            # such as a method of an object that the answer returned
+            return _report_error(exercise, answer, error)
+        return _report_fault(exercise, guarded, error)
 
-    Args:
-        exercise: what was to be done.
-        answer: the student's function, or whatever they passed instead.
 
-    Raises:
-        Exception: whatever the checker itself raises, with no frame of the student's code.
-    """
+def _graded(exercise: Exercise, answer: Any, guarded: Answer) -> Report:
     if not callable(answer):
         return _report(exercise, "not yet", _not_a_function(exercise, answer))
     if exercise.is_untouched(answer):
-        return _report(exercise, "not attempted", _nothing_done(exercise))
+        message = PLANTED if exercise.planted else UNTOUCHED
+        return _report(exercise, "not attempted", message.format(name=exercise.name))
     mismatch = _signature_mismatch(exercise, answer)
     if mismatch:
         return _report(exercise, "not yet", mismatch)
-    try:
-        praise = exercise.check(answer)
-    except NotYet as error:
-        return _report(exercise, "not yet", _sentence(stable(str(error))))
-    except Exception as error:
-        return _report_error(exercise, answer, error)
+    praise = exercise.check(guarded)
+    guarded.check_randomness()
     return _report(exercise, "passed", _sentence(praise or ""))
 
 
 def _report(
-    exercise: Exercise, outcome: Outcome, message: str, line: int | None = None, source: str = ""
+    exercise: Exercise,
+    outcome: Outcome,
+    message: str,
+    line: int | None = None,
+    source: str = "",
+    fault: str = "",
 ) -> Report:
     if outcome in ("not yet", "not attempted"):
         message += HINT.format(name=exercise.name)
-    return Report(
-        outcome, message, exercise.title, exercise.level, exercise.minutes, exercise.points, line, source
+    facts = exercise.title, exercise.level, exercise.minutes, exercise.points
+    return Report(outcome, message, *facts, line=line, source=source, fault=fault)
+
+
+def _report_error(exercise: Exercise, answer: Any, error: BaseException) -> Report:
+    """Report what the student's function raised."""
+    theirs = _own_frames(error, answer)
+    what = stable(f"{type(error).__name__}: {_text(error)}".removesuffix(": "))
+    if not theirs:
+        if isinstance(error, TypeError) and f"{_name(answer)}() " in what:
+            return _report(exercise, "not yet", f"{_expected_call(exercise)}: {_text(error)}.")
+        where = f"It was raised where `{exercise.name}` was called, outside of the lines that you wrote."
+        return _report(exercise, "your code raised", f"{what}\n{where}")
+    last = theirs[-1]
+    source = linecache.getline(last.filename, last.lineno or 0).strip()
+    if isinstance(error, NotImplementedError) and (not source or "NotImplementedError" in source):
+        message = UNFINISHED.format(line=last.lineno, function=last.name)
+        return _report(exercise, "not attempted", message, last.lineno, source)
+    where = f"Line {last.lineno} of the cell, in `{last.name}`" + (f": `{source}`" if source else "")
+    advice = "\nDoes the function call itself without an end?" if isinstance(error, RecursionError) else ""
+    return _report(exercise, "your code raised", f"{what}\n{where}{advice}", last.lineno, source)
+
+
+def _report_fault(exercise: Exercise, guarded: Answer, error: BaseException) -> Report:
+    """Report that a checker could not deal with a returned value, and log why."""
+    log.error("the check of %s raised over what was returned", exercise.name, exc_info=error)
+    try:
+        returned, expected = describe(guarded.returned), describe(guarded.expected())
+        message = f"The check could not use what `{exercise.name}` returned: {returned}, expected {expected}."
+    except Exception:  # a value that cannot even be described
+        message = f"The check could not use what `{exercise.name}` returned."
+    fault = f"{type(error).__name__}: {_text(error)}".removesuffix(": ")
+    return _report(exercise, "not yet", stable(message), fault=stable(fault))
+
+
+def _own_frames(error: BaseException, answer: Any) -> list[traceback.FrameSummary]:
+    """Return the frames of the student's own code on the traceback of `error`, the innermost last."""
+    frames = traceback.extract_tb(error.__traceback__)
+    return [frame for frame in frames if _is_students(frame.filename, answer)]
+
+
+def _is_students(filename: str, answer: Any) -> bool:
+    """Return whether a line of `filename` is the student's: of a cell, or of a file that is not installed.
+
+    Generated code ("<string>", as of a dataclass) and sources that a compiled library names without shipping
+    them ("numpy/random/_generator.pyx") are nobody's.
+    """
+    if filename == _file_of(answer):
+        return True
+    if filename.startswith(LIBRARY_FOLDERS):
+        return False
+    path = Path(filename)
+    return filename.startswith("<ipython-") or (
+        path.is_absolute() and (filename in linecache.cache or path.exists())
     )
 
 
-def _report_error(exercise: Exercise, answer: Any, error: Exception) -> Report:
-    """Report an exception that passed through the student's code; raise it again if it did not."""
-    frames = traceback.extract_tb(error.__traceback__)
-    theirs = [frame for frame in frames if _is_students(frame.filename, exercise, answer)]
-    if not theirs:
-        called = getattr(answer, "__qualname__", "")
-        if isinstance(error, TypeError) and str(error).startswith(f"{called}() "):
-            return _report(exercise, "not yet", f"{_expected_call(exercise)}: {stable(str(error))}.")
-        raise error
-    last = theirs[-1]
-    source = linecache.getline(last.filename, last.lineno or 0).strip()
-    raised_here = last is frames[-1] and (not source or "NotImplementedError" in source)
-    if isinstance(error, NotImplementedError) and raised_here:
-        return _report(exercise, "not attempted", _nothing_done(exercise))
-    message = _error_message(error, last.lineno, source, last.name)
-    return _report(exercise, "your code raised", message, last.lineno, source)
-
-
-def _error_message(error: Exception, line: int | None, source: str, function: str) -> str:
-    what = stable(f"{type(error).__name__}: {error}".removesuffix(": "))
-    where = f"Line {line} of the cell, in `{function}`" + (f": `{source}`" if source else "")
-    advice = "\nDoes the function call itself without an end?" if isinstance(error, RecursionError) else ""
-    return f"{what}\n{where}{advice}"
-
-
-def _is_students(filename: str, exercise: Exercise, answer: Any) -> bool:
-    if filename == _file_of(exercise.check) or filename.startswith(LIBRARY_FOLDERS):
-        return False
-    if filename.startswith("<"):  # generated code, as of a dataclass, unless it is the answer itself
-        return filename == _file_of(answer) or filename.startswith("<ipython-")
-    return True
-
-
 def _file_of(function: Any) -> str:
-    code = getattr(inspect.unwrap(function), "__code__", None)
-    return code.co_filename if code else ""
+    try:
+        return inspect.unwrap(function).__code__.co_filename
+    except Exception:  # no Python function
+        return ""
+
+
+def _name(answer: Any) -> str:
+    return str(getattr(answer, "__qualname__", ""))
+
+
+def _text(error: BaseException) -> str:
+    try:
+        return str(error)
+    except Exception:  # a student's exception class may fail at this, too
+        return "(its text cannot be shown)"
 
 
 def _signature_mismatch(exercise: Exercise, answer: Any) -> str:
     """Return what is wrong with the parameters of `answer`, "" if it can be called as the reference is."""
     try:
         mine, right = inspect.signature(answer), inspect.signature(exercise.reference)
-    except (ValueError, TypeError):
-        return ""  # a built-in without a signature: the call itself will tell
+    except Exception:  # a built-in without a signature: the call itself will tell
+        return ""
     needed = [p for p in right.parameters.values() if p.default is p.empty]
     by_place = [p for p in needed if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)]
     by_name = {p.name: p for p in needed if p.kind is p.KEYWORD_ONLY}
@@ -132,11 +185,7 @@ def _not_a_function(exercise: Exercise, answer: Any) -> str:
     )
 
 
-def _nothing_done(exercise: Exercise) -> str:
-    return (PLANTED if exercise.planted else UNTOUCHED).format(name=exercise.name)
-
-
 def _sentence(text: str) -> str:
     """End with a stop, so that a checker's message may lack one."""
     text = text.strip()
-    return text + "." if text and not text.endswith((".", "!", "?", ":", "`")) else text
+    return text + "." if text and not text.endswith((".", "!", "?", ":")) else text

@@ -32,6 +32,7 @@ class Report:
         line: the line number in the student's cell that raised, else None.
         source: the text of that line, "" when it is not known.
         note: what else must be said (such as a progress file that cannot be written).
+        fault: what the checker itself raised over the answer, "" if nothing, as it should be.
     """
 
     outcome: Outcome
@@ -43,6 +44,7 @@ class Report:
     line: int | None = None
     source: str = ""
     note: str = ""
+    fault: str = ""
 
     @property
     def ok(self) -> bool:
@@ -82,14 +84,15 @@ class Report:
 
 @dataclass(frozen=True)
 class Note:
-    """A hint or a solution: a heading and a text, or a listing of code."""
+    """A hint or a solution: a heading and a text, or a listing of code; `note` is what else must be said."""
 
     heading: str
     text: str
     is_code: bool = False
+    note: str = ""
 
     def __str__(self) -> str:
-        return f"{self.heading}\n{self.text}".rstrip()
+        return "\n".join(part for part in (self.heading, self.text.rstrip(), self.note) if part)
 
     def __repr__(self) -> str:
         return str(self)
@@ -97,7 +100,8 @@ class Note:
     def _repr_mimebundle_(self, include: object = None, exclude: object = None) -> dict[str, str]:
         code = f"<pre><code>{html.escape(self.text)}</code></pre>"
         body = code if self.is_code else f"<br>{rich(self.text)}"
-        page = box(f"<strong>{rich(self.heading)}</strong>{body}", "var(--jp-info-color1, #0277bd)")
+        said = f"<br>{rich(self.note)}" if self.note else ""
+        page = box(f"<strong>{rich(self.heading)}</strong>{body}{said}", "var(--jp-info-color1, #0277bd)")
         return {"text/plain": str(self), "text/html": page}
 
 

@@ -1,49 +1,158 @@
-"""Data and known mistakes of lesson 03: what a wrong answer gives, and what to tell its author."""
+"""How the answers of lesson 03 are judged: probes, known mistakes, and what to tell who made them."""
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from mlearn_utils.course.grading.trial import RESULT, Parts, Probe, Trial, Wrong
 from mlearn_utils.rl import returns
 
-Wrong = list[tuple[Tensor, str]]
 
-
-def make_episodes() -> tuple[Tensor, Tensor, Tensor]:
-    """Return reward, values and mask [S, E] of three episodes of 5, 3 and 1 steps, in float64.
+def make_episodes(lengths: tuple[int, ...]) -> tuple[Tensor, Tensor, Tensor]:
+    """Return reward, values and mask [S, E] of episodes of these lengths, in float64.
 
     After the end of an episode rewards and values hold junk, so that a forgotten mask shows.
     """
-    reward = [[1.0, 2.0, 4.0], [0.5, -1.0, 9.0], [2.0, 3.0, -7.0], [-1.5, 8.0, 5.0], [3.0, -6.0, 2.5]]
-    values = [[2.5, 1.2, 0.7], [1.1, 2.6, -3.0], [0.4, 1.9, 6.0], [1.7, -4.0, 2.2], [0.9, 5.0, -8.0]]
-    lengths = torch.tensor([5, 3, 1])
-    mask = (torch.arange(5).unsqueeze(-1) < lengths).double()
-    return torch.tensor(reward).double(), torch.tensor(values).double(), mask
+    random = np.random.default_rng(lengths)
+    shape = (max(lengths), len(lengths))
+    mask = (torch.arange(shape[0]).unsqueeze(-1) < torch.tensor(lengths)).double()
+    reward, values, junk = (torch.from_numpy(random.normal(1.2, 2.0, shape)) for _ in range(3))
+    return torch.where(mask == 1, reward, 3 * junk), torch.where(mask == 1, values, -2 * junk), mask
+
+
+def _shortened(mask: Tensor) -> Tensor:
+    """Return the mask [S, E] without the last step of each episode."""
+    return torch.cat((mask[1:], torch.zeros_like(mask[:1])))
+
+
+# --- the return to go
+
+
+def return_probes() -> list[Probe]:
+    """Return reward, mask and gamma: three episodes, two, and one of a single step."""
+    cases = (((5, 3, 1), 0.8), ((4, 6), 0.55), ((1,), 0.7))
+    return [(*make_episodes(lengths)[::2], gamma) for lengths, gamma in cases]
 
 
 def wrong_returns(reward: Tensor, mask: Tensor, gamma: float) -> Wrong:
     """Return what each known mistake gives for the returns to go, with its message."""
     right = returns.returns_to_go(reward, mask, gamma=gamma)
     steps = torch.arange(len(reward)).unsqueeze(-1)
-    early = _shortened(mask)
-    from_start = (reward * mask * gamma**steps).cumsum(dim=0) * mask
     unmasked = returns.discounted_sums(reward, gamma)
-    whole = (right[:1] * mask).expand_as(mask)
     return [
         (gamma**steps * right, "it discounts twice: G_t starts counting at step t, so its own reward has "
          "weight 1, not gamma ** t"),
+        (gamma * right, "every reward is discounted once too often: that of step t itself counts in full"),
         (unmasked, "rewards after the end of an episode are counted: the mask is not used"),
         (unmasked * mask, "rewards after the end leak into the steps before it: mask the rewards *before* "
          "you sum them, not only the result"),
-        (returns.returns_to_go(reward, early, gamma=gamma), "the step that ends an episode is dropped. The "
-         "mask is 1 there: that step was taken, and its reward counts"),
-        (whole, "every step gets the return of the whole episode: count from step t on"),
-        (from_start, "these are the rewards up to step t: sum over what comes *after* the action"),
+        (returns.returns_to_go(reward, _shortened(mask), gamma=gamma), "the step that ends an episode is "
+         "dropped. The mask is 1 there: that step was taken, and its reward counts"),
+        ((right[:1] * mask).expand_as(mask), "every step gets the return of the whole episode: count from "
+         "step t on"),
+        ((reward * mask * gamma**steps).cumsum(dim=0) * mask, "these are the rewards up to step t: sum over "
+         "what comes *after* the action"),
         (returns.returns_to_go(reward, mask, gamma=1.0), "gamma is not used"),
         ((right - reward) * mask, "the reward of step t itself is missing from G_t"),
+        (reward * mask, "these are the rewards alone: what follows step t is missing"),
     ]  # fmt: skip
+
+
+RETURNS_TO_GO = Trial(
+    probes=return_probes,
+    mistakes=wrong_returns,
+    otherwise="not G_t = r_t + gamma G_{t+1} within each episode",
+    praise="Right for episodes of 1 to 6 steps; the step that ends an episode is paid, none after it is.",
+)
+
+
+# --- the loss
+
+
+def loss_probes() -> list[Probe]:
+    """Return logp, adv and mask [S, E], of which the first two depend on a theta; once with large adv."""
+    probes = []
+    for lengths, scale in (((5, 3, 1), 1.0), ((2, 4), 1.0), ((3, 3), 100.0)):
+        theta = torch.tensor(0.3, dtype=torch.float64, requires_grad=True)
+        reward, values, mask = make_episodes(lengths)
+        probes.append((-(0.4 + 0.1 * values.abs()) * theta.exp(), scale * (reward - values * theta), mask))
+    return probes
+
+
+def loss_parts(loss: Callable[..., Tensor], logp: Tensor, adv: Tensor, mask: Tensor) -> Parts:
+    """Return a loss and its gradients by logp and by adv, zero where it does not depend on them."""
+    value = loss(logp, adv, mask)
+    gradients = [torch.zeros_like(logp), torch.zeros_like(adv)]
+    if isinstance(value, Tensor) and value.requires_grad and not value.ndim:
+        gradients = torch.autograd.grad(
+            value, (logp, adv), retain_graph=True, allow_unused=True, materialize_grads=True
+        )
+    return Parts(
+        zip((RESULT, "Its gradient by logp", "Its gradient by adv"), (value, *gradients), strict=True)
+    )
+
+
+def wrong_losses(logp: Tensor, adv: Tensor, mask: Tensor) -> Wrong:
+    """Return what makes each known mistake in the loss, with its message."""
+    early, ones = _shortened(mask), torch.ones_like(mask)
+
+    def loss(terms: Callable[[Tensor, Tensor], Tensor], mask: Tensor, count: Any) -> Callable[..., Tensor]:
+        return lambda logp, adv, _: -(terms(logp, adv) * mask).sum() / count
+
+    def product(logp: Tensor, adv: Tensor) -> Tensor:
+        return logp * adv.detach()
+
+    return [
+        (loss(lambda logp, adv: -logp * adv.detach(), mask, mask.sum()), "wrong sign: optimizers *minimize*, "
+         "and we want more return. The loss is minus the objective"),
+        (loss(product, mask, mask.numel()), "divided by all entries, also those after the end: the mean is "
+         "over the steps taken, mask.sum() of them"),
+        (loss(product, ones, mask.numel()), "the mask is not used: steps that nobody took are counted"),
+        (loss(product, ones, mask.sum()), "the mask is not used in the numerator: steps that nobody took are "
+         "counted"),
+        (loss(lambda logp, adv: logp.exp() * adv.detach(), mask, mask.sum()), "this has the probability "
+         "where its logarithm belongs"),
+        (loss(product, early, early.sum()), "the step that ends an episode is dropped: its action was taken"),
+        (loss(product, mask, 1), "this is the sum over the steps, not their mean: it grows with the batch"),
+        (loss(product, mask, mask.shape[-1]), "this is the mean over episodes: divide by the number of steps "
+         "taken"),
+        (loss(lambda logp, adv: adv.detach(), mask, mask.sum()), "the policy does not appear: weigh the "
+         "log-probabilities"),
+        (loss(lambda logp, adv: (logp * adv).detach(), mask, mask.sum()), "the value is right, but nothing "
+         "is left to differentiate: the log-probabilities were detached, or turned into numbers"),
+        (loss(lambda logp, adv: logp.detach() * adv, mask, mask.sum()), "the log-probabilities were detached "
+         "and the gradient flows through the advantages: it must be the other way round"),
+        (loss(lambda logp, adv: logp * adv, mask, mask.sum()), "the value is right, its gradient is not: it "
+         "also flows through the advantages. A return is data, not a function of theta to be tuned: detach "
+         "it"),
+        (loss(lambda logp, adv: logp * adv.detach().clamp(-10, 10), mask, mask.sum()), "large advantages are "
+         "cut: the loss is linear in them"),
+    ]  # fmt: skip
+
+
+POLICY_GRADIENT_LOSS = Trial(
+    probes=loss_probes,
+    mistakes=wrong_losses,
+    observe=loss_parts,
+    otherwise={
+        RESULT: "not minus the mean of logp * adv over the steps taken",
+        "Its gradient by logp": "the value is right, its gradient by the log-probabilities is not",
+        "Its gradient by adv": "the value is right, but part of its gradient flows through the advantages",
+    },
+    praise="Value and gradient are right; the advantages are treated as constants.",
+)
+
+
+# --- generalized advantages
+
+
+def gae_probes() -> list[Probe]:
+    """Return reward, values, mask, gamma and lam: two batches, and the two ends of lambda."""
+    cases = (((5, 3, 1), 0.8, 0.6), ((4, 6), 0.55, 0.85), ((2, 3, 3, 1), 0.7, 1.0), ((1, 1), 0.65, 0.0))
+    return [(*make_episodes(lengths), gamma, lam) for lengths, gamma, lam in cases]
 
 
 def wrong_advantages(reward: Tensor, values: Tensor, mask: Tensor, gamma: float, lam: float) -> Wrong:
@@ -51,10 +160,10 @@ def wrong_advantages(reward: Tensor, values: Tensor, mask: Tensor, gamma: float,
     right = returns.gae(reward, values, mask, gamma=gamma, lam=lam)
     after = torch.cat((values[1:], torch.zeros_like(values[:1])))
     goes_on = _shortened(mask)
+    delta = (reward + gamma * after * goes_on - values) * mask
     past_end = returns.discounted_sums((reward + gamma * after - values) * mask, gamma * lam) * mask
     early = returns.discounted_sums((reward + gamma * after * goes_on - values) * goes_on, gamma * lam)
     undiscounted = (reward + after * goes_on - values) * mask
-    delta = (reward + gamma * after * goes_on - values) * mask
     junk = reward + gamma * after - values
     return [
         (past_end, "it bootstraps past the end: after the last step of an episode V counts as 0, whatever "
@@ -62,94 +171,113 @@ def wrong_advantages(reward: Tensor, values: Tensor, mask: Tensor, gamma: float,
         (early, "the step that ends an episode is dropped: its reward counts, only what follows does not"),
         (returns.discounted_sums(junk, gamma * lam), "the mask is not used: steps after the end are counted"),
         (delta, "these are the delta_t alone, which is lam = 0: add (gamma lam) A_{t+1}"),
-        (returns.gae(reward, values, mask, gamma=gamma, lam=1.0), "lam is not used: this is the return to go "
-         "less the baseline"),
+        (returns.gae(reward, values, mask, gamma=gamma, lam=1.0), "lam is not used, the factor is gamma * "
+         "lam: this is the return to go less the baseline"),
         (returns.discounted_sums(delta, lam), "the sum decays by lam alone: the factor is gamma * lam"),
         (returns.discounted_sums(undiscounted, gamma * lam), "the next value must be discounted: gamma V"),
         ((right + values) * mask, "V(s_t) is added back: this is a target for the baseline, not an "
          "advantage"),
+        (returns.gae(reward, values, mask, gamma=lam, lam=gamma), "gamma and lam are exchanged"),
         (-right, "the sign is turned: delta is what came, less what was expected"),
     ]  # fmt: skip
 
 
-def make_steps() -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    """Return theta [], and logp, adv, mask [S, E] of which the first two depend on theta."""
-    theta = torch.tensor(0.3, dtype=torch.float64, requires_grad=True)
-    reward, values, mask = make_episodes()
-    logp = -(0.4 + 0.1 * values.abs()) * theta.exp()
-    return theta, logp, reward - values * theta, mask
+GAE = Trial(
+    probes=gae_probes,
+    mistakes=wrong_advantages,
+    otherwise="not A_t = delta_t + gamma lam A_{t+1} within each episode",
+    praise="Equal to the package's version; with lam = 1 it is the return to go less the baseline.",
+)
 
 
-def wrong_losses(logp: Tensor, adv: Tensor, mask: Tensor) -> Wrong:
-    """Return what each known mistake gives for the loss, with its message."""
-    total, count = (logp * adv * mask).sum(), mask.sum()
-    early = torch.cat((mask[1:], torch.zeros_like(mask[:1])))
-    return [
-        (total / count, "wrong sign: optimizers *minimize*, and we want more return. The loss is minus the "
-         "objective"),
-        (-(logp * adv * mask).mean(), "divided by all entries, also those after the end: the mean is over "
-         "the steps taken, mask.sum() of them"),
-        (-(logp * adv).mean(), "the mask is not used: steps that nobody took are counted"),
-        (-(logp * adv).sum() / count, "the mask is not used in the numerator: steps that nobody took are "
-         "counted"),
-        (-(logp.exp() * adv * mask).sum() / count, "this has the probability where its logarithm belongs"),
-        (-(logp * adv * early).sum() / early.sum(), "the step that ends an episode is dropped: its action "
-         "was taken"),
-        (-total, "this is the sum over the steps, not their mean: it grows with the batch"),
-        (-total / mask.shape[-1], "this is the mean over episodes: divide by the number of steps taken"),
-        (-(adv * mask).sum() / count, "the policy does not appear: weigh the log-probabilities"),
-    ]  # fmt: skip
+# --- the planted bug
 
 
-def make_advantages() -> tuple[Tensor, Tensor]:
-    """Return adv and mask [T, S, E] of an easy task and a hard one, in float64, with junk after the end."""
-    adv, other, mask = make_episodes()
-    return torch.stack((10 + 3 * adv, 0.1 * other)), torch.stack((mask, mask.roll(1, dims=-1)))
+def normalized_probes() -> list[Probe]:
+    """Return adv and mask [T, S, E]: an easy task and a hard one, then three."""
+    probes = []
+    for lengths, levels in (((5, 3, 1), ((10, 3), (0, 1))), ((4, 6, 3, 2), ((-4, 1), (2, 2), (7, 4)))):
+        adv, _, mask = make_episodes(lengths)
+        tasks = [mean + scale * adv.roll(k, 0) for k, (mean, scale) in enumerate(levels)]
+        probes.append((torch.stack(tasks), torch.stack([mask.roll(k, -1) for k in range(len(levels))])))
+    return probes
 
 
 def wrong_normalized(adv: Tensor, mask: Tensor) -> Wrong:
     """Return what each known mistake gives for normalized advantages, with its message."""
+    ones = torch.ones_like(mask)
+    centered = adv - (adv * mask).sum((-2, -1), keepdim=True) / mask.sum((-2, -1), keepdim=True)
     return [
         (_scaled(adv, mask, (-3, -2, -1)), "one mean and one deviation for all tasks: whatever is done in "
          "the easy task then looks good, and the hard one hardly counts. Each task needs its own"),
         (_scaled(adv, mask, (-2,)), "each *episode* has its own mean: then a good episode looks no better "
          "than a bad one. Average over steps and episodes"),
         (_scaled(adv, mask, (-1,)), "each *step number* has its own mean: average over steps and episodes"),
-        (_scaled(adv, torch.ones_like(mask), (-2, -1)) * mask, "the mean counts entries after the end"),
-        (_scaled(adv, mask, (-2, -1), scale=False), "the mean is right, the division by the deviation is "
-         "missing"),
+        (_scaled(adv, mask, (-3, -2)), "the axes -3 and -2 are tasks and steps: average over steps and "
+         "episodes, the last two"),
+        (_scaled(adv, mask, (-3,)), "axis -3 is that of the tasks: average over steps and episodes, the last "
+         "two"),
+        (_scaled(adv, mask, (-3, -1)), "the axes -3 and -1 are tasks and episodes: average over steps and "
+         "episodes, the last two"),
+        (_scaled(adv, ones, (-2, -1)) * mask, "the mean counts entries after the end"),
+        (centered * mask, "the mean is right, the division by the deviation is missing"),
+        (_scaled(adv, mask, (-2, -1), less=1), "almost: this deviation divides by n - 1 (torch.std does); "
+         "here it is the root of the mean square, which divides by n"),
+        (_scaled(adv, mask, (-2, -1)) + (1 - mask), "right where a step was taken, but not 0 after the end"),
     ]  # fmt: skip
 
 
-def _scaled(adv: Tensor, mask: Tensor, within: tuple[int, ...], *, scale: bool = True) -> Tensor:
+def _scaled(adv: Tensor, mask: Tensor, within: tuple[int, ...], *, less: int = 0) -> Tensor:
     count = mask.sum(within, keepdim=True).clamp(min=1)
     centered = (adv - (adv * mask).sum(within, keepdim=True) / count) * mask
-    deviation = (centered**2).sum(within, keepdim=True).div(count).sqrt()
-    return centered / (deviation + 1e-8) if scale else centered
+    deviation = ((centered**2).sum(within, keepdim=True) / (count - less).clamp(min=1)).sqrt()
+    return centered / (deviation + 1e-8)
 
 
-def wrong_baselines(score: np.ndarray, reward: np.ndarray, chance: np.ndarray) -> list[tuple[float, str]]:
+NORMALIZED = Trial(
+    probes=normalized_probes,
+    mistakes=wrong_normalized,
+    otherwise="not mean 0 and deviation 1 (the root of the mean square) over each task's steps, 0 elsewhere",
+    praise="Each task has mean 0 and deviation 1 over its own steps, whatever the other task earns.",
+    tol=1e-4,  # 1e-5 or 1e-8 beside the deviation is a matter of taste
+)
+
+
+# --- the best baseline
+
+
+def baseline_probes() -> list[Probe]:
+    """Return score, reward and probability [K] of random bandits whose mean score is 0, as for any policy."""
+    random, probes = np.random.default_rng(0), []
+    for n_arms in (4, 4, 3, 6):
+        chance = random.dirichlet(np.ones(n_arms))
+        score = random.normal(size=n_arms)
+        probes.append((score - chance @ score, random.normal(5.0, 2.0, n_arms), chance))
+    return probes
+
+
+def wrong_baselines(score: np.ndarray, reward: np.ndarray, chance: np.ndarray) -> Wrong:
     """Return what each known shortcut gives for the best baseline, with its message."""
     square = score**2
+    best = chance @ (square * reward) / (chance @ square)
     return [
-        (float(chance @ reward), "this is the mean reward: a good baseline, not the best one. Outcomes with "
-         "a large score count more"),
-        (float((square * reward).sum() / square.sum()), "the outcomes are not equally likely: weigh each by "
-         "its probability"),
-        (float(chance @ (score * reward) / (chance @ square)), "this weighs by the score; in the variance it "
-         "is squared"),
-        (float(chance @ (square * reward)), "divide by the mean squared score"),
-        (float(reward.mean()), "this is the plain mean of the rewards"),
+        (chance @ reward, "this is the mean reward: a good baseline, not the best one. Outcomes with a large "
+         "score count more"),
+        ((square * reward).sum() / square.sum(), "the outcomes are not equally likely: weigh each by its "
+         "probability"),
+        (chance @ (score * reward) / (chance @ square), "this weighs by the score; in the variance it is "
+         "squared"),
+        (chance @ (abs(score) * reward) / (chance @ abs(score)), "this weighs by the size of the score; in "
+         "the variance it is squared"),
+        (chance @ (square * reward), "divide by the mean squared score"),
+        (reward.mean(), "this is the plain mean of the rewards"),
+        (-best, "the sign is turned"),
     ]  # fmt: skip
 
 
-def same(result: Any, wrong: Tensor) -> bool:
-    """Return whether a student's result equals the value that a mistake gives."""
-    if not isinstance(result, Tensor) or result.shape != wrong.shape:
-        return False
-    return torch.allclose(result.detach().double(), wrong.detach(), rtol=1e-6, atol=1e-9)
-
-
-def _shortened(mask: Tensor) -> Tensor:
-    """Return the mask [S, E] without the last step of each episode."""
-    return torch.cat((mask[1:], torch.zeros_like(mask[:1])))
+BEST_BASELINE = Trial(
+    probes=baseline_probes,
+    mistakes=wrong_baselines,
+    otherwise="not where the variance is smallest: set the derivative by b to zero, and solve for b",
+    praise="On four random bandits, the derivative of the variance by b is zero there.",
+)

@@ -1,30 +1,13 @@
 """MAML: objective and update rule.
 
-The exercises of lesson 04. Every checker compares the answer with the right value and with the values that
-the known mistakes give, so that its message can name the one that was made. The exercises themselves carry no
-annotations: their first lines are what a student reads.
+The exercises of lesson 04; `mistakes` says how they are judged. They carry no annotations: their first lines
+are what a student reads.
 """
 
-from collections.abc import Callable
-from typing import Any
-
-import numpy as np
 import torch
-from torch import Tensor
 
-from mlearn_utils.course.grading.compare import expect, expect_close
 from mlearn_utils.course.grading.exercise import Exercise
-from mlearn_utils.course.lesson_04 import quadratics
-from mlearn_utils.course.lesson_04.mistakes import (
-    make_tasks,
-    parabola,
-    same,
-    steps_by_theta,
-    wave,
-    wrong_gradients,
-    wrong_starts,
-)
-from mlearn_utils.course.lesson_04.quadratics import TASKS, Quadratics
+from mlearn_utils.course.lesson_04 import mistakes
 
 # --- one inner step
 
@@ -35,55 +18,6 @@ def inner_step(loss, theta, support, inner_lr):
     (gradient,) = torch.autograd.grad(loss(theta, support), theta, create_graph=True)
     return theta - inner_lr * gradient
     ### END SOLUTION
-
-
-def check_inner_step(answer: Callable) -> str:
-    """Check value, dependence on theta, and the derivative of the step."""
-    theta = torch.tensor(1.0, dtype=torch.float64, requires_grad=True)
-    support = (torch.tensor(2.0, dtype=torch.float64), torch.tensor(-0.5, dtype=torch.float64))
-    slope, before = 3.0, float(theta.detach())
-    result = answer(parabola, theta, support, 0.1)
-    expect(
-        float(theta.detach()) == before, "theta itself was changed: return a new tensor (no `theta -= ...`)"
-    )
-    if isinstance(result, Tensor) and result.shape == theta.shape:
-        value = float(result.detach())
-        expect(value != before + 0.1 * slope, "the step goes uphill: the gradient is subtracted, not added")
-        expect(value != before - slope, "inner_lr is not used: the step is inner_lr times the gradient")
-    expect_close(result, torch.tensor(before - 0.1 * slope), "this is not theta - inner_lr * gradient")
-    expect(
-        isinstance(result, Tensor) and result.requires_grad,
-        "the number is right, but it no longer depends on theta: `.data`, `.detach()`, `torch.no_grad()`, "
-        "`float(...)` and optimizer steps cut the graph",
-    )
-    derivative = _derivative(result, theta)
-    expect(
-        derivative is not None,
-        "the result depends on a copy of theta, not on theta itself: take the gradient of loss(theta, ...)",
-    )
-    expect_close(
-        derivative,
-        torch.tensor(0.8, dtype=torch.float64),
-        "the step is right, but its derivative by theta is 1, which is first order: the gradient was treated "
-        "as a constant. Ask torch.autograd.grad to keep its graph: create_graph=True",
-    )
-    _compare_on_waves(answer)
-    return "Its derivative by theta is 1 - inner_lr * curvature = 0.8, as the closed form says."
-
-
-def _compare_on_waves(answer: Callable) -> None:
-    support = make_tasks()[0][0]
-    jacobians = []
-    for step in (answer, inner_step):
-        theta = torch.tensor([0.7, -0.4], dtype=torch.float64, requires_grad=True)
-        result = step(wave, theta, support, 0.2)
-        jacobians.append((result.detach(), torch.autograd.grad(result.sum(), theta)[0]))
-    expect_close(jacobians[0], jacobians[1], "right on a parabola, not on a loss whose curvature changes")
-
-
-def _derivative(result: Tensor, theta: Tensor) -> Tensor | None:
-    (derivative,) = torch.autograd.grad(result, theta, allow_unused=True)
-    return derivative
 
 
 # --- the meta-gradient
@@ -101,23 +35,6 @@ def meta_gradient(loss, theta, tasks, inner_lr):
     ### END SOLUTION
 
 
-def check_meta_gradient(answer: Callable) -> str:
-    """Compare with the exact meta-gradient and with what each known mistake gives."""
-    tasks, inner_lr = make_tasks(), 0.1
-
-    def theta() -> Tensor:
-        return torch.tensor([0.7, -0.4], dtype=torch.float64, requires_grad=True)
-
-    start = theta()
-    result = answer(wave, start, tasks, inner_lr)
-    expect(torch.equal(start, theta()), "theta itself was changed: adapt in new tensors")
-    exact = meta_gradient(wave, theta(), tasks, inner_lr)
-    for wrong, message in wrong_gradients(meta_gradient, theta, tasks, inner_lr):
-        expect(not same(result, wrong), message)
-    expect_close(result, exact, "not the derivative of the mean query loss after one inner step")
-    return "Equal to the exact meta-gradient on three tasks whose losses are no parabolas."
-
-
 # --- the first-order bug
 
 
@@ -133,46 +50,6 @@ def adapted_query_loss(loss, theta, support, query, inner_lr, steps):
     return loss(adapted, query)
 
 
-def check_adapted_query_loss(answer: Callable) -> str:
-    """Check the value and the derivative over three steps."""
-    support, query = make_tasks()[0]
-
-    def outcome(function: Callable, **changed: Any) -> tuple[Tensor, Tensor | None]:
-        theta = torch.tensor([0.7, -0.4], dtype=torch.float64, requires_grad=True)
-        settings = {"support": support, "query": query, "inner_lr": 0.1, "steps": 3} | changed
-        value = function(wave, theta, **settings)
-        expect(
-            isinstance(value, Tensor) and value.ndim == 0,
-            "the result should be the query loss, a scalar tensor",
-        )
-        expect(value.requires_grad, "the result no longer depends on theta: something cut the graph")
-        return value.detach(), _derivative(value, theta)
-
-    value, derivative = outcome(answer)
-    right, exact = outcome(adapted_query_loss)
-    for wrong, message in (
-        (
-            outcome(adapted_query_loss, steps=1),
-            "only the last step counts: each starts from `adapted`, not `theta`",
-        ),
-        (outcome(adapted_query_loss, query=support), "the adapted parameters are judged on the support set"),
-        (
-            outcome(steps_by_theta),
-            "each step needs the gradient by `adapted`, where it stands, not by `theta`",
-        ),
-    ):
-        expect(not same(value, wrong[0]), message)
-    expect_close(value, right, "the query loss itself has changed: the bug is only in its derivative")
-    expect(derivative is not None, "the result depends on a copy of theta, not on theta itself")
-    expect_close(
-        derivative,
-        exact,
-        "the value is right, its derivative is still that of first order. Look at the call that computes the "
-        "inner gradient: can its result be differentiated again?",
-    )
-    return "retain_graph keeps the old graph alive; only create_graph records the gradient's own computation."
-
-
 # --- where first order goes the other way
 
 
@@ -184,28 +61,6 @@ def disagreement():
     ### BEGIN SOLUTION
     return 0.6, 0.2
     ### END SOLUTION
-
-
-def check_disagreement(answer: Callable) -> str:
-    """Check the rate, then the two signs."""
-    result = answer()
-    expect_close(result, (0.0, 0.0), "return two numbers, theta and inner_lr", tol=float("inf"))
-    theta, inner_lr = (float(value) for value in result)
-    expect(inner_lr > 0, f"inner_lr is {inner_lr:g}: without a step there is no adaptation to differentiate")
-    expect(
-        inner_lr <= 0.2,
-        f"inner_lr = {inner_lr:g} is above 0.2: large steps, which overshoot, are the easy way; stay small",
-    )
-    exact = float(quadratics.meta_slope(theta, TASKS, inner_lr, 1))
-    first = float(quadratics.first_order_slope(theta, TASKS, inner_lr, 1))
-    expect(
-        exact * first < 0,
-        f"at theta = {theta:g}, inner_lr = {inner_lr:g} both have the same sign: exact {exact:.3g}, first "
-        f"order {first:.3g}. Look between the two points where each of them is zero",
-    )
-    return (
-        f"Exact {exact:.3g}, first order {first:.3g}: first-order MAML walks away from the best start here."
-    )
 
 
 # --- the best start in closed form
@@ -220,26 +75,10 @@ def best_start(curvature, support_center, query_center, inner_lr, steps):
     ### END SOLUTION
 
 
-def check_best_start(answer: Callable) -> str:
-    """Compare on random tasks with the right value and with those of four shortcuts."""
-    random = np.random.default_rng(0)
-    for steps in (1, 3):
-        tasks = Quadratics(random.uniform(0.5, 2.0, 4), random.normal(size=4), random.normal(size=4))
-        result = answer(*tasks, 0.3, steps)
-        expect_close(result, 0.0, "", tol=float("inf"))
-        for wrong, message in wrong_starts(tasks, 0.3, steps):
-            expect(abs(float(result) - wrong) > 1e-6, message)
-        right = quadratics.best_start(tasks, 0.3, steps)
-        off = abs(float(result) - right)
-        expect(not 1e-6 < off < 0.02, f"close, but {off:.1e} off: solve dJ/dtheta = 0 instead of searching")
-        expect_close(float(result), right, "not where dJ/dtheta is zero")
-    return "The slope of the meta-objective is zero at your start, for 1 and for 3 inner steps."
-
-
 EXERCISES = (
     Exercise(
         reference=inner_step,
-        check=check_inner_step,
+        check=mistakes.INNER_STEP,
         title="One inner step",
         level="core",
         minutes=5,
@@ -253,7 +92,7 @@ EXERCISES = (
     ),
     Exercise(
         reference=meta_gradient,
-        check=check_meta_gradient,
+        check=mistakes.META_GRADIENT,
         title="The meta-gradient",
         level="core",
         minutes=8,
@@ -267,7 +106,7 @@ EXERCISES = (
     ),
     Exercise(
         reference=adapted_query_loss,
-        check=check_adapted_query_loss,
+        check=mistakes.ADAPTED_QUERY_LOSS,
         title="Find the first-order bug",
         level="core",
         minutes=3,
@@ -281,7 +120,7 @@ EXERCISES = (
     ),
     Exercise(
         reference=disagreement,
-        check=check_disagreement,
+        check=mistakes.check_disagreement,
         title="Where first order walks the wrong way",
         level="explore",
         minutes=5,
@@ -294,7 +133,7 @@ EXERCISES = (
     ),
     Exercise(
         reference=best_start,
-        check=check_best_start,
+        check=mistakes.BEST_START,
         title="The best start in closed form",
         level="research",
         minutes=10,

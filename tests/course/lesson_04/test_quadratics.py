@@ -56,3 +56,11 @@ def test_functions_of_theta_broadcast():
     assert quadratics.adapted_points(theta, TASKS, 0.3, 2).shape == (2, 3, 3)
     for function in (quadratics.meta_objective, quadratics.meta_slope, quadratics.first_order_slope):
         assert function(theta, TASKS, 0.3, 2).shape == (2, 3)
+
+
+def test_the_three_tasks_have_a_setting_where_first_order_is_wrong_without_overshooting():
+    assert 0.2 * TASKS.curvature.max() <= 0.5
+    exact, first = (
+        function(0.6, TASKS, 0.2, 1) for function in (quadratics.meta_slope, quadratics.first_order_slope)
+    )
+    assert exact > 0 > first

@@ -292,6 +292,157 @@ WRONG_ANSWERS = {
         (baseline_unweighted, "not equally likely"),
         (baseline_by_score, "in the variance it is squared"),
         (baseline_undivided, "divide by the mean squared score"),
-        (baseline_by_search, "set the derivative to zero"),
+        (baseline_by_search, "set the derivative by b to zero, and solve for b (The result: yours"),
     ],
+}
+
+
+# --- right answers in other styles
+
+
+def returns_by_a_double_loop(reward, mask, gamma):
+    """Sum what comes after each step, one number at a time."""
+    result = torch.zeros_like(reward)
+    for e in range(reward.shape[1]):
+        for t in range(reward.shape[0]):
+            result[t, e] = sum(
+                gamma ** (k - t) * float(reward[k, e] * mask[k, e]) for k in range(t, reward.shape[0])
+            )
+    return result * mask
+
+
+def returns_by_a_matrix(reward, mask, gamma):
+    """Multiply with the matrix of discounts."""
+    steps = torch.arange(len(reward))
+    ahead = steps[None] - steps[:, None]
+    return (gamma ** ahead.clamp(min=0) * (ahead >= 0)).to(reward.dtype) @ (reward * mask) * mask
+
+
+def returns_of_the_package(reward, mask, gamma):
+    return returns.returns_to_go(reward, mask, gamma=gamma)
+
+
+def returns_in_numpy(reward, mask, gamma):
+    """Go backwards in numpy, and convert."""
+    rows, ahead = [], np.zeros(reward.shape[1])
+    for r, m in zip(reward.numpy()[::-1], mask.numpy()[::-1], strict=True):
+        ahead = m * (r + gamma * ahead)
+        rows.append(ahead)
+    return torch.from_numpy(np.stack(rows[::-1]))
+
+
+def loss_of_the_steps_taken(logp, adv, mask):
+    """Pick the steps first, then average."""
+    taken = mask.bool()
+    return -(logp[taken] * adv[taken].detach()).mean()
+
+
+def loss_by_a_loop(logp, adv, mask):
+    total, count = logp.new_zeros(()), 0.0
+    for t in range(len(logp)):
+        for e in range(logp.shape[1]):
+            if mask[t, e]:
+                total, count = total - logp[t, e] * adv[t, e].detach(), count + 1
+    return total / count
+
+
+def loss_by_einsum(logp, adv, mask):
+    with torch.no_grad():
+        weight = adv * mask / mask.sum()
+    return torch.einsum("se,se->", -logp, weight)
+
+
+def gae_by_a_sum(reward, values, mask, gamma, lam):
+    """Sum the weighed deltas that follow each step."""
+    n_steps = len(reward)
+    goes_on = torch.cat((mask[1:], torch.zeros_like(mask[:1])))
+    after = torch.cat((values[1:], torch.zeros_like(values[:1]))) * goes_on
+    delta = (reward + gamma * after - values) * mask
+    adv = torch.zeros_like(reward)
+    for t in range(n_steps):
+        for k in range(t, n_steps):
+            adv[t] += (gamma * lam) ** (k - t) * delta[k]
+    return adv
+
+
+def gae_of_the_package(reward, values, mask, gamma, lam):
+    return returns.gae(reward, values, mask, gamma=gamma, lam=lam)
+
+
+def gae_an_episode_at_a_time(reward, values, mask, gamma, lam):
+    adv = torch.zeros_like(reward)
+    for e in range(reward.shape[1]):
+        steps = int(mask[:, e].sum())
+        ahead = 0.0
+        for t in range(steps - 1, -1, -1):
+            next_value = values[t + 1, e] if t + 1 < steps else 0.0
+            ahead = reward[t, e] + gamma * next_value - values[t, e] + gamma * lam * ahead
+            adv[t, e] = ahead
+    return adv
+
+
+def normalized_by_a_loop(adv, mask):
+    result = torch.zeros_like(adv)
+    for k, (one, m) in enumerate(zip(adv, mask, strict=True)):
+        taken = one[m.bool()]
+        result[k][m.bool()] = (taken - taken.mean()) / (taken.std(unbiased=False) + 1e-5)
+    return result
+
+
+def normalized_with_eps_under_the_root(adv, mask):
+    count = mask.sum((1, 2), keepdim=True)
+    mean = (adv * mask).sum((1, 2), keepdim=True) / count
+    variance = ((adv - mean) ** 2 * mask).sum((1, 2), keepdim=True) / count
+    return (adv - mean) / torch.sqrt(variance + 1e-5) * mask
+
+
+def normalized_by_the_package(adv, mask):
+    return returns.normalise(adv, mask)
+
+
+def baseline_by_a_loop(score, reward, probability):
+    above = sum(p * s * s * r for p, s, r in zip(probability, score, reward, strict=True))
+    return above / sum(p * s * s for p, s in zip(probability, score, strict=True))
+
+
+def baseline_by_average(score, reward, probability):
+    return np.average(reward, weights=probability * score**2)
+
+
+def baseline_in_torch(score, reward, probability):
+    score, reward, probability = map(torch.as_tensor, (score, reward, probability))
+    weight = probability * score.square()
+    return (weight @ reward) / (weight.sum() + 1e-8)
+
+
+RIGHT_ANSWERS = {
+    "returns_to_go": [
+        returns_by_a_double_loop,
+        returns_by_a_matrix,
+        returns_of_the_package,
+        returns_in_numpy,
+    ],
+    "policy_gradient_loss": [loss_of_the_steps_taken, loss_by_a_loop, loss_by_einsum],
+    "gae": [gae_by_a_sum, gae_of_the_package, gae_an_episode_at_a_time],
+    "normalized": [normalized_by_a_loop, normalized_with_eps_under_the_root, normalized_by_the_package],
+    "best_baseline": [baseline_by_a_loop, baseline_by_average, baseline_in_torch],
+}
+
+SHAPE = "only the shape of the tensor counts, and all of them have the same"
+EQUIVALENT = {
+    "returns_to_go": [
+        (r"zeros_like\(reward\)  ->", "every row is written in the loop, whatever stands there before"),
+        (r"zeros_like\(reward\[0\]\)  ->.*zeros_like", SHAPE),
+        (r"range\(len\(reward\)\)\)", SHAPE),
+    ],
+    "gae": [
+        (r"adv = torch.zeros_like\(reward\)  ->", "every row is written in the loop"),
+        (r"zeros_like\(reward\[0\]\)  ->.*zeros_like", SHAPE),
+        (r"range\(len\(reward\)\)\)", SHAPE),
+    ],
+    "normalized": [
+        (r"within = \(-2, -1\)  ->  within = \(-1, -2\)", "a sum over both axes, in either order"),
+        (r"1e-08", "it only keeps a division by zero away, which no probe has"),
+    ],
+    "best_baseline": [(r"float\(", "a number of numpy is as good as one of Python")],
 }

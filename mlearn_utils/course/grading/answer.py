@@ -1,0 +1,305 @@
+"""The student's function as a checker calls it: what it does beyond returning a value does not go unnoticed.
+
+Every call hands out copies, so that nothing the checker compares with can be spoiled. A changed argument ends
+the check and is named. The first calls are made twice, with random numbers outside of `rng` moved on in
+between: a second call with the same arguments must give the same result.
+"""
+
+import copy
+import functools
+import inspect
+import pickle
+import random
+from collections.abc import Callable, Collection, Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+import torch
+
+from mlearn_utils.course.grading.exercise import NotYet
+
+CALLS_MADE_TWICE, CALLS_REMEMBERED = 150, 300
+Generators = np.random.Generator | torch.Generator
+
+
+class AnswerRaised(Exception):  # noqa: N818 (it carries an error, it is none of ours)
+    """Whatever a student's function raised, `error`: any exception but KeyboardInterrupt."""
+
+    def __init__(self, error: BaseException):
+        super().__init__(type(error).__name__)
+        self.error = error
+
+
+class Answer:
+    """A student's function, to be called as the reference is.
+
+    Args:
+        function: the student's.
+        reference: the function that solves the exercise; its parameters name the arguments.
+        writes: names of the parameters that the exercise asks to change in place; these are handed out as
+            they are.
+
+    Attributes:
+        returned: what the last call returned.
+    """
+
+    def __init__(
+        self, function: Callable[..., Any], reference: Callable[..., Any], writes: Collection[str] = ()
+    ):
+        self.returned: Any = None
+        self._function, self._reference, self._writes = function, reference, frozenset(writes)
+        self._names = tuple(inspect.signature(reference).parameters)
+        self._calls = 0
+        self._drawn: dict[bytes, list[tuple[bytes, Any]]] = {}
+        self._last: dict[str, Any] = {}
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        """Call the function on copies of the arguments and return what it returned.
+
+        Handed out as they are: tensors that require a gradient, since the checker derives by them, and what a
+        call moves on by nature, generators and environments.
+
+        Raises:
+            AnswerRaised: if the function raises.
+            NotYet: if it changes an argument, or a second call gives another result.
+        """
+        given = dict(zip(self._names, args, strict=False)) | kwargs
+        kept = {name: _kept(value) for name, value in given.items()}
+        handed = {
+            name: value if name in self._writes or _goes_on(value) else _handed_out(value)
+            for name, value in given.items()
+        }
+        self._calls, self._last = self._calls + 1, kept
+        is_probed = self._calls <= CALLS_MADE_TWICE
+        result = self.returned = self._run(handed, kwargs, seed=1 if is_probed else None)
+        self._check_unchanged(handed, kept)
+        if is_probed:
+            self._check_second_call(result, handed, kept, kwargs)
+        if self._calls <= CALLS_REMEMBERED:
+            self._remember(kept, result)
+        return result
+
+    def check_randomness(self) -> None:
+        """Raise NotYet if the function was given generators in several states and heeded none of them."""
+        groups = [group for group in self._drawn.values() if len({state for state, _ in group}) > 1]
+        if groups and all(_alike(group[0][1], result) for group in groups for _, result in group):
+            raise NotYet("the result is the same whatever state the generator `rng` is in: draw from it")
+
+    def expected(self) -> Any:
+        """Return what the reference gives for the arguments of the last call; raises what it raises."""
+        return self._reference(*(_kept(value) for value in self._last.values()))
+
+    def _run(self, handed: dict[str, Any], by_name: Mapping[str, Any], seed: int | None) -> Any:
+        args = [value for name, value in handed.items() if name not in by_name]
+        kwargs = {name: handed[name] for name in by_name}
+        if seed is not None:
+            _seed_everything(seed)
+        try:
+            with _own_switches():
+                result = self._function(*args, **kwargs)
+        except KeyboardInterrupt:
+            raise
+        except BaseException as error:
+            raise AnswerRaised(error) from error
+        if inspect.iscoroutine(result):
+            result.close()
+            raise NotYet("it returns a coroutine, not a value: begin it with `def`, not with `async def`")
+        if inspect.isgenerator(result):
+            raise NotYet("it returns a generator, not a value: `return` the result instead of a `yield`")
+        return result
+
+    def _check_unchanged(self, handed: dict[str, Any], kept: dict[str, Any]) -> None:
+        for name, value in handed.items():
+            if name not in self._writes and not _unchanged(value, kept[name]):
+                raise NotYet(
+                    f"{name} itself was changed in place: leave the arguments as they were given, and return "
+                    "something new"
+                )
+
+    def _check_second_call(
+        self, result: Any, handed: dict[str, Any], kept: dict[str, Any], by_name: Mapping[str, Any]
+    ) -> None:
+        """Call again with what was given the first time; objects that went on in between begin anew."""
+        written = {name: handed[name] for name in self._writes if name in handed}
+        try:
+            first = _kept((result, written))
+        except RecursionError:
+            raise NotYet("it returns a list that holds itself") from None
+        again = {
+            name: _kept(kept[name]) if name in self._writes or _goes_on(value) else value
+            for name, value in handed.items()
+        }
+        try:
+            second = self._run(again, by_name, seed=2)
+        except AnswerRaised as raised:
+            why = f"{type(raised.error).__name__}: {raised.error}".split(". ")[0]
+            raise NotYet(
+                "the first call works, a second one with the same arguments does not: what does the first "
+                f"one leave behind, or use up? ({why})"
+            ) from raised
+        if not _alike(first, (second, {name: again[name] for name in written})):
+            raise NotYet(self._why_another(handed))
+        if not _unchanged(result, first[0]):
+            raise NotYet("a second call changes what the first one returned: make a new result each time")
+
+    def _why_another(self, handed: dict[str, Any]) -> str:
+        if any(isinstance(value, Generators) for value in handed.values()):
+            return (
+                "with a generator in the same state, a second call gives another result: draw from `rng` "
+                "only, not from np.random, `random`, torch or a generator of your own"
+            )
+        if any(tensor.is_leaf and tensor.grad is not None for tensor in _tensors(list(handed.values()))):
+            return (
+                "a second call with the same arguments gives another result: .backward() adds to `.grad`, "
+                "which nobody clears. torch.autograd.grad returns the gradient and leaves `.grad` alone"
+            )
+        return (
+            "a second call with the same arguments gives another result: does it draw random numbers, or "
+            "change something outside of itself, such as a global?"
+        )
+
+    def _remember(self, kept: dict[str, Any], result: Any) -> None:
+        """Note the state of the generators and the result, under the other arguments."""
+        states = [_state(value) for value in kept.values() if isinstance(value, Generators)]
+        if states:
+            others = {name: value for name, value in kept.items() if not isinstance(value, Generators)}
+            self._drawn.setdefault(_fingerprint(others), []).append((b"".join(states), _kept(result)))
+
+
+@contextmanager
+def kept_random_state() -> Iterator[None]:
+    """Leave the random numbers outside of generators (np.random, `random`, torch) as they were before."""
+    states = random.getstate(), np.random.get_state(), torch.get_rng_state()  # noqa: NPY002
+    try:
+        yield
+    finally:
+        random.setstate(states[0])
+        np.random.set_state(states[1])  # noqa: NPY002
+        torch.set_rng_state(states[2])
+
+
+def _seed_everything(seed: int) -> None:
+    random.seed(seed)
+    np.random.seed(seed)  # noqa: NPY002
+    torch.default_generator.manual_seed(seed)
+
+
+@contextmanager
+def _own_switches() -> Iterator[None]:
+    """Set back what an answer may switch for all that follows: gradients, default dtype, numpy's warnings."""
+    gradients, dtype, warned = torch.is_grad_enabled(), torch.get_default_dtype(), np.geterr()
+    try:
+        yield
+    finally:
+        if torch.is_grad_enabled() != gradients:
+            torch.set_grad_enabled(gradients)
+        if torch.get_default_dtype() != dtype:
+            torch.set_default_dtype(dtype)
+        if np.geterr() != warned:
+            np.seterr(**warned)
+
+
+def _copied(value: Any, copy_tensor: Callable[[torch.Tensor], torch.Tensor]) -> Any:
+    """Return a copy of what a checker passes around; functions and classes are themselves."""
+    if value is None or isinstance(value, int | float | str | bool | np.number):
+        return value
+    if isinstance(value, torch.Tensor):
+        return copy_tensor(value)
+    if isinstance(value, np.ndarray):
+        return value.copy()
+    if isinstance(value, torch.Generator):
+        return value.clone_state()
+    if type(value) is dict:
+        return {key: _copied(entry, copy_tensor) for key, entry in value.items()}
+    if type(value) is list:
+        return [_copied(entry, copy_tensor) for entry in value]
+    if isinstance(value, tuple):
+        entries = [_copied(entry, copy_tensor) for entry in value]
+        return getattr(value, "_make", tuple)(entries)
+    if inspect.isroutine(value) or isinstance(value, type | functools.partial):
+        return value
+    try:
+        return copy.deepcopy(value)
+    except Exception:  # whatever it is, it cannot be copied, so it is passed on
+        return value
+
+
+def _handed_out(value: Any) -> Any:
+    return _copied(value, lambda tensor: tensor if tensor.requires_grad else tensor.clone())
+
+
+def _kept(value: Any) -> Any:
+    return _copied(value, lambda tensor: tensor.detach().clone().requires_grad_(tensor.requires_grad))
+
+
+def _goes_on(value: Any) -> bool:
+    """Return whether a call may move `value` on without that being a change: a generator, an environment."""
+    plain = int | float | str | bool | np.number | np.ndarray | torch.Tensor | dict | list | tuple
+    return not (value is None or isinstance(value, plain) or callable(value))
+
+
+def _unchanged(now: Any, then: Any) -> bool:
+    """Return whether a value equals its kept copy, to the bit; what goes on by itself always does."""
+    if type(now) is not type(then):
+        return False
+    if isinstance(now, torch.Tensor):
+        if (now.shape, now.dtype, now.requires_grad) != (then.shape, then.dtype, then.requires_grad):
+            return False
+        try:
+            return torch.equal(now, then) or bool(((now == then) | (now.isnan() & then.isnan())).all())
+        except RuntimeError:  # sparse, or without values of its own
+            return True
+    if isinstance(now, np.ndarray):
+        return now.dtype == then.dtype and np.array_equal(now, then, equal_nan=now.dtype.kind in "fc")
+    if isinstance(now, dict):
+        return now.keys() == then.keys() and all(_unchanged(now[key], then[key]) for key in now)
+    if isinstance(now, list | tuple):
+        return len(now) == len(then) and all(map(_unchanged, now, then))
+    is_plain = isinstance(now, int | float | str | np.number)
+    return not is_plain or now == then or now != now
+
+
+def _alike(one: Any, other: Any) -> bool:
+    """Return whether two results say the same; of objects without values nothing can be told."""
+    if isinstance(one, torch.Tensor | np.ndarray) and isinstance(other, torch.Tensor | np.ndarray):
+        try:
+            mine, right = (np.asarray(v.detach() if isinstance(v, torch.Tensor) else v) for v in (one, other))
+            return mine.shape == right.shape and np.allclose(mine, right, 1e-9, 1e-12, equal_nan=True)
+        except TypeError:  # no numbers, or a tensor without values of its own
+            return one.shape == other.shape
+    if type(one) is not type(other):
+        return False
+    if isinstance(one, dict):
+        return one.keys() == other.keys() and all(_alike(one[key], other[key]) for key in one)
+    if isinstance(one, list | tuple):
+        return len(one) == len(other) and all(map(_alike, one, other))
+    if isinstance(one, int | float | str | np.number | set | frozenset):
+        return bool(one == other or (one != one and other != other))
+    mine, right = getattr(one, "__dict__", None), getattr(other, "__dict__", None)
+    if isinstance(mine, dict) and isinstance(right, dict) and not callable(one):
+        return _alike(mine, right)
+    return True
+
+
+def _tensors(value: Any) -> Iterator[torch.Tensor]:
+    if isinstance(value, torch.Tensor):
+        yield value
+    elif isinstance(value, dict):
+        yield from _tensors(list(value.values()))
+    elif isinstance(value, list | tuple):
+        for entry in value:
+            yield from _tensors(entry)
+
+
+def _state(generator: Generators) -> bytes:
+    if isinstance(generator, torch.Generator):
+        return generator.get_state().numpy().tobytes()
+    return repr(generator.bit_generator.state).encode()
+
+
+def _fingerprint(values: dict[str, Any]) -> bytes:
+    try:
+        return pickle.dumps(values)
+    except Exception:  # functions of a notebook cannot be pickled; calls with them count as different
+        return repr(id(values)).encode()

@@ -1,0 +1,198 @@
+"""What can be said of a wrong value that no known mistake explains: facts about the answer, never a guess.
+
+An argument is returned as it was; an argument makes no difference; every value is the right one times a
+factor, or close to it; it is right on some probes only. Each is tried on all probes, so what is said holds.
+"""
+
+import inspect
+from collections.abc import Callable, Iterator, Sequence
+from itertools import islice, permutations
+from typing import Any
+
+import numpy as np
+import torch
+
+from mlearn_utils.course.grading.compare import same
+
+Call = Callable[[Any, tuple[Any, ...]], Any]
+PAIRS_TRIED = 3
+CLOSE = 0.02
+
+
+def diagnose(
+    observe: Call,
+    answer: Any,
+    reference: Any,
+    probes: Callable[[], Sequence[tuple]],
+    *,
+    tol: float,
+    is_whole: bool = True,
+) -> str:
+    """Return a sentence on how `answer` differs from `reference`, "" if nothing simple is found.
+
+    Args:
+        observe: (function, arguments) -> the value that differs.
+        answer: the student's function.
+        reference: the right one.
+        probes: makes the tuples of arguments, anew for every use.
+        tol: as in `expect_close`.
+        is_whole: the value is what the functions return, not a part such as its derivative, which need not
+            depend on an argument.
+    """
+    names = tuple(inspect.signature(reference).parameters)
+    found, right = ([observe(function, probe) for probe in probes()] for function in (answer, reference))
+    of_whole = ""
+    if is_whole:
+        unused = _unused(observe, answer, reference, probes, names, tol)
+        of_whole = _returned(found, probes(), names, tol) or unused
+    return (
+        of_whole
+        or _factor(found, right, probes(), names)
+        or _close(found, right)
+        or _partly(found, right, probes(), names, tol)
+    )
+
+
+def _unused(
+    observe: Call,
+    answer: Any,
+    reference: Any,
+    probes: Callable[[], Sequence[tuple]],
+    names: tuple,
+    tol: float,
+) -> str:
+    """Name an argument of which the right values depend and the answer's do not."""
+    count = len(probes())
+
+    def pair(function: Any, one: int, other: int, k: int) -> list[Any]:
+        """Return the values on a probe, and with argument `k` of another probe in it."""
+        changed = (*probes()[one][:k], probes()[other][k], *probes()[one][k + 1 :])
+        return [observe(function, probes()[one]), observe(function, changed)]
+
+    for k, name in enumerate(names):
+        values = [probe[k] for probe in probes()]
+        pairs = (pair for pair in permutations(range(count), 2) if _exchangeable(*(values[j] for j in pair)))
+        for one, other in islice(pairs, PAIRS_TRIED):
+            try:
+                mine, right = (pair(function, one, other, k) for function in (answer, reference))
+            except Exception:  # the two do not fit together
+                continue
+            if same(mine[1], mine[0], tol=tol) and not same(right[1], right[0], tol=100 * tol):
+                return f"`{name}` is not used: with another value, all else equal, the result stays the same"
+    return ""
+
+
+def _returned(found: list[Any], probes: Sequence[tuple], names: tuple, tol: float) -> str:
+    for k, name in enumerate(names):
+        values = [probe[k] for probe in probes]
+        plain = all(_flat(value) is not None for value in values)
+        if plain and all(same(mine, value, tol=tol) for mine, value in zip(found, values, strict=True)):
+            return f"This is the argument `{name}`, as it was given"
+    return ""
+
+
+def _factor(found: list[Any], right: list[Any], probes: Sequence[tuple], names: tuple) -> str:
+    """Name the factor between the answer and the right values, if there is one on every probe."""
+    factors = []
+    for mine, value in zip(map(_flat, found), map(_flat, right), strict=True):
+        if (
+            mine is None
+            or value is None
+            or mine.shape != value.shape
+            or not np.abs(value).max(initial=0.0) > 0
+        ):
+            return ""
+        factor = float(mine @ value / (value @ value))
+        if not np.allclose(mine, factor * value, rtol=1e-5, atol=1e-7):
+            return ""
+        factors.append(factor)
+    if np.allclose(factors, factors[0], rtol=1e-5):
+        if abs(factors[0] + 1) < 1e-6:
+            return "The sign is turned: it is minus the right value, everywhere"
+        return f"It is {factors[0]:.4g} times the right value, everywhere" if abs(factors[0]) > 1e-9 else ""
+    for words, values in _candidates(probes, names):
+        if np.allclose(factors, values, rtol=1e-5):
+            return f"It is the right value times {words}"
+        if np.allclose(factors, 1 / np.array(values), rtol=1e-5):
+            return f"It is the right value divided by {words}"
+    if all(numbers is not None and numbers.size == 1 for numbers in map(_flat, right)):
+        return ""  # any two numbers have a ratio
+    listed = ", ".join(f"{factor:.4g}" for factor in factors)
+    return f"It is the right value times a factor that differs from case to case: {listed}"
+
+
+def _close(found: list[Any], right: list[Any]) -> str:
+    worst = 0.0
+    for mine, value in zip(map(_flat, found), map(_flat, right), strict=True):
+        if mine is None or value is None or mine.shape != value.shape or not value.size:
+            return ""
+        worst = max(worst, float((np.abs(mine - value) / np.maximum(np.abs(value), 0.1)).max()))
+    return f"It is close everywhere, off by {worst:.2g} of the right value at most" if worst < CLOSE else ""
+
+
+def _candidates(probes: Sequence[tuple], names: tuple) -> Iterator[tuple[str, list[float]]]:
+    """Yield what a factor may be: a number among the arguments, one minus it, or the length of an axis."""
+    for k, name in enumerate(names):
+        values = [probe[k] for probe in probes]
+        if all(isinstance(value, int | float) and not isinstance(value, bool) and value for value in values):
+            yield f"`{name}`", [float(value) for value in values]
+            if all(value != 1 for value in values):
+                yield f"1 - `{name}`", [1.0 - value for value in values]
+        shapes = [
+            np.shape(value) if isinstance(value, np.ndarray | torch.Tensor) else None for value in values
+        ]
+        for axis in range(min((len(shape) for shape in shapes if shape is not None), default=0)):
+            if all(shape is not None and shape[axis] for shape in shapes):
+                words = f"the length of `{name}`" + (f" along axis {axis}" if axis else "")
+                yield words, [float(shape[axis]) for shape in shapes if shape is not None]
+        if all(isinstance(value, list | tuple) and value for value in values):
+            yield f"the length of `{name}`", [float(len(value)) for value in values]
+
+
+def _partly(found: list[Any], right: list[Any], probes: Sequence[tuple], names: tuple, tol: float) -> str:
+    fits = [same(mine, value, tol=tol) for mine, value in zip(found, right, strict=True)]
+    if not any(fits):
+        return ""
+    good, bad = (fits.index(is_right) for is_right in (True, False))
+    return f"It is right with {_words(probes[good], names)}, but not with {_words(probes[bad], names)}"
+
+
+def _words(probe: tuple, names: tuple) -> str:
+    """Say in a few words what a probe is: its numbers, and the sizes of what else it holds."""
+    told = []
+    for name, value in zip(names, probe, strict=False):
+        if isinstance(value, bool | int | float | str | np.number):
+            told.append(f"{name} = {value:.4g}" if isinstance(value, float) else f"{name} = {value}")
+        elif isinstance(value, torch.Tensor | np.ndarray):
+            told.append(f"{name} {list(value.shape)}" if value.ndim else f"{name} = {value.item():.4g}")
+        elif isinstance(value, list | tuple | dict):
+            told.append(f"{name} of {len(value)}")
+    return ", ".join(told) or "other arguments"
+
+
+def _exchangeable(one: Any, other: Any) -> bool:
+    """Return whether one argument may stand for another: the same kind and shape, but another value."""
+    if type(one) is not type(other) or callable(one):
+        return False
+    mine, theirs = _flat(one), _flat(other)
+    return (
+        mine is not None
+        and theirs is not None
+        and mine.shape == theirs.shape
+        and not np.array_equal(mine, theirs)
+    )
+
+
+def _flat(value: Any) -> np.ndarray | None:
+    """Return all numbers in a value as one array, None if there is anything else in it."""
+    if isinstance(value, dict):
+        value = list(value.values())
+    if isinstance(value, list | tuple):
+        parts = [_flat(entry) for entry in value]
+        known = [part for part in parts if part is not None]
+        return np.concatenate([np.zeros(0), *known]) if len(known) == len(parts) else None
+    try:
+        plain = value.detach().double().numpy() if isinstance(value, torch.Tensor) else value
+        return np.asarray(plain, dtype=np.float64).reshape(-1)
+    except (TypeError, ValueError, RuntimeError, OverflowError):
+        return None

@@ -1,0 +1,147 @@
+"""The check of most exercises: the answer runs on several probes, beside the reference and known mistakes.
+
+A probe is a tuple of arguments. What the answer gives on all of them is compared with what the reference
+gives; if it is something else, with what each mistake gives. A mistake is named only if it explains the
+answer on every probe, and no two of them, nor any and the right values, may look alike.
+"""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from itertools import combinations
+from typing import Any
+
+from mlearn_utils.course.grading.compare import TOLERANCE, compare, same
+from mlearn_utils.course.grading.diagnose import diagnose
+from mlearn_utils.course.grading.exercise import NotYet
+
+Probe = tuple[Any, ...]
+Wrong = list[tuple[Any, str]]
+"""What each mistake gives, or a function with the reference's parameters that makes it, and what to tell."""
+
+RESULT = "The result"
+
+
+class Parts(dict[str, Any]):
+    """What is observed of an answer, part by part: such as its value, then its derivative."""
+
+
+def call(function: Callable[..., Any], *probe: Any) -> Any:
+    """Return what the function returns: what most exercises are judged by."""
+    return function(*probe)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Trial:
+    """A checker that compares an answer with the exercise's reference.
+
+    Args:
+        probes: makes the tuples of arguments, anew for every use and always the same. Together they have at
+            least two values of every parameter and two sizes of every axis.
+        mistakes: takes the arguments of a probe and returns what each known mistake gives there, with its
+            message; the same messages in the same order for every probe.
+        otherwise: what to say of a wrong value that no mistake explains: a sentence, or one for each part.
+        praise: what a right answer is told: a sentence, or a function of the values on the first probe.
+        observe: (function, *probe) -> what is compared: a value, or a dict of named parts, compared in order.
+        tol: as in `expect_close`.
+        reference: the function that solves the exercise; `Exercise` fills it in.
+    """
+
+    probes: Callable[[], Sequence[Probe]]
+    mistakes: Callable[..., Wrong]
+    otherwise: str | Mapping[str, str]
+    praise: str | Callable[..., str]
+    observe: Callable[..., Any] = call
+    tol: float = TOLERANCE
+    reference: Callable[..., Any] | None = None
+
+    def __call__(self, answer: Callable[..., Any]) -> str:
+        """Return the praise, or raise NotYet with the mistake that explains the answer."""
+        found: list[Parts] = []
+        for probe, right in zip(self.probes(), self.right, strict=True):
+            found.append(self._observed(answer, probe))
+            explained = [wrong[len(found) - 1] for wrong, _ in self.wrong]
+            if not any(self._same(found[-1], value) for value in explained):
+                self._compare(found[-1], right, float("inf"))  # its kind, before later probes stumble over it
+        if self._all_same(found, self.right):
+            return self.praise if isinstance(self.praise, str) else self.praise(*self.right[0].values())
+        for wrong, message in self.wrong:
+            if self._all_same(found, wrong):
+                raise NotYet(message)
+        raise NotYet(self._unexplained(answer, found))
+
+    @cached_property
+    def right(self) -> list[Parts]:
+        """What the reference gives on each probe."""
+        if self.reference is None:
+            raise ValueError("reference must be given: an Exercise fills it in")
+        return [self._observed(self.reference, probe) for probe in self.probes()]
+
+    @cached_property
+    def wrong(self) -> list[tuple[list[Parts], str]]:
+        """What each mistake gives on each probe, with its message.
+
+        Raises:
+            ValueError: if the messages differ from probe to probe, or two mistakes, or a mistake and the
+                right values, cannot be told apart.
+        """
+        tables = [self.mistakes(*probe) for probe in self.probes()]
+        messages = [message for _, message in tables[0]]
+        if any([message for _, message in table] != messages for table in tables):
+            raise ValueError("mistakes must return the same messages, in the same order, for every probe")
+        wrong = []
+        for k, message in enumerate(messages):
+            values = []
+            for probe, table in zip(self.probes(), tables, strict=True):
+                value = table[k][0]
+                values.append(self._observed(value, probe) if callable(value) else _parts(value))
+            wrong.append((values, message))
+        for (one, name), (other, other_name) in combinations([(self.right, "right"), *wrong], 2):
+            if self._all_same(one, other, 10 * self.tol):
+                raise ValueError(f"the probes do not tell apart {name!r} and {other_name!r}")
+        return wrong
+
+    def _observed(self, function: Callable[..., Any], probe: Probe) -> Parts:
+        return _parts(self.observe(function, *probe))
+
+    def _compare(self, found: Parts, right: Parts, tol: float) -> None:
+        """Raise NotYet at the first part that differs."""
+        for name, value in right.items():
+            sentence = self.otherwise if isinstance(self.otherwise, str) else self.otherwise[name]
+            compare(found.get(name), value, sentence, tol, name)
+
+    def _same(self, found: Parts, value: Parts, tol: float | None = None) -> bool:
+        tol = self.tol if tol is None else tol
+        return found.keys() == value.keys() and all(same(found[name], value[name], tol=tol) for name in value)
+
+    def _all_same(self, found: Iterable[Parts], values: Iterable[Parts], tol: float | None = None) -> bool:
+        return all(self._same(mine, value, tol) for mine, value in zip(found, values, strict=True))
+
+    def _unexplained(self, answer: Callable[..., Any], found: list[Parts]) -> str:
+        """Return what a wrong answer is told: the first difference, and what can be said of all of them."""
+        differs = [
+            name
+            for name in self.right[0]
+            if not all(
+                same(mine[name], right[name], tol=self.tol)
+                for mine, right in zip(found, self.right, strict=True)
+            )
+        ]
+        more = diagnose(
+            lambda function, probe: self._observed(function, probe)[differs[0]],
+            answer,
+            self.reference,
+            self.probes,
+            tol=self.tol,
+            is_whole=differs[0] == RESULT,
+        )
+        for mine, right in zip(found, self.right, strict=True):
+            try:
+                self._compare(mine, right, self.tol)
+            except NotYet as error:
+                return f"{error}. {more}" if more else str(error)
+        raise AssertionError("unreachable: the answer was found to differ")
+
+
+def _parts(value: Any) -> Parts:
+    return value if isinstance(value, Parts) else Parts({RESULT: value})
