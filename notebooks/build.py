@@ -1,5 +1,7 @@
 """Build the notebooks from their sources: `python notebooks/build.py [NN ...] [--check] [--force]`.
 
+`python notebooks/build.py --new NN "Title"` lays out a new lesson and builds it.
+
     notebooks/source/NN_name.py  ->  notebooks/NN_name.ipynb            the student's, with stubs
                                      notebooks/solutions/NN_name.ipynb  the solved one
 
@@ -23,6 +25,7 @@ from cells import NAME, BuildError, ExerciseText, compose, find_exercises
 from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernelError
 from nbformat import NotebookNode
+from new_lesson import lay_out
 
 ROOT = Path(__file__).resolve().parent
 SECONDS_ALLOWED, SECONDS_TO_WARN = 60.0, 45.0
@@ -228,18 +231,29 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("lessons", nargs="*", metavar="NN", help="only these lessons, such as 04")
     parser.add_argument("--check", action="store_true", help="run nothing; say what is out of date")
     parser.add_argument("--force", action="store_true", help="execute also what is up to date")
+    parser.add_argument("--new", nargs=2, metavar=("NN", "TITLE"), help="lay out a new lesson that runs")
     options = parser.parse_args(arguments)
     try:
         if options.check:
             return _report(check(ROOT, options.lessons))
-        for source in sources(ROOT, options.lessons):
-            for path, seconds in build(source, force=options.force):
-                slow = "  SLOW" if seconds > SECONDS_TO_WARN else ""
-                print(f"{seconds:5.1f} s  {path.relative_to(ROOT)}{slow}", flush=True)
+        if options.new:
+            for path in lay_out(ROOT.parent, *options.new):
+                print(f"made     {path.relative_to(ROOT.parent)}", flush=True)
+            _build_all([options.new[0]], force=True)
+            _build_all(["00"], force=True)  # its map of the course shows the new lesson
+        else:
+            _build_all(options.lessons, force=options.force)
     except BuildError as error:
         print(f"build failed: {error}", file=sys.stderr)
         return 1
     return 0
+
+
+def _build_all(lessons: list[str], *, force: bool) -> None:
+    for source in sources(ROOT, lessons):
+        for path, seconds in build(source, force=force):
+            slow = "  SLOW" if seconds > SECONDS_TO_WARN else ""
+            print(f"{seconds:5.1f} s  {path.relative_to(ROOT)}{slow}", flush=True)
 
 
 def _report(found: list[str]) -> int:

@@ -17,8 +17,10 @@ from mlearn_utils import runtime
 from mlearn_utils.course.figures.style import use_style
 from mlearn_utils.course.grading.exercise import Exercise, find_exercise
 from mlearn_utils.course.grading.grade import grade
-from mlearn_utils.course.grading.progress import Recorder
+from mlearn_utils.course.grading.progress import Recorder, start_recording
 from mlearn_utils.course.grading.report import Note, Report
+from mlearn_utils.course.widgets.course_map import CourseMap, Stop
+from mlearn_utils.course.widgets.hints import Hints
 from mlearn_utils.course.widgets.progress_panel import ProgressPanel
 from mlearn_utils.course.widgets.quizzes import Quiz, load_bank
 
@@ -35,7 +37,7 @@ def start(number: str) -> "Lesson":
     Raises:
         ValueError: if there is no such lesson, or the machine lacks the device.
     """
-    lesson = Lesson(number)
+    lesson = Lesson(number, start_recording(number))
     use_style()
     torch.set_num_threads(1)
     for name, value in HEADLESS.items():
@@ -51,17 +53,18 @@ class Lesson:
 
     Args:
         number: two digits, such as "04".
+        recorder: where it notes what the student does; one of its own by default.
 
     Raises:
         ValueError: if there is no such lesson.
     """
 
-    def __init__(self, number: str):
+    def __init__(self, number: str, recorder: Recorder | None = None):
         module = load_lesson(number)
         self.number = number
         self.exercises: tuple[Exercise, ...] = module.EXERCISES
         self.device = runtime.pick_device(os.environ.get("MLEARN_DEVICE") or "cpu")
-        self._recorder = Recorder(number)
+        self._recorder = recorder or Recorder(number)
         self._hints_shown: dict[str, int] = {}
 
     def check(self, answer: Any, name: str = "") -> Report:
@@ -72,24 +75,35 @@ class Lesson:
         """
         exercise = self._find(name or answer)
         report = grade(exercise, answer)
-        note = self._recorder.note("exercise", exercise.name, report.outcome, points=report.earned)
+        fault = report.fault or None  # so that who collects the logs sees where a checker failed
+        note = self._recorder.note(
+            "exercise", exercise.name, report.outcome, points=report.earned, answer=fault
+        )
         return report.with_note(note)
 
-    def hint(self, exercise: str | Callable) -> Note:
-        """Return the next hint; the first call gives the first.
+    def hint(self, exercise: str | Callable) -> Hints:
+        """Return a button that shows the next hint; the first press shows the first. `print` shows it, too.
 
         Raises:
             ValueError: if there is no such exercise.
         """
         found = self._find(exercise)
-        shown, total = self._hints_shown.get(found.name, 0), len(found.hints)
+        return Hints(
+            found.name,
+            len(found.hints),
+            lambda: self._hints_shown.get(found.name, 0),
+            lambda: self._next_hint(found),
+        )
+
+    def _next_hint(self, exercise: Exercise) -> Note:
+        shown, total = self._hints_shown.get(exercise.name, 0), len(exercise.hints)
         if shown == total:
             return Note(
-                f"No more hints for `{found.name}`", f'`lesson.solution("{found.name}")` shows one way.'
+                f"No more hints for `{exercise.name}`", f'`lesson.solution("{exercise.name}")` shows one way.'
             )
-        self._hints_shown[found.name] = shown + 1
-        self._recorder.note("hint", found.name, "shown", answer=shown + 1)
-        return Note(f"Hint {shown + 1} of {total} · `{found.name}`", found.hints[shown])
+        self._hints_shown[exercise.name] = shown + 1
+        note = self._recorder.note("hint", exercise.name, "shown", answer=shown + 1)
+        return Note(f"Hint {shown + 1} of {total} · `{exercise.name}`", exercise.hints[shown], note=note)
 
     def solution(self, exercise: str | Callable) -> Note:
         """Return the reference's source.
@@ -98,8 +112,8 @@ class Lesson:
             ValueError: if there is no such exercise.
         """
         found = self._find(exercise)
-        self._recorder.note("solution", found.name, "shown")
-        return Note(f"One way to write {found.name}", found.solved_source(), is_code=True)
+        note = self._recorder.note("solution", found.name, "shown")
+        return Note(f"One way to write {found.name}", found.solved_source(), is_code=True, note=note)
 
     def quiz(self) -> Quiz:
         """Return the quiz of this lesson.
@@ -115,11 +129,19 @@ class Lesson:
         modules = {number: load_lesson(number) for number in lesson_numbers()}
         return ProgressPanel(modules, self._recorder.progress)
 
+    def course_map(self) -> CourseMap:
+        """Return the map of all lessons."""
+        stops = []
+        for number in lesson_numbers():
+            facts = importlib.import_module(f"{PACKAGE}.lesson_{number}")
+            stops.append(Stop(number, facts.TITLE, facts.MINUTES, facts.SESSIONS))
+        return CourseMap(stops)
+
     def __repr__(self) -> str:
         return f"Lesson {self.number}"
 
     def _find(self, exercise: Any) -> Exercise:
-        name = exercise if isinstance(exercise, str) else getattr(exercise, "__name__", None)
+        name = exercise if isinstance(exercise, str) else _name_of(exercise)
         if name is None:
             known = ", ".join(exercise.name for exercise in self.exercises) or "none"
             raise ValueError(
@@ -146,6 +168,14 @@ def load_lesson(number: str) -> ModuleType:
     if number not in numbers:
         raise ValueError(f"number must be one of {numbers}, got {number!r}")
     return importlib.import_module(f"{PACKAGE}.lesson_{number}.exercises")
+
+
+def _name_of(answer: Any) -> str | None:
+    try:
+        name = answer.__name__
+    except Exception:  # it has none, or fails at being asked
+        return None
+    return name if isinstance(name, str) else None
 
 
 def _version(package: str) -> str:

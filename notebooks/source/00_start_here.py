@@ -30,7 +30,6 @@ from mlearn_utils import course
 from mlearn_utils.course.lesson_00 import cart_players
 from mlearn_utils.course.lesson_00.cart_game import CartGame
 from mlearn_utils.course.lesson_00.pictures import predict_experienced, reward_explorer
-from mlearn_utils.course.widgets.course_map import CourseMap
 
 lesson = course.start("00")
 
@@ -155,7 +154,7 @@ reward_explorer()
 #
 # - `lesson.check(f)` answers *passed*, *not yet* (with the likely mistake), *not attempted*, or *your code
 #   raised* (with your line). You may try as often as you like, and nothing later depends on it.
-# - `lesson.hint("f")` gives a hint; run it again for the next one.
+# - `lesson.hint("f")` makes a button; each press shows one hint, from a nudge to almost the answer.
 # - `lesson.solution("f")` shows one solution. Type it in a new cell when you want it.
 #
 # ### The hidden reward (2 minutes, core)
@@ -208,7 +207,7 @@ lesson.quiz()
 # The lessons build on each other. A session of 50 minutes is about half reading, half exercises.
 
 # %% tags=["nbval-ignore-output"]
-CourseMap()
+lesson.course_map()
 
 # %% [markdown]
 # Your progress is kept in a small file on this computer, and nowhere else. *Export* writes it beside this

@@ -3,22 +3,32 @@
 import importlib.util
 import linecache
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
 
 import pytest
 
 from mlearn_utils.course import lessons
+from mlearn_utils.course.grading import progress
 
 FAKE = Path(__file__).with_name("fake_lesson.py")
 
 
 @pytest.fixture(autouse=True)
 def progress_log(tmp_path, monkeypatch) -> Path:
-    """No test may touch the progress of whoever runs it."""
+    """No test may touch the progress of whoever runs it, nor go on with another test's lesson."""
     path = tmp_path / "progress.jsonl"
+    monkeypatch.setattr(progress, "_started", [])
     monkeypatch.setenv("MLEARN_PROGRESS", str(path))
     return path
+
+
+@pytest.fixture(autouse=True)
+def no_check_raised(caplog) -> Iterator[None]:
+    """A checker that raises is answered with a report and logged: here it must not happen unseen."""
+    yield
+    assert [r.getMessage() for r in caplog.get_records("call") if r.name == "mlearn_utils.course"] == []
 
 
 @pytest.fixture(scope="session")

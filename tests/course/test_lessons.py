@@ -81,7 +81,7 @@ def test_check_finds_the_exercise_by_the_functions_name(lesson):
 
 
 def test_check_of_an_unknown_name_lists_the_exercises(lesson):
-    with pytest.raises(ValueError, match=r"no exercise '<lambda>'.*double, mean, broken"):
+    with pytest.raises(ValueError, match=r"no exercise '<lambda>'.*double, mean, broken.*answer, \"name\""):
         lesson.check(lambda x: x)
     with pytest.raises(ValueError, match=r"without calling it.*double, mean, broken"):
         lesson.check(torch.ones(2))
@@ -115,6 +115,54 @@ def test_hints_come_one_at_a_time(lesson):
     assert 'lesson.solution("double")' in texts[2]
     assert str(lesson.hint("mean")).startswith("Hint 1 of 2")
     assert Progress().summary()["98"].hints == 3
+
+
+@pytest.mark.parametrize("ask", ["hint", "solution"])
+def test_a_log_that_cannot_be_written_is_told_by_whoever_meets_it_first(fake, monkeypatch, tmp_path, ask):
+    (tmp_path / "home").write_text("a file")
+    monkeypatch.setenv("MLEARN_PROGRESS", str(tmp_path / "home" / "progress.jsonl"))
+    monkeypatch.setattr(lessons, "load_lesson", lambda number: fake)
+    lesson = lessons.Lesson("98")
+    shown = getattr(lesson, ask)("double")
+    assert "could not be saved" in str(shown)
+    assert "could not be saved" not in str(lesson.check(lambda x: 2 * x, "double"))
+
+
+def test_a_fault_of_a_checker_is_on_record(lesson, caplog):
+    report = lesson.check(lambda x: x, "broken")
+    assert report.outcome == "not yet"
+    (event,) = Progress().events()
+    assert (event["outcome"], event["answer"]) == ("not yet", "KeyError: 'a mistake of ours'")
+    caplog.clear()
+
+
+@pytest.mark.parametrize("answer", [3.0, None, "double", torch.ones(2), len, type, lambda: 1, object()])
+def test_whatever_is_checked_by_name_gets_a_report(lesson, answer):
+    assert lesson.check(answer, "double").outcome in {"not yet", "your code raised"}
+
+
+class Nameless:
+    """Fails at being asked for its name."""
+
+    @property
+    def __name__(self):
+        raise RuntimeError("no name")
+
+    def __call__(self, x):
+        return 2 * x
+
+
+def test_an_answer_that_has_no_name_to_tell_is_asked_for_one(lesson):
+    with pytest.raises(ValueError, match=r'lesson\.check\(answer, "name"\)'):
+        lesson.check(Nameless())
+    assert lesson.check(Nameless(), "double").ok
+
+
+def test_a_prediction_knows_the_lesson_that_was_started(start, fake):
+    start("98")
+    course.Predict("?", ("a", "b"), lambda guess: "", name="p").commit("a")
+    (event,) = Progress().events()
+    assert (event["lesson"], event["kind"], event["name"]) == ("98", "predict", "p")
 
 
 def test_solution_shows_the_source(lesson):

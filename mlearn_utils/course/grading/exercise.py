@@ -119,7 +119,10 @@ def find_exercise(exercises: tuple[Exercise, ...], name: str) -> Exercise:
         if exercise.name == name:
             return exercise
     known = ", ".join(exercise.name for exercise in exercises) or "none"
-    raise ValueError(f"there is no exercise {name!r} in this lesson; its exercises are: {known}")
+    raise ValueError(
+        f"there is no exercise {name!r} in this lesson; its exercises are: {known}. To check a function of "
+        'another name: lesson.check(answer, "name")'
+    )
 
 
 def _rewrite(source: str, *, solved: bool) -> str:

@@ -1,11 +1,12 @@
 """The progress log: one small local file of JSON lines, appended to and never rewritten.
 
 Every event is one `write` to a file opened with O_APPEND, then fsync: a crash loses at most the line being
-written, and a torn line is passed over when reading. A class without a server hands in what
-`Progress().export(path)` writes.
+written, and a torn line is passed over when reading, and counted. A class without a server hands in what
+`Progress().export(path)` writes. Nothing here crashes over what a file holds or a folder refuses: it is told.
 """
 
 import csv
+import errno
 import io
 import json
 import os
@@ -17,6 +18,7 @@ from typing import Any
 
 ENVIRONMENT = "MLEARN_PROGRESS"
 COLUMNS = ("time", "lesson", "kind", "name", "outcome", "points", "answer")
+NO_HOME = "this user has no home folder"
 KINDS = ("exercise", "quiz", "predict", "hint", "solution")
 
 
@@ -44,12 +46,18 @@ class LessonSummary:
 class Progress:
     """The log at `path`, else at $MLEARN_PROGRESS, else at ~/.mlearn/progress.jsonl.
 
-    Nothing is created before the first `record`.
+    Nothing is created before the first `record`. A relative path is that of the folder one is in now.
+
+    Attributes:
+        path: where the log is; None for a user who has no home folder and names no file.
     """
 
     def __init__(self, path: str | Path | None = None):
-        chosen = path or os.environ.get(ENVIRONMENT) or Path.home() / ".mlearn" / "progress.jsonl"
-        self.path = Path(chosen).expanduser()
+        chosen = Path(path or os.environ.get(ENVIRONMENT) or "~/.mlearn/progress.jsonl")
+        try:
+            self.path: Path | None = chosen.expanduser().absolute()
+        except RuntimeError:  # no home folder
+            self.path = None
 
     def record(
         self, lesson: str, kind: str, name: str, outcome: str, *, points: int = 0, answer: object = None
@@ -70,6 +78,8 @@ class Progress:
         """
         if kind not in KINDS:
             raise ValueError(f"kind must be one of {KINDS}, got {kind!r}")
+        if self.path is None:
+            raise OSError(errno.ENOENT, NO_HOME)
         now = datetime.now(timezone.utc).isoformat(timespec="seconds")
         event = dict(zip(COLUMNS, (now, lesson, kind, name, outcome, points, answer), strict=True))
         self.path.parent.mkdir(parents=True, exist_ok=True)
@@ -77,11 +87,21 @@ class Progress:
 
     def events(self) -> list[dict[str, Any]]:
         """Return all events, oldest first; lines that are torn or not ours are passed over."""
+        return self.read()[0]
+
+    def read(self) -> tuple[list[dict[str, Any]], str]:
+        """Return all events, oldest first, and in words what of the log could not be read, "" if nothing."""
         try:
-            lines = self.path.read_text(encoding="utf-8", errors="replace").split("\n")
+            text = self.path.read_text(encoding="utf-8-sig", errors="replace") if self.path else ""
         except (FileNotFoundError, NotADirectoryError):
-            return []
-        return [event for event in map(_parse, lines) if event is not None]
+            return [], ""
+        except OSError as error:
+            return [], f"The progress file `{self.path}` could not be read ({_reason(error)})."
+        lines = [line for line in text.split("\n") if line.strip()]
+        events = [event for event in map(_parse, lines) if event is not None]
+        lost = len(lines) - len(events)
+        was = "1 line was" if lost == 1 else f"{lost} lines were"
+        return events, f"{was} passed over in `{self.path}`: torn, or not of this course." if lost else ""
 
     def summary(self) -> dict[str, LessonSummary]:
         """Return what was done in each lesson; every exercise and question counts once."""
@@ -121,12 +141,36 @@ class Recorder:
             if self._has_complained:
                 return ""
             self._has_complained = True
-            reason = error.strerror or type(error).__name__
+            where = f" to `{self.progress.path}`" if self.progress.path else ""
             return (
-                f"Your progress could not be saved to `{self.progress.path}` ({reason}); "
+                f"Your progress could not be saved{where} ({_reason(error)}); "
                 f"set `{ENVIRONMENT}` to a file that can be written. Checking goes on without it."
             )
         return ""
+
+
+_started: list[Recorder] = []
+
+
+def start_recording(lesson: str) -> Recorder:
+    """Return a recorder for a lesson; from now on it is also that of widgets which belong to none.
+
+    A relative $MLEARN_PROGRESS is made absolute, so that it stays the same file wherever one goes.
+    """
+    recorder = Recorder(lesson)
+    if os.environ.get(ENVIRONMENT) and recorder.progress.path:
+        os.environ[ENVIRONMENT] = str(recorder.progress.path)
+    _started[:] = [recorder]
+    return recorder
+
+
+def current_recorder() -> Recorder:
+    """Return the recorder of the lesson that was started last, else one without a lesson."""
+    return _started[0] if _started else Recorder()
+
+
+def _reason(error: OSError) -> str:
+    return error.strerror or type(error).__name__
 
 
 def _append(path: Path, line: str) -> None:
@@ -135,7 +179,9 @@ def _append(path: Path, line: str) -> None:
     try:
         end = os.lseek(handle, 0, os.SEEK_END)
         torn = end > 0 and _last_byte(handle, end) != b"\n"
-        os.write(handle, ("\n" * torn + line + "\n").encode())
+        data = ("\n" * torn + line + "\n").encode("utf-8", "backslashreplace")
+        if os.write(handle, data) < len(data):
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
         os.fsync(handle)
     finally:
         os.close(handle)
@@ -149,7 +195,7 @@ def _last_byte(handle: int, end: int) -> bytes:
 def _parse(line: str) -> dict[str, Any] | None:
     try:
         event = json.loads(line)
-    except ValueError:
+    except (ValueError, RecursionError):
         return None
     known = isinstance(event, dict) and event.get("kind") in KINDS
     if not known or not all(isinstance(event.get(key), str) for key in ("lesson", "name", "outcome")):
@@ -194,7 +240,7 @@ def _replace(target: Path, text: str) -> None:
     """Write beside `target` and move into place, so that a crash leaves the old file or the new one."""
     temporary = target.with_name(f".{target.name}.{os.getpid()}.tmp")
     try:
-        temporary.write_text(text, encoding="utf-8", newline="")
+        temporary.write_text(text, encoding="utf-8", errors="backslashreplace", newline="")
         temporary.replace(target)
     finally:
         temporary.unlink(missing_ok=True)

@@ -1,1 +1,3 @@
-"""Lesson 00: Start here."""
+"""Lesson 00: its title, the minutes of a session, and how many sessions there are."""
+
+TITLE, MINUTES, SESSIONS = "Start here", 15, 1

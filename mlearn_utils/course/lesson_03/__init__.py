@@ -1,1 +1,3 @@
-"""Lesson 03: policy gradients."""
+"""Lesson 03: its title, the minutes of a session, and how many sessions there are."""
+
+TITLE, MINUTES, SESSIONS = "Policy gradients", 50, 1

@@ -1,1 +1,3 @@
-"""Lesson 07: learning the learner's hyperparameters."""
+"""Lesson 07: its title, the minutes of a session, and how many sessions there are."""
+
+TITLE, MINUTES, SESSIONS = "Learning the learner's hyperparameters", 50, 1

@@ -1,6 +1,7 @@
 """The course map: every lesson with its minutes, and a link to those whose notebook is here."""
 
 import html
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -22,8 +23,8 @@ class Stop:
 
     number: str
     title: str
-    minutes: int = 50
-    sessions: int = 1
+    minutes: int
+    sessions: int
 
     @property
     def time(self) -> str:
@@ -31,27 +32,16 @@ class Stop:
         return f"{self.minutes}" if self.sessions == 1 else f"{self.sessions} × {self.minutes}"
 
 
-LESSONS = (
-    Stop("00", "Start here", minutes=15),
-    Stop("01", "Reinforcement-learning basics"),
-    Stop("02", "Q-learning"),
-    Stop("03", "Policy gradients"),
-    Stop("04", "MAML: objective and update rule"),
-    Stop("05", "MAML in practice: few-shot regression"),
-    Stop("06", "Meta-RL on CartPole", sessions=2),
-    Stop("07", "Learning the learner's hyperparameters"),
-)
-
-
 class CourseMap:
     """The lessons as a table, in HTML with links and as text.
 
     Args:
+        stops: the lessons, in order.
         folder: where the student's notebooks are; those of this checkout by default.
     """
 
-    def __init__(self, folder: Path = NOTEBOOKS):
-        self._folder = folder
+    def __init__(self, stops: Iterable[Stop], folder: Path = NOTEBOOKS):
+        self.stops, self._folder = tuple(stops), folder
 
     def notebooks(self, number: str) -> list[str]:
         """Return the file names of the notebooks of lesson `number`: none if it is still to come.
@@ -61,12 +51,12 @@ class CourseMap:
         return sorted(f"{path.stem}.ipynb" for path in self._folder.glob(f"source/{number}_*.py"))
 
     def __repr__(self) -> str:
-        rows = [(f"{s.number} {s.title}", s.time, self._status(s.number)) for s in LESSONS]
+        rows = [(f"{s.number} {s.title}", s.time, self._status(s.number)) for s in self.stops]
         return "\n".join(f"{title:<42} {time:>6} min  {status}" for title, time, status in rows)
 
     def _repr_mimebundle_(self, include: object = None, exclude: object = None) -> dict[str, str]:
         head = "".join(f'<th scope="col"{LEFT}>{name}</th>' for name in ("Lesson", "Minutes", "Notebook"))
-        body = "".join(self._row(stop) for stop in LESSONS)
+        body = "".join(self._row(stop) for stop in self.stops)
         table = f"<table><caption>Course map</caption><tr>{head}</tr>{body}</table>"
         return {"text/plain": repr(self), "text/html": table}
 

@@ -6,7 +6,7 @@ from typing import Any
 import ipywidgets as widgets
 from matplotlib.figure import Figure
 
-from mlearn_utils.course.grading.progress import Recorder
+from mlearn_utils.course.grading.progress import current_recorder
 from mlearn_utils.course.grading.report import error_box, rich
 from mlearn_utils.course.widgets.choices import Choices
 from mlearn_utils.course.widgets.controls import Button, set_control
@@ -45,7 +45,6 @@ class Predict(View):
             raise ValueError("name must not be empty: it identifies the guess in the progress log")
         self.name, self._reveal, self._reveal_picture = name, reveal, reveal_picture
         self.text = f"Predict, then reveal: {question} (Run this notebook in Jupyter to answer.)"
-        self._recorder = Recorder()
         is_slider = isinstance(options, Slider)
         self._options = () if is_slider else tuple(options)
         self._input = options if is_slider else Choices(self._options, "Your guess")
@@ -100,7 +99,7 @@ class Predict(View):
             self.png = Picture(self._reveal_picture).render()
             self._image.value = self.png
             self._image.layout.display = ""
-        note = self._recorder.note("predict", self.name, "committed", answer=self.guess)
+        note = current_recorder().note("predict", self.name, "committed", answer=self.guess)
         saved = f"<p>{rich(note)}</p>" if note else ""
         self._lock()
         self.caption.value = answer + saved

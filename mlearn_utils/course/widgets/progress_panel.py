@@ -1,5 +1,6 @@
 """The panel over all lessons: what is done, what it counted, and a file to hand in."""
 
+import sys
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -50,8 +51,9 @@ class ProgressPanel(View):
         self.refresh()
 
     def refresh(self) -> None:
-        """Read the log again."""
+        """Read the log again, and say what of it could not be read."""
         self.table.value = _table(self.rows())
+        self.message.value = rich(self._progress.read()[1])
 
     def rows(self) -> list[Row]:
         """Return one row a lesson, in order."""
@@ -65,7 +67,8 @@ class ProgressPanel(View):
         except OSError as error:
             self.message.value = rich(f"`{target}` could not be written: {error.strerror}.")
             return
-        self.message.value = rich(f"Saved `{target.name}` beside this notebook.")
+        lost = self._progress.read()[1]
+        self.message.value = rich(f"Saved `{target.name}` beside this notebook. {lost}".rstrip())
 
 
 def _row(number: str, module: ModuleType, done: LessonSummary) -> Row:
@@ -82,8 +85,9 @@ def _row(number: str, module: ModuleType, done: LessonSummary) -> Row:
 
 
 def lesson_title(module: ModuleType) -> str:
-    """Return the lesson's title: `TITLE` of its module, else the first line of its docstring."""
-    return getattr(module, "TITLE", None) or (module.__doc__ or "").strip().split("\n")[0].rstrip(".")
+    """Return the lesson's title: `TITLE` of its package, else the first line of the module's docstring."""
+    package = sys.modules.get(module.__package__ or "")
+    return getattr(package, "TITLE", None) or (module.__doc__ or "").strip().split("\n")[0].rstrip(".")
 
 
 def _question_names(number: str) -> set[str]:

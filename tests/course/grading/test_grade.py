@@ -1,8 +1,10 @@
 """Which of the four outcomes an answer gets, and whose exception it is."""
 
+import functools
 import re
 from dataclasses import replace
 
+import numpy as np
 import pytest
 import torch
 from IPython.core.compilerop import CachingCompiler
@@ -118,27 +120,107 @@ def test_addresses_are_left_out_of_a_checkers_message(fake):
     assert report.message.startswith("not <object object at 0x…>.")
 
 
-def test_our_own_exception_propagates(fake):
-    with pytest.raises(KeyError, match="a mistake of ours"):
-        graded(fake, "broken", lambda x: x)
+def test_our_own_exception_says_what_came_back_and_is_logged(fake, caplog):
+    report = graded(fake, "broken", lambda x: [x])
+    assert report.outcome == "not yet"
+    assert "could not use what `broken` returned: a list of 1 values, expected one number." in report.message
+    assert report.fault == "KeyError: 'a mistake of ours'"
+    (record,) = caplog.records
+    assert record.name == "mlearn_utils.course"
+    assert "the check of broken raised" in record.message
+    assert record.exc_info[0] is KeyError
+    caplog.clear()
 
 
-def test_an_exception_of_the_reference_propagates(fake):
-    exercise = find_exercise(fake.EXERCISES, "double")
-    with pytest.raises(ValueError, match="double"):
-        grade(exercise, fake.check_that_raises)
+def test_a_function_of_another_file_that_raises_is_still_an_answer(fake):
+    report = grade(find_exercise(fake.EXERCISES, "double"), fake.check_that_raises)
+    assert report.outcome == "your code raised"
+    assert "ValueError: double trouble" in report.message
 
 
-@pytest.mark.parametrize("error", [KeyboardInterrupt, SystemExit])
-def test_an_interrupt_propagates(fake, write, error):
-    answer = write("def double(x):\n    raise error\n", "double", error=error)
-    with pytest.raises(error):
+def test_an_interrupt_propagates(fake, write):
+    answer = write("def double(x):\n    raise KeyboardInterrupt\n", "double")
+    with pytest.raises(KeyboardInterrupt):
         graded(fake, "double", answer)
+
+
+@pytest.mark.parametrize(
+    "source", ["import sys; sys.exit(3)", "raise SystemExit(3)", "raise GeneratorExit(3)"]
+)
+def test_leaving_the_program_is_an_error_of_the_answer(fake, write, source):
+    report = graded(fake, "double", write(f"def double(x):\n    {source}\n", "double"))
+    assert (report.outcome, report.line) == ("your code raised", 2)
+    assert "Exit: 3" in report.message
+
+
+def test_an_exception_without_a_text_of_its_own_is_reported(fake, write):
+    source = """
+class Mute(Exception):
+    def __str__(self):
+        raise RuntimeError("no words")
+
+def double(x):
+    raise Mute
+"""
+    report = graded(fake, "double", write(source, "double"))
+    assert (report.outcome, report.line) == ("your code raised", 7)
+    assert "Mute: (its text cannot be shown)" in report.message
+
+
+def test_an_object_that_fails_when_it_is_looked_at_is_the_answers_error(fake, write):
+    source = """
+class Odd:
+    def __ne__(self, other):
+        raise RuntimeError("keep out")
+
+def mean(values, *, start):
+    return Odd()
+"""
+    report = graded(fake, "mean", write(source, "mean"))
+    assert (report.outcome, report.line) == ("your code raised", 4)
+    assert not report.fault
+
+
+@pytest.mark.parametrize(
+    "kind", ["async def double(x):\n    return 2 * x\n", "def double(x):\n    yield 2 * x\n"]
+)
+def test_a_coroutine_and_a_generator_are_told_what_they_are(fake, write, kind):
+    report = graded(fake, "double", write(kind, "double"))
+    assert report.outcome == "not yet"
+    assert ("`async def`" if "async" in kind else "`yield`") in report.message
+
+
+@pytest.mark.parametrize(
+    ("name", "answer"),
+    [
+        ("double", max),
+        ("double", functools.partial(int, base=2)),
+        ("double", type),
+        ("mean", functools.lru_cache(lambda values, *, start: start)),
+    ],
+)
+def test_a_callable_without_lines_of_the_student_gets_a_report(fake, name, answer):
+    report = graded(fake, name, answer)
+    assert report.outcome in {"your code raised", "not yet"}
+    assert report.line is None
+    assert not report.fault
+
+
+def test_a_line_of_a_compiled_library_is_not_shown_as_the_students(fake, write):
+    source = "def double(x):\n    rng = numpy.random.default_rng(0)\n    return rng.choice(3, 7, False)\n"
+    report = graded(fake, "double", write(source, "double", numpy=np))
+    assert (report.outcome, report.line) == ("your code raised", 3)
+    assert report.source == "return rng.choice(3, 7, False)"
 
 
 def test_not_implemented_in_a_partial_answer_is_not_attempted(fake, write):
     source = "def double(x):\n    y = x + x\n    raise NotImplementedError\n"
-    assert graded(fake, "double", write(source, "double")).outcome == "not attempted"
+    report = graded(fake, "double", write(source, "double"))
+    assert (report.outcome, report.line) == ("not attempted", 3)
+    assert "Not finished yet: line 3 of the cell, in `double`, raises NotImplementedError." in report.message
+    helper = write("def helper(x):\n    raise NotImplementedError\n", "helper", cell=2)
+    answer = write("def double(x):\n    return helper(x)\n", "double", cell=3, helper=helper)
+    assert "line 2 of the cell, in `helper`" in graded(fake, "double", answer).message
 
 
 def test_not_implemented_of_a_library_is_an_error(fake, write):

@@ -8,7 +8,13 @@ from pathlib import Path
 
 import pytest
 
-from mlearn_utils.course.grading.progress import COLUMNS, Progress, Recorder
+from mlearn_utils.course.grading.progress import (
+    COLUMNS,
+    Progress,
+    Recorder,
+    current_recorder,
+    start_recording,
+)
 
 
 def fill(progress: Progress) -> None:
@@ -146,3 +152,82 @@ def test_a_log_that_cannot_be_written_is_said_once(tmp_path):
     assert "MLEARN_PROGRESS" in note
     assert recorder.note("exercise", "x", "passed") == ""
     assert recorder.progress.events() == []
+
+
+def test_a_write_cut_short_is_an_error_and_costs_one_line(progress_log, monkeypatch):
+    Progress().record("04", "exercise", "before", "passed")
+    write = os.write
+    monkeypatch.setattr(os, "write", lambda handle, data: write(handle, data[: len(data) // 2]))
+    assert "No space left" in Recorder("04").note("exercise", "lost", "passed")
+    monkeypatch.undo()
+    monkeypatch.setenv("MLEARN_PROGRESS", str(progress_log))
+    Progress().record("04", "exercise", "after", "passed")
+    events, lost = Progress().read()
+    assert [event["name"] for event in events] == ["before", "after"]
+    assert lost == f"1 line was passed over in `{progress_log}`: torn, or not of this course."
+
+
+def test_a_relative_path_is_that_of_the_start(tmp_path, monkeypatch):
+    monkeypatch.setenv("MLEARN_PROGRESS", "mine.jsonl")
+    monkeypatch.chdir(tmp_path)
+    recorder = start_recording("04")
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    recorder.note("exercise", "x", "passed")
+    current_recorder().note("predict", "y", "committed")
+    Progress().record("04", "exercise", "z", "passed")
+    lines = (tmp_path / "mine.jsonl").read_text().splitlines()
+    assert [json.loads(line)["name"] for line in lines] == ["x", "y", "z"]
+
+
+def test_the_recorder_of_the_lesson_that_was_started_last_is_the_current_one():
+    assert current_recorder().lesson == ""
+    assert start_recording("03") is current_recorder()
+    start_recording("04")
+    assert current_recorder().lesson == "04"
+
+
+def test_without_a_home_folder_it_is_said_in_words(monkeypatch):
+    def no_home(self):
+        raise RuntimeError("Could not determine home directory.")
+
+    monkeypatch.delenv("MLEARN_PROGRESS")
+    monkeypatch.setattr(Path, "expanduser", no_home)
+    recorder = Recorder("04")
+    note = recorder.note("exercise", "x", "passed")
+    assert note.startswith(
+        "Your progress could not be saved (this user has no home folder); set `MLEARN_PROGRESS`"
+    )
+    assert recorder.progress.read() == ([], "")
+    assert recorder.progress.summary() == {}
+
+
+def test_a_log_that_is_a_folder_is_told(tmp_path):
+    events, lost = Progress(tmp_path).read()
+    assert events == []
+    assert lost == f"The progress file `{tmp_path}` could not be read (Is a directory)."
+    assert Progress(tmp_path).export(tmp_path / "out.csv").read_text() == ",".join(COLUMNS) + "\n"
+
+
+@pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() == 0, reason="root may read everything")
+def test_a_log_that_may_not_be_read_is_told(progress_log):
+    Progress().record("04", "exercise", "x", "passed")
+    progress_log.chmod(0)
+    assert "Permission denied" in Progress().read()[1]
+
+
+def test_a_deep_line_and_half_a_character_harm_nothing(progress_log, tmp_path):
+    progress_log.write_text("[" * 200_000 + "\n", encoding="utf-8")
+    Progress().record("04", "predict", "p", "committed", answer="half \ud800 a character")
+    events, lost = Progress().read()
+    assert events[0]["answer"] == "half \ud800 a character"
+    assert "1 line was passed over" in lost
+    for suffix in (".csv", ".json"):
+        assert "half" in Progress().export(tmp_path / f"out{suffix}").read_text(encoding="utf-8")
+
+
+def test_a_byte_order_mark_costs_no_event(progress_log):
+    Progress().record("04", "exercise", "x", "passed")
+    progress_log.write_bytes(b"\xef\xbb\xbf" + progress_log.read_bytes())
+    assert Progress().read() == (Progress().events(), "")
+    assert len(Progress().events()) == 1

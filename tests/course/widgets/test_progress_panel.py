@@ -25,11 +25,16 @@ BANK = {
 
 
 @pytest.fixture
-def panel(fake, tmp_path, monkeypatch):
+def panel_of(fake, tmp_path, monkeypatch):
     (tmp_path / "lesson_98").mkdir()
     (tmp_path / "lesson_98" / "quiz.json").write_text(json.dumps(BANK))
     monkeypatch.setenv("MLEARN_DATA", str(tmp_path))
-    return ProgressPanel({"98": fake, "99": fake}, Progress(), folder=tmp_path)
+    return lambda progress: ProgressPanel({"98": fake, "99": fake}, progress, folder=tmp_path)
+
+
+@pytest.fixture
+def panel(panel_of):
+    return panel_of(Progress())
 
 
 def work() -> None:
@@ -94,3 +99,20 @@ def test_a_lesson_shows_the_panel_of_all_lessons(lesson, fake, monkeypatch):
 def test_the_title_comes_from_the_module(fake, monkeypatch):
     monkeypatch.setattr(fake, "TITLE", "Doubling", raising=False)
     assert lesson_title(fake) == "Doubling"
+
+
+def test_a_log_that_cannot_be_read_is_told_and_the_panel_goes_on(panel_of, tmp_path):
+    panel = panel_of(Progress(tmp_path))
+    assert "could not be read (Is a directory)" in panel.message.value
+    panel.csv_button.click()
+    assert "Saved" in panel.message.value
+    assert "could not be read" in panel.message.value
+
+
+def test_lines_that_are_not_ours_are_counted(panel_of, progress_log):
+    Progress().record("98", "exercise", "double", "passed", points=1)
+    with progress_log.open("a") as file:
+        file.write("[" * 100_000 + "\nnonsense\n")
+    panel = panel_of(Progress())
+    assert "2 lines were passed over" in panel.message.value
+    assert panel.rows()[0].points == (1, 5)

@@ -1,0 +1,153 @@
+"""A trial names a mistake only if it explains the answer everywhere; mistakes that look alike are refused."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+from mlearn_utils.course.grading.exercise import Exercise, NotYet
+from mlearn_utils.course.grading.trial import RESULT, Parts, Trial
+
+
+def scaled_sum(x, scale):
+    """Return scale times the sum of x."""
+    ### BEGIN SOLUTION
+    return scale * x.sum()
+    ### END SOLUTION
+
+
+def probes():
+    return [(np.array([1.0, 4.0]), 0.5), (np.array([2.0, -1.0, 3.0]), 3.0)]
+
+
+def mistakes(x, scale):
+    return [
+        (x.sum(), "scale is not used"),
+        (scale * x.mean(), "a mean, not a sum"),
+        (lambda x, scale: scale * x[:-1].sum(), "the last entry is lost"),
+    ]
+
+
+TRIAL = Trial(
+    probes=probes, mistakes=mistakes, otherwise="not scale * sum", praise="Right.", reference=scaled_sum
+)
+
+
+def told(answer, trial=TRIAL):
+    with pytest.raises(NotYet) as caught:
+        trial(answer)
+    return str(caught.value)
+
+
+def test_a_right_answer_is_praised():
+    assert TRIAL(lambda x, scale: sum(scale * x)) == "Right."
+    by_value = replace(TRIAL, praise=lambda value: f"It is {value:g}.")
+    assert by_value(scaled_sum) == "It is 2.5."
+
+
+@pytest.mark.parametrize(
+    ("answer", "message"),
+    [
+        (lambda x, scale: x.sum(), "scale is not used"),
+        (lambda x, scale: scale * x.mean(), "a mean, not a sum"),
+        (lambda x, scale: scale * x[:-1].sum(), "the last entry is lost"),
+    ],
+)
+def test_a_mistake_that_explains_every_probe_is_named(answer, message):
+    assert told(answer) == message
+
+
+def test_a_mistake_on_one_probe_only_is_not_named():
+    message = told(lambda x, scale: x.sum() if len(x) == 2 else scale * x.sum())
+    assert "scale is not used" not in message
+    assert message.startswith("not scale * sum (The result: yours 5, expected 2.5)")
+    assert "It is right with x [3], scale = 3, but not with x [2], scale = 0.5" in message
+
+
+def test_a_wrong_kind_is_told_on_the_first_probe():
+    calls = []
+
+    def kindless(x, scale):
+        calls.append(len(x))
+
+    assert "is None, expected one number" in told(kindless)
+    assert calls == [2]
+
+
+@pytest.mark.parametrize(
+    ("wrong", "names"),
+    [
+        ([(lambda x, scale: scale * x.sum(), "right in disguise")], "'right' and 'right in disguise'"),
+        ([(3.0, "one"), (3.0, "two")], "'one' and 'two'"),
+    ],
+)
+def test_mistakes_that_look_alike_are_refused(wrong, names):
+    trial = replace(TRIAL, mistakes=lambda x, scale: wrong)
+    with pytest.raises(ValueError, match=f"do not tell apart {names}"):
+        trial(lambda x, scale: 0.0)
+
+
+def test_messages_that_change_from_probe_to_probe_are_refused():
+    trial = replace(TRIAL, mistakes=lambda x, scale: [(1.0, f"message {len(x)}")])
+    with pytest.raises(ValueError, match="the same messages, in the same order"):
+        trial(lambda x, scale: 0.0)
+
+
+def test_the_values_to_compare_with_are_there_before_the_answer_runs():
+    trial = replace(TRIAL)
+
+    def spoil(x, scale):
+        assert "right" in vars(trial)
+        return scale * x.sum()
+
+    assert trial(spoil) == "Right."
+
+
+def test_an_exercise_gives_its_reference_to_a_trial_without_one():
+    exercise = Exercise(
+        reference=scaled_sum,
+        check=replace(TRIAL, reference=None),
+        title="t",
+        level="core",
+        minutes=1,
+        points=1,
+        hints=("a", "b"),
+    )
+    assert exercise.check(lambda x, scale: scale * x.sum()) == "Right."
+    with pytest.raises(ValueError, match="reference must be given"):
+        replace(TRIAL, reference=None)(scaled_sum)
+
+
+# --- parts
+
+
+def square(theta):
+    """Return theta squared."""
+    ### BEGIN SOLUTION
+    return theta**2
+    ### END SOLUTION
+
+
+def slope_of(function, theta):
+    value = function(theta)
+    live = isinstance(value, torch.Tensor) and value.requires_grad
+    slope = torch.autograd.grad(value, theta, retain_graph=True)[0] if live else None
+    return Parts({RESULT: value, "Its slope": slope})
+
+
+SLOPE = Trial(
+    probes=lambda: [(torch.tensor(value, requires_grad=True),) for value in (0.5, 3.0)],
+    mistakes=lambda theta: [(lambda theta: (theta**2).detach(), "detached")],
+    observe=slope_of,
+    otherwise={RESULT: "not the square", "Its slope": "a wrong slope"},
+    praise="Right.",
+    reference=square,
+)
+
+
+def test_parts_are_compared_in_their_order():
+    assert SLOPE(lambda theta: theta * theta) == "Right."
+    assert told(lambda theta: (theta**2).detach(), SLOPE) == "detached"
+    assert told(lambda theta: theta**3, SLOPE).startswith("not the square (The result: yours 0.125")
+    assert told(lambda theta: theta * theta.detach(), SLOPE).startswith("a wrong slope (Its slope: yours 0.5")
