@@ -5,8 +5,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, Playwright, sync_playwright
+from playwright.sync_api import Browser, sync_playwright
 
+from tests.browser.chromium import find_chromium
 from tests.browser.page import NotebookPage
 from tests.browser.server import running_lab
 
@@ -25,23 +26,13 @@ FLAGS = [
 ]
 
 
-def find_chromium(playwright: Playwright) -> str | None:
-    """Return the path of a Chromium: the system's, or the one that Playwright installed."""
-    for name in ("chromium", "chromium-browser", "google-chrome", "chrome"):
-        found = shutil.which(name)
-        if found:
-            return found
-    own = playwright.chromium.executable_path
-    return own if Path(own).exists() else None
-
-
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
     """Start a Chromium with an empty profile; skip where there is none."""
+    path = find_chromium()
+    if path is None:
+        pytest.skip("no Chromium found: install one, or run `python -m playwright install chromium`")
     with sync_playwright() as playwright:
-        path = find_chromium(playwright)
-        if path is None:
-            pytest.skip("no Chromium found: install one, or run `python -m playwright install chromium`")
         browser = playwright.chromium.launch(executable_path=path, args=FLAGS)
         yield browser
         browser.close()

@@ -1,17 +1,21 @@
-"""Every lesson in a real browser: it runs, its widgets answer, a right answer passes and a wrong one not.
+"""Every lesson in a real browser: it gives its stored outputs, its widgets answer, answers get their reports.
 
 The tests of one notebook share its page, in this order.
 """
 
 import ast
+import json
 import re
 from pathlib import Path
 
+import build
 import pytest
 from cells import find_exercises
 from playwright.sync_api import expect
 
 from tests.browser.page import ANSWER_MS, NotebookPage
+from tests.notebooks.outputs import differences
+from tests.notebooks.test_nbval import MENDED_BY
 
 pytestmark = pytest.mark.browser
 
@@ -26,6 +30,17 @@ def test_it_runs_to_the_end(notebook: NotebookPage) -> None:
 
     assert [cell["execution_count"] for cell in cells] == list(range(1, len(cells) + 1))
     assert len(notebook.page.title()) > 0
+    assert notebook.troubles() == []
+    stored = json.loads((build.ROOT / notebook.name).read_text(encoding="utf-8"))
+    assert differences(stored["cells"], cells) == [], MENDED_BY.format(lesson=notebook.name[:2])
+
+
+def test_a_hint_shows_when_its_button_is_pressed(notebook: NotebookPage) -> None:
+    for hints in notebook.all(".mlearn-hints"):
+        expect(hints).not_to_contain_text("Hint 1")
+        hints.get_by_role("button", name="Show hint 1").press("Enter")
+        expect(hints).to_contain_text("Hint 1 of", timeout=ANSWER_MS)
+
     assert notebook.troubles() == []
 
 
