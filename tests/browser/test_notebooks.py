@@ -14,8 +14,7 @@ from cells import find_exercises
 from playwright.sync_api import expect
 
 from tests.browser.page import ANSWER_MS, NotebookPage
-from tests.notebooks.outputs import differences
-from tests.notebooks.test_nbval import MENDED_BY
+from tests.notebooks.outputs import MENDED_BY, differences
 
 pytestmark = pytest.mark.browser
 

@@ -14,14 +14,13 @@ import pytest
 from nbformat.v4 import new_code_cell, new_notebook, new_output
 
 from tests.browser.chromium import find_chromium
-from tests.notebooks.outputs import differences
+from tests.notebooks.outputs import MENDED_BY, differences
 
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parent.parent
 NOTEBOOKS = sorted(build.ROOT.glob("solutions/[0-9][0-9]_*.ipynb"))
 if find_chromium() is None:
     NOTEBOOKS += sorted(build.ROOT.glob("[0-9][0-9]_*.ipynb"))
-MENDED_BY = "if the change is wanted: python notebooks/build.py {lesson} --force"
 
 
 def run_nbval(notebook: Path, progress: Path) -> subprocess.CompletedProcess[str]:
