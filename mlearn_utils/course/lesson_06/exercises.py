@@ -1,14 +1,14 @@
 """Meta-RL on CartPole.
 
-The exercises of lesson 06; `mistakes` and `experiment_checks` say how they are judged. They carry no
-annotations: their first lines are what a student reads.
+The exercises of lesson 06; `mistakes` and `task_checks` say how they are judged. They carry no annotations:
+their first lines are what a student reads.
 """
 
 import torch
 
 from mlearn_utils.course.figures.statistics import interval
 from mlearn_utils.course.grading.exercise import Exercise
-from mlearn_utils.course.lesson_06 import experiment_checks, mistakes
+from mlearn_utils.course.lesson_06 import mistakes, task_checks
 from mlearn_utils.course.lesson_06.goals import Goal
 from mlearn_utils.rl import policy_gradient as pg
 from mlearn_utils.tasks.cartpole import CartPoleTask
@@ -104,7 +104,7 @@ def step_sizes():
 EXERCISES = (
     Exercise(
         reference=task_advantages,
-        check=mistakes.TASK_ADVANTAGES,
+        check=task_checks.TASK_ADVANTAGES,
         title="Advantages, task by task",
         level="core",
         minutes=8,
@@ -145,7 +145,7 @@ EXERCISES = (
     ),
     Exercise(
         reference=sample_tasks,
-        check=experiment_checks.check_sample_tasks,
+        check=task_checks.check_sample_tasks,
         title="Why is the gain zero?",
         level="core",
         minutes=6,
@@ -159,7 +159,7 @@ EXERCISES = (
     ),
     Exercise(
         reference=paired_interval,
-        check=experiment_checks.PAIRED_INTERVAL,
+        check=mistakes.PAIRED_INTERVAL,
         title="The paired interval",
         level="core",
         minutes=6,
@@ -172,7 +172,7 @@ EXERCISES = (
     ),
     Exercise(
         reference=step_sizes,
-        check=experiment_checks.check_step_sizes,
+        check=task_checks.check_step_sizes,
         title="Later steps that help",
         level="explore",
         minutes=6,

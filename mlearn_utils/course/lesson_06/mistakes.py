@@ -1,4 +1,7 @@
-"""How the answers of lesson 06 are judged: probes, known mistakes, and what to tell who made them."""
+"""How the answers of lesson 06 are judged: probes, known mistakes, and what to tell who made them.
+
+Here the surrogates and the paired interval; what is about several tasks stands in `task_checks`.
+"""
 
 from typing import Any
 
@@ -6,164 +9,23 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from mlearn_utils.course.figures.statistics import interval, t_quantile
+from mlearn_utils.course.grading.exercise import NotYet
 from mlearn_utils.course.grading.trial import RESULT, Parts, Probe, Trial, Wrong
-from mlearn_utils.rl import returns
 from mlearn_utils.rl.surrogates import dice_surrogate, plain_surrogate
 
-OWN, COMMON = (1, 2), (0, 1, 2)
-"""Axes of [T, S, E]: the steps and episodes of a task, and those of all tasks."""
-
-AFTER_END = "The result after the end of an episode"
 GRADIENT, SECOND = "Its gradient by logp", "Its second derivative by logp"
 
 
-def _taken(lengths: Any) -> np.ndarray:
+def episode_mask(lengths: Any) -> np.ndarray:
     """Return the mask [..., S, E] of episodes of these lengths [..., E]."""
     ends = np.array(lengths)[..., None, :]
     return (np.arange(ends.max())[:, None] < ends).astype(float)
 
 
-def _tensors(*arrays: np.ndarray) -> tuple[Tensor, ...]:
+def tensors(*arrays: np.ndarray) -> tuple[Tensor, ...]:
+    """Return arrays as tensors of the same type."""
     return tuple(map(torch.from_numpy, arrays))
-
-
-# --- advantages of several tasks
-
-
-def make_tasks(lengths: tuple[tuple[int, ...], ...], n_features: int) -> tuple[Tensor, ...]:
-    """Return reward [T, S, E], features [T, S, E, K] and mask of tasks with episodes of these lengths [T, E].
-
-    The tasks go from easy to hard. Rewards depend on the features, otherwise in each task, and hold junk
-    after the end.
-    """
-    random, mask = np.random.default_rng(np.array(lengths).ravel()), _taken(lengths)
-    level, slope = (np.array(values[: len(mask)])[:, None, None] for values in ((4, 0.5, 2), (1, -0.5, 2)))
-    x = random.normal(size=(*mask.shape, n_features))
-    x[..., 0] = 1.0
-    reward = level + slope * x[..., 1] + 0.5 * random.normal(size=mask.shape)
-    return _tensors(np.where(mask == 1, reward, 7 * random.normal(size=mask.shape)), x, mask)
-
-
-def advantage_probes() -> list[Probe]:
-    """Return reward, x, mask, gamma and lam: an easy task and a hard one, twice, then three."""
-    two, other_two = ((6, 3, 6, 2), (2, 6, 4, 6)), ((3, 6, 5, 6), (6, 4, 6, 2))
-    three = ((5, 2, 5), (3, 5, 5), (5, 5, 4))
-    cases = ((two, 3, 0.9, 0.6), (other_two, 3, 0.8, 0.3), (three, 2, 0.75, 0.45))
-    return [(*make_tasks(lengths, n_features), *factors) for lengths, n_features, *factors in cases]
-
-
-def advantage_parts(
-    function: Any, reward: Tensor, x: Tensor, mask: Tensor, gamma: float, lam: float
-) -> Parts:
-    """Return the advantages on the steps taken, and those after the end."""
-    return _split(function(reward, x, mask, gamma, lam), mask)
-
-
-def _split(adv: Any, mask: Tensor) -> Parts:
-    nothing = torch.zeros_like(mask)
-    if not isinstance(adv, Tensor) or adv.shape != mask.shape or adv.layout != torch.strided:
-        return Parts({RESULT: adv, AFTER_END: nothing})
-    return Parts({RESULT: torch.where(mask == 1, adv, 0), AFTER_END: torch.where(mask == 1, 0, adv) + 0})
-
-
-def wrong_advantages(reward: Tensor, x: Tensor, mask: Tensor, gamma: float, lam: float) -> Wrong:
-    """Return what each known mistake gives for the advantages of several tasks, with its message."""
-    nothing, ones = torch.zeros_like(mask), torch.ones_like(mask)
-    to_go = returns.returns_to_go(reward, mask, gamma=gamma)
-
-    def fitted(targets: Tensor, steps: Tensor = mask) -> Tensor:
-        return returns.baseline_values(returns.fit_ridge(x, targets, steps), x)
-
-    def gae(values: Tensor, gamma: float = gamma, lam: float = lam) -> Tensor:
-        return returns.gae(reward, values, mask, gamma=gamma, lam=lam)
-
-    one_task = (torch.cat(list(array), dim=1) for array in (x, to_go, mask))  # [T, S, E] -> [S, T E]
-    pooled = gae(returns.baseline_values(returns.fit_ridge(*one_task), x))
-    values, swapped = fitted(to_go), "gamma and lam are exchanged"
-    credits = [
-        (pooled, "one baseline is fitted to the episodes of all tasks: it predicts their average, and is "
-         "wrong for each. Each task needs its own"),
-        (gae(nothing), "the baseline is not used: its values belong into GAE"),
-        (gae(fitted(reward)), "the baseline is fitted to the rewards: it predicts the return to go"),
-        (gae(fitted(returns.returns_to_go(reward, mask, gamma=1.0))), "the baseline is fitted to the sums of "
-         "rewards without discount: the return to go uses gamma, too"),
-        (gae(fitted(returns.returns_to_go(reward, ones, gamma=gamma))), "rewards after the end of an episode "
-         "are in the return to go: it takes the mask"),
-        (gae(fitted(to_go, ones)), "the baseline is fitted to the entries after the end of an episode, too: "
-         "it takes the mask"),
-        (gae(values, lam=1.0), "lam is not used: this is the return to go less the baseline"),
-        (gae(values, lam=0.0), "lam is not used: these are the advantages with lam = 0"),
-        (gae(values, gamma=1.0), "GAE is computed without a discount: it uses gamma, too"),
-        (gae(values, lam, gamma), swapped),
-        (gae(fitted(returns.returns_to_go(reward, mask, gamma=lam)), lam, gamma), swapped),
-        (returns.gae(to_go, values, mask, gamma=gamma, lam=lam), "GAE takes the rewards, not the returns to "
-         "go"),
-        (to_go, "these are the returns to go, normalized: neither the baseline nor GAE is in them"),
-        (returns.gae(reward, values, ones, gamma=gamma, lam=lam), "GAE goes on after the end of an episode: "
-         "it takes the mask"),
-    ]  # fmt: skip
-    table = [(returns.normalise(adv, mask), message) for adv, message in credits]
-    table += _wrong_scales(gae(values), mask)
-    table.append((_wrong_scales(pooled, mask)[0][0], "all tasks are thrown into one pot: the baseline, the "
-                  "mean and the deviation must all be each task's own"))  # fmt: skip
-    return [(_split(adv, mask), message) for adv, message in table]
-
-
-def _wrong_scales(adv: Tensor, mask: Tensor) -> Wrong:
-    """Return what each known mistake makes of advantages [T, S, E] that are to be normalized."""
-
-    def mean(of: Tensor, over: tuple[int, ...] = OWN) -> Tensor:
-        return (of * mask).sum(over, keepdim=True) / mask.sum(over, keepdim=True).clamp(min=1)
-
-    def deviation(of: Tensor, over: tuple[int, ...] = OWN) -> Tensor:
-        return mean(of**2, over).sqrt() + 1e-8
-
-    def scaled(over: tuple[int, ...]) -> Tensor:
-        return (adv - mean(adv, over)) * mask / deviation(adv - mean(adv, over), over)
-
-    own, common, padded = adv - mean(adv), adv - mean(adv, COMMON), adv - adv.mean(OWN, keepdim=True)
-    n, size, ones = mask.sum(OWN, keepdim=True), mask[0].numel(), torch.ones_like(mask)
-    whole = [adv.std(OWN, correction=k, keepdim=True) for k in (0, 1)]  # over the entries after the end, too
-    by_size, by_steps = ((c**2).sum(OWN, keepdim=True) for c in (own * mask, own))
-    return [
-        (scaled(COMMON), "normalized across tasks: one mean and one deviation for all of them. The deviation "
-         "sets the scale: a task whose advantages vary much then takes a large inner step, the others hardly "
-         "move. Each task needs its own"),
-        (own * mask / deviation(own, COMMON), "each task has its own mean, but one deviation serves all: "
-         "then a task whose advantages vary much takes a large inner step, and the others hardly move"),
-        (common * mask / deviation(own), "one mean is subtracted from all tasks: each has its own"),
-        (adv, "these advantages are not normalized: the inner step would be as large as the rewards are"),
-        (own * mask, "the mean is subtracted, the division by the deviation is missing"),
-        *((adv / deviation(c), "the mean is not subtracted") for c in (own, adv)),
-        (own * mask / deviation(own) ** 2, "this divides by the variance: the deviation is its root"),
-        (scaled((1,)), "each episode has its own mean: then a good episode looks no better than a bad one. "
-         "Average over the steps and episodes of a task"),
-        (scaled((2,)), "each step number has its own mean: average over the steps and episodes of a task"),
-        *((scaled(over), "the mean runs over axis 0, that of the tasks: average over axes 1 and 2, the steps "
-           "and episodes of a task") for over in ((0,), (0, 1), (0, 2))),
-        (own * mask / deviation(own) * ((n - 1) / n).sqrt(), "almost: this deviation divides by n - 1 "
-         "(torch.std does); here it is the root of the mean square, which divides by n"),
-        *((padded / spread * kept, "the mean counts entries after the end of an episode, where A is 0: "
-           "divide by mask.sum(), not by the size of the array")
-          for spread in (*whole, (padded * mask).square().mean(OWN, keepdim=True).sqrt(), deviation(padded))
-          for kept in (mask, ones)),
-        *((own / spread * kept, "the mean is right, the deviation counts entries after the end of an "
-           "episode: sum the squares over the steps taken and divide by mask.sum()")
-          for spread in (*whole, (by_size / size).sqrt(), (by_steps / n).sqrt()) for kept in (mask, ones)),
-    ]  # fmt: skip
-
-
-TASK_ADVANTAGES = Trial(
-    probes=advantage_probes,
-    mistakes=wrong_advantages,
-    observe=advantage_parts,
-    otherwise={
-        RESULT: "not GAE over each task's own baseline, normalized within each task",
-        AFTER_END: "right where a step was taken, but not 0 after the end of an episode: use the mask",
-    },
-    praise="Right for two tasks and for three: what one of them earns changes nothing in the others.",
-    tol=1e-4,  # 1e-5 or 1e-8 beside the deviation is a matter of taste
-)
 
 
 # --- surrogates: a value of each episode, and its derivatives
@@ -185,15 +47,20 @@ def _derived(value: Any, logp: Tensor) -> Parts:
 
 
 def _slope(value: Tensor, by: Tensor) -> Tensor:
-    return torch.autograd.grad(value, by, create_graph=True, allow_unused=True, materialize_grads=True)[0]
+    try:
+        return torch.autograd.grad(value, by, create_graph=True, allow_unused=True, materialize_grads=True)[0]
+    except RuntimeError:  # the graph was freed
+        raise NotYet(
+            "the result cannot be differentiated any more: leave .backward() to the caller"
+        ) from None
 
 
 def lvc_probes() -> list[Probe]:
     """Return logp, adv and mask [S, E], with junk in adv after the end."""
     probes = []
     for lengths in ((4, 2, 3), (2, 4, 4), (1, 5, 3, 5)):
-        random, mask = np.random.default_rng(lengths), _taken(lengths)
-        logp, adv, mask = _tensors(
+        random, mask = np.random.default_rng(lengths), episode_mask(lengths)
+        logp, adv, mask = tensors(
             np.log(random.uniform(0.2, 0.8, mask.shape)), random.normal(0, 2, mask.shape), mask
         )
         probes.append((logp.requires_grad_(), adv, mask))
@@ -240,9 +107,9 @@ def wrong_surrogates(logp: Tensor, adv: Tensor, mask: Tensor) -> Wrong:
         ((box(logp) * credit)[0], "only the first step counts: does the loop `return` too early?"),
         (((still - logp).exp() * credit).sum(0), "the value is right, the gradient points down: it is "
          "exp(l - stop(l)), and you stopped the other one"),
-        (credit.sum(0), "the value is right, but each step has a factor that is 1 whatever theta is, so "
-         "nothing is left to differentiate: of the two l in exp(l - stop(l)) the second is stopped, with "
-         ".detach(), and the first is not"),
+        (credit.sum(0), "the value is right, but nothing is left to differentiate: the factor of each step "
+         "is 1 whatever theta is. Of the two l in exp(l - stop(l)) stop the second alone, with .detach(); "
+         "numpy and torch.no_grad() stop both"),
         (((1 + logp - still) * credit).sum(0), "value and gradient are right, the Hessian is that of the "
          "plain surrogate: 1 + l - stop(l) is straight, exp bends"),
     ]  # fmt: skip
@@ -269,10 +136,10 @@ def clipped_probes() -> list[Probe]:
     """Return logp, old_logp, adv, mask [S, E] and clip: ratios from 0.5 to 1.8, advantages of both signs."""
     probes = []
     for lengths, clip in (((6, 3, 5, 2, 6), 0.25), ((4, 2, 4), 0.15), ((3, 4, 2), 0.4)):
-        random, mask = np.random.default_rng(lengths), _taken(lengths)
+        random, mask = np.random.default_rng(lengths), episode_mask(lengths)
         old = np.log(random.uniform(0.2, 0.55, mask.shape))
         logp = old + np.log(random.uniform(0.5, 1.8, mask.shape))
-        logp, *others = _tensors(logp, old, random.normal(size=mask.shape), mask)
+        logp, *others = tensors(logp, old, random.normal(size=mask.shape), mask)
         probes.append((logp.requires_grad_(), *others, clip))
     return probes
 
@@ -355,4 +222,102 @@ CLIPPED_OBJECTIVE = Trial(
         GRADIENT: "the value is right, its gradient by logp is not",
     },
     praise=praise_clipped,
+)
+
+
+# --- the paired interval
+
+
+def return_probes() -> list[Probe]:
+    """Return two methods' returns [S, T] on the same seeds and tasks: a clear gain, and two losses.
+
+    Both methods have hard tasks and bad seeds, and the order of the seeds is not quite the same.
+    """
+    random, probes = np.random.default_rng(3), []
+    for n_seeds, n_tasks, gain in ((5, 12, 15.0), (4, 7, -3.0), (4, 7, -9.0)):
+        shared = 40 + random.normal(0, 9, (n_seeds, 1)) + random.normal(0, 12, (1, n_tasks))
+        theirs, ours = (
+            shared + random.normal(0, 2.5, (n_seeds, 1)) + random.normal(more, 3, (n_seeds, n_tasks))
+            for more in (0.0, gain)
+        )
+        probes.append((ours, theirs))
+    return probes
+
+
+def wrong_intervals(ours: np.ndarray, theirs: np.ndarray) -> Wrong:
+    """Return what each known mistake gives for the paired interval, with its message."""
+    from scipy.special import stdtrit
+
+    gain, count = ours - theirs, len(ours)
+    runs, (mine, other) = gain.mean(1), (interval(method.mean(1)) for method in (ours, theirs))
+    mean, low, high = interval(runs)
+    t, deviation = t_quantile(0.975, count - 1), runs.std(ddof=1)
+    error = deviation / count**0.5
+    squares = [method.mean(1).var(ddof=1) / count for method in (ours, theirs)]
+    welch = sum(squares) ** 2 / sum(square**2 / (count - 1) for square in squares)
+
+    def around(half: float) -> tuple[float, float, float]:
+        return mean, mean - half, mean + half
+
+    apart = "it ignores that both methods met the same seeds and tasks. Subtract first"
+    sorted_ = "the returns are sorted before they are subtracted: then a seed of ours meets another of theirs"
+    spread = (
+        "this takes the deviation of the runs where the standard error of their mean belongs: that is the "
+        "deviation divided by the root of their number"
+    )
+    return [
+        (interval(gain.ravel()), "every task of every seed is counted as an independent run. The tasks of "
+         "one seed share one trained policy: average over them first, the runs are the seeds"),
+        (interval(gain.mean(0)), "this is an interval over tasks. It says nothing about another training "
+         "run: average over tasks, then take the interval over seeds"),
+        (interval(gain[0]), "only the first training run counts: average each over its tasks, then take the "
+         "interval over the runs"),
+        (tuple(ends.mean() for ends in interval(gain)), "this is the mean of the intervals of single tasks: "
+         "average the differences over tasks first, then take one interval"),
+        ((mine[0] - other[0], mine[1] - other[2], mine[2] - other[1]), f"these are the ends of two separate "
+         f"intervals: {apart}"),
+        ((mine[0] - other[0], mine[1] - other[1], mine[2] - other[2]), "two intervals are subtracted end by "
+         "end: the difference of their ends is no interval of the difference. Subtract the returns first"),
+        *((around(stdtrit(dof, 0.975) * sum(squares) ** 0.5), f"this is the interval of two independent "
+           f"samples: {apart}") for dof in (welch, 2 * count - 2)),
+        (interval(-runs), "the sign is turned: ours minus theirs"),
+        (mine, "this is the interval of ours alone: take that of the difference"),
+        (other, "this is the interval of theirs alone: take that of the difference"),
+        (interval(runs, level=0.9), "this is the 90 % interval: use 95 %"),
+        (interval(runs, level=0.99), "this is the 99 % interval: use 95 %"),
+        *((lost, "the sign of the differences is lost: where theirs earns more, the gain is negative")
+          for lost in (interval(abs(gain).mean(1)), interval(abs(runs)), (abs(mean), abs(low), abs(high)))),
+        (interval(np.median(gain, axis=1)), "this takes each run's median over tasks: take the mean"),
+        *((interval(a - b), sorted_) for a, b in (
+            (np.sort(ours.mean(1)), np.sort(theirs.mean(1))),
+            (np.sort(ours, 0).mean(1), np.sort(theirs, 0).mean(1)))),
+        (interval((gain / theirs).mean(1)), "this is a relative gain: the difference itself is asked for"),
+        (around(1.96 * error), "1.96 is the normal distribution's factor: so few runs need Student's t, as "
+         "`interval` does"),
+        *((around(half), spread) for half in (
+            t * deviation, 1.96 * deviation, 1.96 * runs.std(), t * runs.std(), deviation, runs.std())),
+        (around(t * runs.std() / count**0.5), "almost: this deviation divides by n (np.std does); that of a "
+         "sample divides by n - 1, as `interval` does"),
+        (around(1.96 * runs.std() / count**0.5), "1.96 is the normal distribution's factor and np.std "
+         "divides by n: so few runs need Student's t and n - 1, as `interval` does"),
+        (around(error), "this is one standard error to both sides: multiply it by Student's t"),
+        ((mean, *np.percentile(runs, [2.5, 97.5])), "these are percentiles of the runs: they say where "
+         "single runs lie, not how sure their mean is"),
+        ((low, mean, high), "the order is mean, low, high"),
+        ((low, high, mean), "the order is mean, low, high"),
+    ]  # fmt: skip
+
+
+def praise_interval(right: tuple[float, float, float]) -> str:
+    """Say what two separate intervals of the first probe would have shown."""
+    separate = ("{1:.0f} to {2:.0f}".format(*interval(method.mean(1))) for method in return_probes()[0])
+    paired = "{:.1f} ({:.1f} to {:.1f})".format(*right)
+    return f"Paired: {paired}. Two separate intervals, {' and '.join(separate)}, overlap and show nothing."
+
+
+PAIRED_INTERVAL = Trial(
+    probes=return_probes,
+    mistakes=wrong_intervals,
+    otherwise="not the Student-t interval over seeds of the mean difference",
+    praise=praise_interval,
 )

@@ -193,6 +193,17 @@ def advantages_that_mask_the_rewards(reward, x, mask, gamma, lam):
     return normalized(gae(reward, x, mask, gamma, lam), mask)
 
 
+def advantages_over_everything(reward, x, mask, gamma, lam):
+    adv = gae(reward, x, mask, gamma, lam)
+    return (adv - adv.mean()) / (adv.std() + 1e-8) * mask
+
+
+def advantages_over_all_steps_taken(reward, x, mask, gamma, lam):
+    adv = gae(reward, x, mask, gamma, lam)
+    taken = adv[mask.bool()]
+    return (adv - taken.mean()) / taken.std() * mask
+
+
 # --- lvc_surrogate
 
 
@@ -291,6 +302,22 @@ def lvc_of_the_first_step(logp, adv, mask):
 def lvc_bent_too_much(logp, adv, mask):
     step = logp - logp.detach()
     return ((step.exp() + step**2) * adv * mask).sum(0)
+
+
+def lvc_without_gradients(logp, adv, mask):
+    with torch.no_grad():
+        return ((logp - logp.detach()).exp() * adv * mask).sum(0)
+
+
+def lvc_that_goes_backward(logp, adv, mask):
+    value = ((logp - logp.detach()).exp() * adv * mask).sum(0)
+    value.sum().backward()
+    return value
+
+
+def lvc_in_place(logp, adv, mask):
+    adv *= mask
+    return ((logp - logp.detach()).exp() * adv).sum(0)
 
 
 # --- clipped_objective
@@ -653,6 +680,10 @@ def paired_in_percent(ours, theirs):
     return interval(((ours - theirs) / theirs).mean(axis=1))
 
 
+def paired_of_the_first_seed(ours, theirs):
+    return interval(ours[0] - theirs[0])
+
+
 def paired_percentiles(ours, theirs):
     gain = (ours - theirs).mean(axis=1)
     return gain.mean(), *np.percentile(gain, [2.5, 97.5])
@@ -669,6 +700,14 @@ def paired_in_another_order(ours, theirs):
 
 def paired_of_five_seeds(ours, theirs):
     return interval(np.array([(ours[s] - theirs[s]).mean() for s in range(4)]))
+
+
+def paired_sizes_of_the_ends(ours, theirs):
+    return tuple(map(abs, interval((ours - theirs).mean(axis=1))))
+
+
+def paired_medians(ours, theirs):
+    return interval(np.median(ours - theirs, axis=1))
 
 
 # --- step_sizes
@@ -737,6 +776,8 @@ WRONG_ANSWERS = {
         (advantages_over_undiscounted_sums, "without discount"),
         (advantages_with_one_scale, "one deviation serves all"),
         (advantages_as_returns, "neither the baseline nor GAE"),
+        (advantages_over_everything, "normalized across tasks"),
+        (advantages_over_all_steps_taken, "normalized across tasks"),
         (advantages_fitted_to_padding, "the baseline is fitted to the entries after the end"),
         (advantages_of_two_tasks, "It is right with reward [2, 6, 4]"),
         (advantages_with_gamma_of_the_notebook, "`gamma` is not used"),
@@ -757,6 +798,9 @@ WRONG_ANSWERS = {
         (lvc_as_dice, "this is the DiCE surrogate"),
         (lvc_of_the_difference, "exp is missing"),
         (lvc_by_expm1, "nothing is subtracted from it"),
+        (lvc_without_gradients, "torch.no_grad() stop both"),
+        (lvc_that_goes_backward, "leave .backward() to the caller"),
+        (lvc_in_place, "adv itself was changed in place"),
         (lvc_of_nothing, "it is 0 whatever the log-probabilities are"),
         (lvc_of_the_whole_episode, "one factor, exp of the sum of all l"),
         (lvc_over_the_logarithm, "divides by l, a logarithm"),
@@ -846,6 +890,9 @@ WRONG_ANSWERS = {
         (paired_at_another_level, "the 90 % interval"),
         (paired_in_percent, "a relative gain"),
         (paired_percentiles, "percentiles of the runs"),
+        (paired_sizes_of_the_ends, "the sign of the differences is lost"),
+        (paired_medians, "each run's median over tasks"),
+        (paired_of_the_first_seed, "only the first training run counts"),
         (paired_mean_of_intervals, "the mean of the intervals of single tasks"),
         (paired_in_another_order, "the order is mean, low, high"),
         (paired_of_five_seeds, "It is right with"),

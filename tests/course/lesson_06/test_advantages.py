@@ -3,7 +3,7 @@
 import torch
 
 from mlearn_utils.course.lesson_06.exercises import task_advantages
-from mlearn_utils.course.lesson_06.mistakes import advantage_probes
+from mlearn_utils.course.lesson_06.task_checks import advantage_probes
 
 
 def test_a_task_s_advantages_do_not_depend_on_the_others():
