@@ -31,7 +31,7 @@ from torch.autograd.functional import hessian, jacobian
 from mlearn_utils import BatchedCartPole, CartPoleTasks
 from mlearn_utils.course.figures.statistics import interval
 from mlearn_utils.course.lesson_06 import film as films
-from mlearn_utils.course.lesson_06 import hidden, worlds
+from mlearn_utils.course.lesson_06 import hidden_task, worlds
 from mlearn_utils.course.lesson_06 import results as stored
 from mlearn_utils.course.lesson_06.buggy_family import SomebodysTasks
 from mlearn_utils.course.lesson_06.goals import Goal
@@ -118,7 +118,7 @@ assert gap["phys"][2] < 2 and min(gap[name][1] for name in ("goalv", "dir", "dir
 # %%
 expert = stored.load_agent("dirv")
 course.Stepper(
-    hidden.one_update(expert),
+    hidden_task.one_update(expert),
     count=4,
     alt="Velocities of ten episodes in each of two tasks, with the credit of each episode, before and after "
     "the inner step.",
@@ -179,7 +179,7 @@ def pool(x):
     return x.transpose(0, 1).flatten(1, 2).unsqueeze(0)
 
 
-seen = hidden.play(expert, tasks, steps=0)
+seen = hidden_task.play(expert, tasks, steps=0)
 one_pot = seen._replace(obs=pool(seen.obs), reward=pool(seen.reward), mask=pool(seen.mask))
 pooled = pg.advantages(one_pot, gamma=0.99, lam=0.97)[0].unflatten(1, (20, 10)).transpose(0, 1)
 own = pg.advantages(seen, gamma=0.99, lam=0.97)
@@ -589,8 +589,8 @@ assert max(dir_means) - min(dir_means) < 3
 # **Try** both signs; then a target that no task of the family has, such as 0 or 1.2.
 
 # %%
-hidden_task = hidden.hidden_task_explorer(expert)
-hidden_task
+explorer = hidden_task.hidden_task_explorer(expert)
+explorer
 
 # %% [markdown]
 # After one step it has found the *side*, not the speed: it drives to the right one at about the same speed
@@ -744,8 +744,8 @@ lesson.quiz()
 # ## What could go wrong
 #
 # - *No gain, high return*: the tasks do not differ, or one policy serves them all. Look at the tasks.
-# - *No gain, low return*: advantages normalized across tasks, the inner rate too small, or the query
-#   episodes are the support episodes.
+# - *No gain, low return*: one baseline for all tasks, the inner rate too small, or the query episodes are the
+#   support episodes.
 # - *The policy falls after adaptation*: the inner rate is too large, or a later step undamped.
 # - *MAML wins by a lot*: was the baseline's step size tuned, on other tasks than those reported?
 #

@@ -24,7 +24,7 @@ from mlearn_utils.course.lesson_04.pictures import landscape_explorer
 from mlearn_utils.course.lesson_05.pictures import shots_explorer
 from mlearn_utils.course.lesson_05.points import PointExplorer, Start
 from mlearn_utils.course.lesson_05.sines import long_run
-from mlearn_utils.course.lesson_06.hidden import hidden_task_explorer
+from mlearn_utils.course.lesson_06.hidden_task import hidden_task_explorer
 from mlearn_utils.course.lesson_06.results import load_agent
 from mlearn_utils.course.lesson_07.pictures import surface_explorer
 from mlearn_utils.tasks.gridworld import GridTask

@@ -274,7 +274,7 @@ def _alike(one: Any, other: Any) -> bool:
         return one.keys() == other.keys() and all(_alike(one[key], other[key]) for key in one)
     if isinstance(one, list | tuple):
         return len(one) == len(other) and all(map(_alike, one, other))
-    if isinstance(one, int | float | str | np.number | set | frozenset):
+    if isinstance(one, int | float | str | np.generic | set | frozenset):
         return bool(one == other or (one != one and other != other))
     mine, right = getattr(one, "__dict__", None), getattr(other, "__dict__", None)
     if isinstance(mine, dict) and isinstance(right, dict) and not callable(one):

@@ -1,42 +1,19 @@
 """Meta-RL on CartPole.
 
-The exercises of lesson 06. Every checker compares the answer with the right value and with the values that
-the known mistakes give, so that its message can name the one that was made. The exercises themselves carry no
-annotations: their first lines are what a student reads.
+The exercises of lesson 06; `mistakes` and `task_checks` say how they are judged. They carry no annotations:
+their first lines are what a student reads.
 """
 
-from collections.abc import Callable
-
 import torch
-from torch import Tensor
 
 from mlearn_utils.course.figures.statistics import interval
-from mlearn_utils.course.grading.compare import expect, expect_close
 from mlearn_utils.course.grading.exercise import Exercise
-from mlearn_utils.course.lesson_06.goals import Goal, check_sample_tasks
-from mlearn_utils.course.lesson_06.mistakes import (
-    baselines,
-    make_ratios,
-    make_returns,
-    make_tasks,
-    same,
-    wrong_clipped,
-    wrong_intervals,
-    wrong_task_advantages,
-)
-from mlearn_utils.course.lesson_06.results import three_steps
-from mlearn_utils.course.lesson_06.surrogates import (
-    World,
-    wrong_surrogate_derivatives,
-    wrong_surrogate_values,
-)
+from mlearn_utils.course.lesson_06 import mistakes, task_checks
+from mlearn_utils.course.lesson_06.goals import Goal
 from mlearn_utils.rl import policy_gradient as pg
-from mlearn_utils.rl import returns, surrogates
 from mlearn_utils.tasks.cartpole import CartPoleTask
 
 TITLE = "Meta-RL on CartPole"
-NOISE = 1.0  # by how much the mean return of the checker's tasks may differ by luck
-LATER_GAIN = 2.5  # what the second and third step must add to the mean return there
 
 # --- advantages of several tasks
 
@@ -44,7 +21,8 @@ LATER_GAIN = 2.5  # what the second and third step must add to the mean return t
 def task_advantages(reward, x, mask, gamma, lam):
     """Return [T, S, E] generalized advantages of T tasks, with mean 0 and deviation 1 within each task.
 
-    reward, mask: [T, S, E]. x: [T, S, E, K], features for a baseline that each task has of its own.
+    reward, mask: [T, S, E]; the result is 0 where the mask is. x: [T, S, E, K], features for a baseline that
+    each task has of its own.
     """
     ### BEGIN SOLUTION
     G = pg.returns_to_go(reward, mask, gamma=gamma)
@@ -56,21 +34,6 @@ def task_advantages(reward, x, mask, gamma, lam):
     ### END SOLUTION
 
 
-def check_task_advantages(answer: Callable) -> str:
-    """Compare on an easy and a hard task with the right values and those of the mistakes."""
-    reward, x, mask = make_tasks()
-    gamma, lam = 0.9, 0.6
-    result = answer(reward.clone(), x.clone(), mask.clone(), gamma, lam)
-    for wrong, message in wrong_task_advantages(reward, x, mask, gamma, lam):
-        expect(not same(result, wrong), message)
-    adv = returns.gae(reward, baselines(reward, x, mask, gamma), mask, gamma=gamma, lam=lam)
-    right = returns.normalise(adv, mask)
-    expect_close(result, right, "not GAE over each task's own baseline, normalized within each task")
-    alone = answer(reward[:1], x[:1], mask[:1], gamma, lam)
-    expect_close(alone, right[:1], "a task's advantages must be the same with and without the other task")
-    return "Each task's advantages are the same whether it is computed alone or beside another task."
-
-
 # --- the LVC surrogate
 
 
@@ -79,36 +42,6 @@ def lvc_surrogate(logp, adv, mask):
     ### BEGIN SOLUTION
     return ((logp - logp.detach()).exp() * adv * mask).sum(0)
     ### END SOLUTION
-
-
-def check_lvc_surrogate(answer: Callable) -> str:
-    """Compare value, gradient and Hessian over all episodes of a three-step world."""
-    world = World()
-    theta = torch.tensor([0.4, -0.7], dtype=torch.float64, requires_grad=True)
-    logp = world.logp(theta)
-    result = answer(logp, world.adv, world.mask)
-    for wrong, message in wrong_surrogate_values(logp, world.adv, world.mask):
-        expect(not same(result, wrong), message)
-    right = (world.adv * world.mask).sum(0)
-    expect_close(result, right, "its value must be the sum of the credits of the steps taken")
-    expect(
-        result.requires_grad,
-        "the value is right, but nothing is left to differentiate: stop only one of the two logp",
-    )
-    found = world.derivatives(answer)
-    for wrong, message in wrong_surrogate_derivatives(world):
-        expect(not _same_derivatives(found, world.derivatives(wrong)), message)
-    gradient, hessian = world.derivatives(surrogates.lvc_surrogate)
-    expect_close(found[0], gradient, "the value is right, the gradient is not sum_t score_t A_t")
-    expect_close(found[1], hessian, "value and gradient are right, the Hessian is not that of LVC")
-    return "Value, gradient and Hessian are right, over all episodes of a three-step world."
-
-
-def _same_derivatives(mine: tuple[Tensor | None, ...], wrong: tuple[Tensor | None, ...]) -> bool:
-    return all(
-        (a is None and b is None) or (a is not None and b is not None and torch.allclose(a, b))
-        for a, b in zip(mine, wrong, strict=True)
-    )
 
 
 # --- the clipped objective
@@ -124,27 +57,6 @@ def clipped_objective(logp, old_logp, adv, mask, clip):
     cautious = torch.minimum(ratio * adv, ratio.clamp(1 - clip, 1 + clip) * adv)
     return (cautious * mask).sum(0)
     ### END SOLUTION
-
-
-def check_clipped_objective(answer: Callable) -> str:
-    """Compare with the right value and those of the mistakes, then look where the gradient is zero."""
-    logp, old_logp, adv, mask = make_ratios()
-    logp.requires_grad_()
-    result = answer(logp, old_logp, adv, mask, 0.2)
-    for wrong, message in wrong_clipped(logp, old_logp, adv, mask, 0.2):
-        expect(not same(result, wrong), message)
-    right = clipped_objective(logp, old_logp, adv, mask, 0.2)
-    expect_close(
-        result, right.detach(), "not the sum of min(ratio * adv, clipped ratio * adv) over the steps"
-    )
-    expect(
-        result.requires_grad,
-        "the value is right, but nothing is left to differentiate: something was detached",
-    )
-    found, expected = (torch.autograd.grad(value.sum(), logp)[0] for value in (result, right))
-    expect_close(found, expected, "the value is right, its gradient by logp is not")
-    idle = ((found == 0) & (mask == 1)).sum().item()
-    return f"Right. Of {mask.sum():.0f} steps {idle} have left the clip the good way and push no further."
 
 
 # --- the planted bug
@@ -176,59 +88,23 @@ def paired_interval(ours, theirs):
     ### END SOLUTION
 
 
-def check_paired_interval(answer: Callable) -> str:
-    """Compare with the interval over seeds of the mean difference, and with those of the mistakes."""
-    ours, theirs = make_returns()
-    result = answer(ours.copy(), theirs.copy())
-    for wrong, message in wrong_intervals(ours, theirs):
-        expect(not same(result, wrong), message)
-    right = interval((ours - theirs).mean(axis=1))
-    expect_close(result, right, "not the Student-t interval over seeds of the mean difference")
-    mine, other = interval(ours.mean(1)), interval(theirs.mean(1))
-    return (
-        f"Paired: {right[0]:.1f} ({right[1]:.1f} to {right[2]:.1f}). Two separate intervals, "
-        f"{mine[1]:.0f} to {mine[2]:.0f} and {other[1]:.0f} to {other[2]:.0f}, overlap and show nothing."
-    )
-
-
 # --- the step sizes
 
 
 def step_sizes():
     """Return the sizes of the second and the third inner step on `dir`, both above 0.
 
-    The first step has the size that the agent was trained with.
+    The first step has the size that the agent was trained with, 10; these are sizes like it, not factors.
     """
     ### BEGIN SOLUTION
     return 0.5, 0.3
     ### END SOLUTION
 
 
-def check_step_sizes(answer: Callable) -> str:
-    """Evaluate the sizes with the stored policy, on tasks that no one tunes on."""
-    sizes = answer()
-    expect_close(sizes, (0.0, 0.0), "return two numbers, the sizes of two steps", tol=float("inf"))
-    second, third = (float(size) for size in sizes)
-    expect(min(second, third) > 0, "both sizes must be above 0: without a step there is nothing to gain")
-    found = three_steps(second, third)
-    told = "{:.0f} before, then {:.0f}, {:.0f}, {:.0f}".format(*found)
-    expect(
-        found[2] > found[1] - NOISE,
-        f"the second step makes the policy worse on new tasks: {told}. From where the first step ends, "
-        "smaller ones are enough",
-    )
-    expect(found[3] > found[2] - NOISE, f"the third step makes the policy worse on new tasks: {told}")
-    expect(
-        found[3] > found[1] + LATER_GAIN,
-        f"nothing breaks, but the later steps gain little: {told}. They may be larger than that",
-    )
-    return f"On 200 tasks that you have not tuned on: {told}."
-
-
 EXERCISES = (
     Exercise(
         reference=task_advantages,
-        check=check_task_advantages,
+        check=task_checks.TASK_ADVANTAGES,
         title="Advantages, task by task",
         level="core",
         minutes=8,
@@ -244,7 +120,7 @@ EXERCISES = (
     ),
     Exercise(
         reference=lvc_surrogate,
-        check=check_lvc_surrogate,
+        check=mistakes.LVC_SURROGATE,
         title="The LVC surrogate",
         level="core",
         minutes=6,
@@ -256,7 +132,7 @@ EXERCISES = (
     ),
     Exercise(
         reference=clipped_objective,
-        check=check_clipped_objective,
+        check=mistakes.CLIPPED_OBJECTIVE,
         title="The clipped objective",
         level="core",
         minutes=6,
@@ -269,7 +145,7 @@ EXERCISES = (
     ),
     Exercise(
         reference=sample_tasks,
-        check=check_sample_tasks,
+        check=task_checks.check_sample_tasks,
         title="Why is the gain zero?",
         level="core",
         minutes=6,
@@ -283,7 +159,7 @@ EXERCISES = (
     ),
     Exercise(
         reference=paired_interval,
-        check=check_paired_interval,
+        check=mistakes.PAIRED_INTERVAL,
         title="The paired interval",
         level="core",
         minutes=6,
@@ -296,7 +172,7 @@ EXERCISES = (
     ),
     Exercise(
         reference=step_sizes,
-        check=check_step_sizes,
+        check=task_checks.check_step_sizes,
         title="Later steps that help",
         level="explore",
         minutes=6,

@@ -1,25 +1,13 @@
 """Learning the learner's hyperparameters.
 
-The exercises of lesson 07. Every checker compares the answer with the right value and with the values that
-the known mistakes give, so that its message can name the one that was made. The exercises themselves carry no
-annotations: their first lines are what a student reads.
+The exercises of lesson 07; `mistakes` says how they are judged. They carry no annotations: their first lines
+are what a student reads.
 """
-
-from collections.abc import Callable
 
 import numpy as np
 
-from mlearn_utils.course.grading.compare import expect, expect_close
 from mlearn_utils.course.grading.exercise import Exercise
-from mlearn_utils.course.lesson_07.mistakes import (
-    Case,
-    make_case,
-    make_parabolas,
-    same,
-    wrong_columns,
-    wrong_gains,
-    wrong_slopes,
-)
+from mlearn_utils.course.lesson_07 import mistakes
 
 # --- features of a linear surrogate
 
@@ -33,22 +21,6 @@ def surrogate_columns(x, h):
     products = (x[:, :, None] * h[:, None, :]).reshape(len(x), -1)
     return np.concatenate([np.ones((len(x), 1)), x, h, h**2, products], axis=1)
     ### END SOLUTION
-
-
-def check_surrogate_columns(answer: Callable) -> str:
-    """Check the columns, and that a linear fit on them can suggest different settings for different tasks."""
-    rng = np.random.default_rng(0)
-    x, h = rng.normal(size=(7, 3)), rng.normal(size=(7, 2))
-    kept = x.copy(), h.copy()
-    result = answer(x, h)
-    expect(np.array_equal(x, kept[0]) and np.array_equal(h, kept[1]), "x or h itself was changed")
-    for wrong, message in wrong_columns(x, h):
-        expect(not same(result, wrong), message)
-    expect_close(result, surrogate_columns(x, h), "the columns are not 1, x, h, h squared, x_f * h_j")
-    return (
-        "The squares let a best setting lie inside the range, the products let it depend on the task. "
-        "Without the products every task would get the same suggestion."
-    )
 
 
 # --- leave out tasks, not rows
@@ -65,42 +37,6 @@ def rows_of_new_tasks(task, share, rng):
     left_out = rng.choice(tasks, size=round(share * len(tasks)), replace=False)
     return np.isin(task, left_out)
     ### END SOLUTION
-
-
-def check_rows_of_new_tasks(answer: Callable) -> str:
-    """Check that whole tasks are left out, that their number is right, and that chance decides which."""
-    task = np.repeat([3, 8, 11, 20, 21, 34, 35, 40, 77, 90], [4, 9, 6, 5, 7, 3, 8, 6, 5, 7])
-    order = np.random.default_rng(1).permutation(len(task))
-    task, seen = task[order], []
-    for seed in range(6):
-        result = answer(task.copy(), 0.3, np.random.default_rng(seed))
-        _check_mask(result, task)
-        share = np.array([result[task == k].mean() for k in np.unique(task)])
-        expect(
-            not ((share > 0) & (share < 1)).any(),
-            "some tasks have rows on both sides: the model has seen them, and is tested on its memory. Draw "
-            "tasks, then take all their rows",
-        )
-        expect(
-            share.sum() != 7,
-            "the mask is the other way round: True marks the rows to test on, here those of 3 of 10 tasks",
-        )
-        expect(share.sum() == 3, f"{share.sum():.0f} of 10 tasks are left out, expected round(0.3 * 10) = 3")
-        seen.append(tuple(share))
-    expect(
-        len(set(seen)) > 1,
-        "the same tasks are left out whatever the generator: use rng, or an order in the table decides",
-    )
-    return "Whole tasks are left out, so what the test says holds for tasks never seen."
-
-
-def _check_mask(result: object, task: np.ndarray) -> None:
-    expect(result is not None, "The result is None: is a `return` missing?")
-    expect(
-        isinstance(result, np.ndarray) and result.dtype == bool and result.shape == task.shape,
-        "return one True or False for each row, an array of booleans of the shape of `task`; "
-        "np.isin(task, chosen) makes it",
-    )
 
 
 # --- a fair budget
@@ -123,19 +59,6 @@ def gain_over_default(train, test, proposed, budget):
     return ours - theirs
 
 
-def check_gain_over_default(answer: Callable) -> str:
-    """Compare with the fair gain and with what each unfair comparison gives."""
-    for seed in range(3):
-        case: Case = make_case(seed)
-        result = answer(case.train.copy(), case.test.copy(), case.proposed.copy(), case.budget)
-        for wrong, message in wrong_gains(case):
-            expect(not same(result, wrong), message)
-        expect_close(result, gain_over_default(*case), "not the best of ours less the best of the default's")
-        single = answer(case.train, case.test, case.proposed, 1)
-        expect_close(single, gain_over_default(*case[:3], 1), "right for this budget, wrong for one run")
-    return "Both sides make as many runs, and nothing was chosen on the new tasks."
-
-
 # --- the slope of the loss by the learning rate
 
 
@@ -152,21 +75,10 @@ def rate_slope(theta, alpha, curvature, support_center, query_center):
     ### END SOLUTION
 
 
-def check_rate_slope(answer: Callable) -> str:
-    """Compare with the closed form and with what each slip gives."""
-    for seed in range(3):
-        arguments = make_parabolas(seed)
-        result = answer(*arguments)
-        for wrong, message in wrong_slopes(*arguments):
-            expect(not same(result, wrong), message)
-        expect_close(result, rate_slope(*arguments), "not the derivative of the mean query loss by alpha")
-    return "It is minus the mean product of the two slopes: where both point the same way, step further."
-
-
 EXERCISES = (
     Exercise(
         reference=surrogate_columns,
-        check=check_surrogate_columns,
+        check=mistakes.SURROGATE_COLUMNS,
         title="What a linear model must see",
         level="core",
         minutes=6,
@@ -179,7 +91,7 @@ EXERCISES = (
     ),
     Exercise(
         reference=rows_of_new_tasks,
-        check=check_rows_of_new_tasks,
+        check=mistakes.check_rows_of_new_tasks,
         title="Leave out tasks, not rows",
         level="core",
         minutes=5,
@@ -192,7 +104,7 @@ EXERCISES = (
     ),
     Exercise(
         reference=gain_over_default,
-        check=check_gain_over_default,
+        check=mistakes.GAIN_OVER_DEFAULT,
         title="Find the unfair comparison",
         level="core",
         minutes=4,
@@ -205,7 +117,7 @@ EXERCISES = (
     ),
     Exercise(
         reference=rate_slope,
-        check=check_rate_slope,
+        check=mistakes.RATE_SLOPE,
         title="The slope by the learning rate",
         level="core",
         minutes=6,

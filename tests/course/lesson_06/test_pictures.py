@@ -7,7 +7,7 @@ from matplotlib.figure import Figure
 
 from mlearn_utils.course.figures.statistics import interval
 from mlearn_utils.course.lesson_06 import film as films
-from mlearn_utils.course.lesson_06 import hidden, worlds
+from mlearn_utils.course.lesson_06 import hidden_task, worlds
 from mlearn_utils.course.lesson_06 import results as stored
 from mlearn_utils.course.lesson_06.buggy_family import SomebodysTasks
 from mlearn_utils.course.widgets.stepper import Stepper
@@ -27,8 +27,8 @@ class Leaner:
 
 
 @pytest.fixture(scope="module")
-def seen() -> hidden.Chase:
-    return hidden.chase(Leaner())
+def seen() -> hidden_task.Chase:
+    return hidden_task.chase(Leaner())
 
 
 # --- the hidden task
@@ -36,29 +36,29 @@ def seen() -> hidden.Chase:
 
 def test_a_policy_that_leans_drives_to_its_target_s_side(seen):
     late = np.nanmean(seen.velocity[1, :, :, 50:], axis=(1, 2))
-    sides = np.sign(hidden.TARGETS) * late
-    assert (sides[hidden.TARGETS != 0] > 0.1).all()
+    sides = np.sign(hidden_task.TARGETS) * late
+    assert (sides[hidden_task.TARGETS != 0] > 0.1).all()
 
 
 def test_velocities_are_those_that_were_paid(seen):
     velocity = seen.velocity.astype(float)
-    paid = (1 - abs(velocity - hidden.TARGETS[:, None, None])).clip(0, 1)
+    paid = (1 - abs(velocity - hidden_task.TARGETS[:, None, None])).clip(0, 1)
     assert np.nansum(paid, axis=-1).mean(axis=-1) == pytest.approx(seen.returns, abs=1e-3)
 
 
 def test_velocities_after_the_end_are_not_there():
-    fallen = hidden.play(Leaner(), CartPoleTask("dirv", target=[0.8]), steps=9)
-    velocity = hidden.velocities(fallen)
+    fallen = hidden_task.play(Leaner(), CartPoleTask("dirv", target=[0.8]), steps=9)
+    velocity = hidden_task.velocities(fallen)
     lengths = fallen.mask.sum(dim=1).numpy()
     assert np.isfinite(velocity).sum(axis=-1) == pytest.approx(lengths)
     assert lengths.min() < 100
 
 
 def test_the_explorer_says_what_the_chosen_target_pays(seen):
-    explorer = hidden.hidden_task_explorer(Leaner())
+    explorer = hidden_task.hidden_task_explorer(Leaner())
     before = explorer.png
     explorer.explore(target=-0.6, steps=2)
-    at = list(hidden.TARGETS).index(-0.6)
+    at = list(hidden_task.TARGETS).index(-0.6)
     assert f"earns <b>{seen.returns[2, at]:.0f}</b>" in explorer.caption.value
     assert "after 2 steps" in explorer.caption.value
     assert "No task of the family" not in explorer.caption.value
@@ -69,14 +69,16 @@ def test_the_explorer_says_what_the_chosen_target_pays(seen):
 
 def test_the_moments_of_an_update_tell_what_was_played():
     agent = Leaner()
-    stepper = Stepper(hidden.one_update(agent), count=4, alt="Two tasks, before and after the inner step.")
+    stepper = Stepper(
+        hidden_task.one_update(agent), count=4, alt="Two tasks, before and after the inner step."
+    )
     pictures = set()
     for step, fragment in enumerate(("Support", "Credit", "Inner step", "Outer step")):
         stepper.explore(step=step)
         assert fragment in stepper.caption.value
         pictures.add(stepper.png)
     assert len(pictures) == 4
-    after = hidden.play(agent, CartPoleTask("dirv", target=hidden.PAIR), steps=1, seed=11)
+    after = hidden_task.play(agent, CartPoleTask("dirv", target=hidden_task.PAIR), steps=1, seed=11)
     left, right = after.episode_returns().mean(dim=1)
     stepper.explore(step=2)
     assert f"mean returns {left:.0f} and {right:.0f}." in stepper.caption.value
