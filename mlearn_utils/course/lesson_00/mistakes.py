@@ -55,6 +55,14 @@ def wrong_rewards(velocity: np.ndarray, target: float) -> Wrong:
         (distance - 1, "the sign is turned: it is 1 minus the distance, not the distance minus 1"),
         (np.maximum(0, distance - 1), "the sign is turned: it is 1 minus the distance, not the distance "
          "minus 1"),
+        (np.zeros_like(velocity), "every reward is 0: are two bounds exchanged? np.clip(values, 0, 1) raises "
+         "what is below 0"),
+        (np.abs(1 - distance), "far from the target it rises again: what is below 0 must become 0, not "
+         "change its sign"),
+        (np.where(distance > 1, 1, 1 - distance), "far from the target it is paid in full: what is below 0 "
+         "must become 0"),
+        (distance < 1, "this only tells whether the reward is above 0: there it is 1 minus the distance"),
+        ((1 - distance)[distance < 1], "velocities far from the target are left out: their reward is 0"),
         (1 - distance[0], "this is 1 minus the distance of the first velocity alone: is the `return` inside "
          "of the loop?"),
         (tent(distance)[0], "this is the reward of the first velocity alone: is the `return` inside of the "
@@ -160,9 +168,13 @@ def wrong_means(rounds: list[np.ndarray]) -> Wrong:
         (returns[-1] / n, "only the last round is in the total: add each one to it, total += ..."),
         (returns[-1], "this is the return of the last round alone: add up all of them, then divide"),
         (returns.max(), "this is the best round's return: take the mean of all"),
+        (returns.min(), "this is the worst round's return: take the mean of all"),
+        (total // n, "the mean is cut down to a whole number: divide by /, not by //"),
         (np.concatenate(rounds).mean(), "this is the mean reward of a push: a return is a sum"),
         (np.mean([rewards.mean() for rewards in rounds]), "a return is the sum of a round's rewards, not a "
          "mean"),
+        (sum(rewards.mean() for rewards in rounds), "these are the means of the rounds, added up: add up the "
+         "rewards of each, and divide by the number of rounds at the end"),
     ]  # fmt: skip
 
 

@@ -15,9 +15,10 @@ from torch import Tensor
 
 from mlearn_utils.course.grading.compare import expect_numbers
 from mlearn_utils.course.grading.exercise import NotYet
-from mlearn_utils.course.grading.trial import Probe, Trial, Wrong
+from mlearn_utils.course.grading.trial import Parts, Probe, Trial, Wrong
 
 Losses = Callable[[Any, Any], Tensor]
+RATE, ERROR = "The step size", "The error"
 
 
 @dataclass(frozen=True)
@@ -69,11 +70,11 @@ def baseline_probes() -> list[Probe]:
         (133, (7, 7), (0.3, 0.01, 0.03, 0.09)),
         (140, (9, 5), [0.02, 0.9, 0.2, 0.05]),
     )
-    names = [*((Waves(2 * k), Waves(2 * k + 1)) for k in range(len(cases) - 1)), ("validation", "test")]
-    return [
-        (make_loss_after(seed, shape, sets), rates, *sets)
-        for (seed, shape, rates), sets in zip(cases, names, strict=True)
-    ]
+    probes = []
+    for k, (seed, shape, rates) in enumerate(cases):
+        sets = (Waves(2 * k), Waves(2 * k + 1)) if k < len(cases) - 1 else ("validation", "test")
+        probes.append((make_loss_after(seed, shape, sets), rates, *sets))
+    return probes
 
 
 def _tables(loss_after: Losses, rates: Sequence[float], *sets: Any) -> list[Tensor]:
@@ -90,7 +91,7 @@ def tuned_baseline(
     return rates[best], float(on_test[best].mean())
 
 
-def chosen_rate(baseline: Callable, loss_after: Losses, rates: Sequence[float], *sets: Any) -> float:
+def chosen_rate(baseline: Callable, loss_after: Losses, rates: Sequence[float], *sets: Any) -> Parts:
     """Return the step size that a baseline chose, which must be one of those offered."""
     rate, error = expect_numbers(baseline(loss_after, rates, *sets), 2)
     if not _is_among(rate, rates):
@@ -100,7 +101,7 @@ def chosen_rate(baseline: Callable, loss_after: Losses, rates: Sequence[float], 
         if _is_among(error, rates):
             why = "are the two exchanged? Return (rate, error)"
         raise NotYet(f"{rate:g} is none of the step sizes in `rates`: {why}")
-    return rate
+    return Parts({RATE: rate})
 
 
 def _is_among(rate: float, rates: Sequence[float]) -> bool:
@@ -120,8 +121,9 @@ def wrong_choices(loss_after: Losses, rates: Sequence[float], validation: Any, t
 
     votes = torch.bincount(by_task.argmin(0), minlength=len(rates))
     falls = (by_task.mean(1) < by_task[0].mean()).nonzero()
+    better = "compare with the smallest error so far, and remember that when you find a smaller one"
     ask = "whatever the tasks say: choose the one whose mean error on the validation tasks is smallest"
-    return [
+    wrong: Wrong = [
         (rates[0], "the baseline is left with the first step size of the list: an untuned baseline is no "
          "baseline. Try every rate on the validation tasks"),
         (rates[-1], f"this is the last step size of the list, {ask}"),
@@ -148,6 +150,8 @@ def wrong_choices(loss_after: Losses, rates: Sequence[float], validation: Any, t
          "that go badly. Take the mean"),
         (least(-votes), "each task had one vote: how much it gains or loses does not count then. Take the "
          "mean error over all tasks"),
+        (least(by_task.amax(1)), "the worst validation task alone chose the step size: take the mean over "
+         "all tasks and points"),
         (least(on_validation.flatten(1).amax(1)), "the largest single error chose the step size: take the "
          "mean over all tasks and points"),
         (least(on_validation.flatten(1).amin(1)), "the smallest single error chose the step size: take the "
@@ -156,9 +160,10 @@ def wrong_choices(loss_after: Losses, rates: Sequence[float], validation: Any, t
          "every rate"),
         (rates[:-1][int(by_task.mean(1)[:-1].argmin())], "the last step size of the list was not tried: try "
          "every rate"),
-        (rates[int(falls[-1]) if len(falls) else 0], "this is the last rate that is better than the first "
-         "one: compare with the smallest error so far, and remember that when you find a smaller one"),
+        (rates[int(falls[-1]) if len(falls) else 0], "this is the last rate that is better than the "
+         f"first one: {better}"),
     ]  # fmt: skip
+    return [(Parts({RATE: rate}), message) for rate, message in wrong]
 
 
 CHOICE = Trial(
@@ -171,9 +176,9 @@ CHOICE = Trial(
 )
 
 
-def reported_error(baseline: Callable, *probe: Any) -> float:
+def reported_error(baseline: Callable, *probe: Any) -> Parts:
     """Return the error that a baseline reports."""
-    return expect_numbers(baseline(*probe), 2)[1]
+    return Parts({ERROR: expect_numbers(baseline(*probe), 2)[1]})
 
 
 def wrong_errors(loss_after: Losses, rates: Sequence[float], validation: Any, test: Any) -> Wrong:
@@ -211,7 +216,7 @@ def wrong_errors(loss_after: Losses, rates: Sequence[float], validation: Any, te
             (errors.sum(0).mean(), summed.format("the tasks")),
             (errors.sum(), summed.format("tasks and points")),
         ]
-    return wrong
+    return [(Parts({ERROR: error}), message) for error, message in wrong]
 
 
 JUDGMENT = Trial(

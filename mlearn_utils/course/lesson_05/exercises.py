@@ -1,13 +1,13 @@
 """MAML in practice: few-shot regression.
 
-The exercises of lesson 05; `mistakes` and `baseline` say how they are judged. They carry no annotations:
-their first lines are what a student reads.
+The exercises of lesson 05; `mistakes`, `baseline` and `positions` say how they are judged. They carry no
+annotations: their first lines are what a student reads.
 """
 
 import torch
 
 from mlearn_utils.course.grading.exercise import Exercise
-from mlearn_utils.course.lesson_05 import baseline, mistakes
+from mlearn_utils.course.lesson_05 import baseline, mistakes, positions
 
 # --- a fair baseline
 
@@ -90,7 +90,7 @@ EXERCISES = (
     ),
     Exercise(
         reference=five_positions,
-        check=mistakes.check_five_positions,
+        check=positions.check_five_positions,
         title="Where to look",
         level="explore",
         minutes=4,

@@ -1,21 +1,19 @@
 """How the answers of lesson 05 are judged: probes, known mistakes, and what to tell who made them.
 
-`baseline` does the same for `fair_baseline`, which needs a family of tasks and two trials.
+`baseline` does the same for `fair_baseline`, which needs a family of tasks and two trials, and `positions`
+for `five_positions`, which measures.
 """
 
-import math
 from collections.abc import Callable, Mapping, Sequence
-from itertools import combinations, pairwise
 from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from mlearn_utils.course.grading.compare import expect, expect_numbers
+from mlearn_utils.course.grading.compare import expect
 from mlearn_utils.course.grading.exercise import NotYet
 from mlearn_utils.course.grading.trial import RESULT, Parts, Probe, Trial, Wrong
-from mlearn_utils.course.lesson_05.sines import position_error
 
 Weights = dict[str, Tensor]
 Data = tuple[Tensor, Tensor]
@@ -83,6 +81,12 @@ def wrong_reptile_updates(theta: Weights, adapted: list[Weights], outer_lr: floa
          "average over all of them"),
         (each(lambda start, ends: start + outer_lr * (ends[0] - start)), "only the first task counts: "
          "average over all"),
+        (each(lambda start, ends: start + outer_lr * (ends[1:] - start).mean(0)), "the first task is left "
+         "out: average over all"),
+        (each(lambda start, ends: start + outer_lr * (ends[:-1] - start).mean(0)), "the last task is left "
+         "out: average over all"),
+        (each(lambda start, ends: start + outer_lr * (ends - start).sum(0) / len(theta)), "the moves are "
+         "divided by the number of parameters in theta: take their mean over tasks"),
         (each(lambda start, ends: start + outer_lr * (ends[-1] - start) / n_tasks), "only the last task "
          "counts, divided by their number: add up the moves of all"),
         (each(lambda start, ends: start + outer_lr * (ends - start).mean()), "the mean goes over tasks *and* "
@@ -255,6 +259,8 @@ def wrong_anil_steps(
          "moved: the outer loop learns where they start, so subtract from the same tensor"),
         (_moving(names, inner_lr, inside=_detached), "detach nothing inside the inner loss: its gradient by "
          "`names` depends on the other parameters as well"),
+        (lambda *given: {n: v.detach() if n in names else v for n, v in right(*given).items()}, "what moved "
+         "was detached: the outer loop must see through the step, back to params"),
         (lambda *given: {n: v.detach() for n, v in right(*given).items()}, "the numbers are right, but the "
          "outer loop gets no gradient: something cut the graph"),
         (_moving(names, inner_lr, slope=_detached, kept=_detached), "the outer gradient is that of first "
@@ -274,55 +280,3 @@ ANIL_STEP = Trial(
     },
     praise="Those in `names` adapt, the others do not, and the outer gradient reaches both.",
 )
-
-
-# --- where to look
-
-
-GOAL = 0.30
-NEAR, WIDE = 0.3, 4.0
-
-
-def check_five_positions(answer: Callable) -> str:
-    """Measure the error after one step on 200 waves seen at these positions."""
-    result = answer()
-    if isinstance(result, list | tuple | range):
-        expect(len(result) == 5, f"five positions are asked for, got {len(result)}")
-    positions = expect_numbers(list(result) if isinstance(result, range) else result, 5)
-    expect(
-        all(abs(value) <= 5 for value in positions),
-        "a position is outside [-5, 5], where the start has never seen a point",
-    )
-    error = position_error(positions)
-    expect(
-        error < GOAL,
-        f"after one step the mean error is {error:.3f}, not below {GOAL:.2f}; random positions give about "
-        f"0.6. {advice(positions)}",
-    )
-    return f"After one step the mean error is {error:.3f}; five random positions give about 0.6."
-
-
-def advice(positions: Sequence[float]) -> str:
-    """Say which of the positions say the same thing, and where none of them is."""
-    points = sorted(positions)
-    pairs = sorted(set(combinations(points, 2)), key=_from_half_waves)
-    apart = [f"{a:g} and {b:g} ({b - a:.3g} apart)" for a, b in pairs]
-    near = [pair for pair in pairs if _from_half_waves(pair) < NEAR]
-    low, high = max(pairwise((-5.0, *points, 5.0)), key=lambda edges: edges[1] - edges[0])
-    told = []
-    if near:
-        told.append(f"{', '.join(apart[: len(near)][:3])} say the same thing, or nearly")
-    if any(b - a > NEAR for a, b in near):
-        told[0] += ": half a wave (3.14) further it is just the other way up, a whole one further it repeats"
-    if high - low > WIDE:
-        no = "All of them are close together: no" if points[-1] - points[0] < WIDE else "No"
-        told.append(f"{no} point lies between {low:g} and {high:g}. Cover the range")
-    return ". ".join(told) or (
-        f"The range is covered; {apart[0]} are the two that come closest to saying the same thing: shift one "
-        "of them, to keep away from 3.14, 6.28 and 9.42"
-    )
-
-
-def _from_half_waves(pair: tuple[float, float]) -> float:
-    """Return how far the distance of two points is from a multiple of half a wave."""
-    return abs(math.remainder(pair[1] - pair[0], math.pi))

@@ -1,7 +1,7 @@
 """What lesson 05 asks before it shows: the answers stand here, so that the notebook keeps them."""
 
+from mlearn_utils.course.lesson_05.positions import position_error
 from mlearn_utils.course.lesson_05.results import long_runs
-from mlearn_utils.course.lesson_05.sines import position_error
 from mlearn_utils.course.widgets.predict import Predict
 
 SPREAD, MIDDLE = (-4.5, -1.5, 0.0, 1.5, 4.5), (-1.0, 0.0, 1.0, 2.0, 3.0)

@@ -4,7 +4,6 @@ A *start* is a set of parameters from which a few gradient steps are taken on a 
 method of the lesson ends as a start, and all of them are judged by the same function on the same tasks.
 """
 
-from collections.abc import Sequence
 from pathlib import Path
 
 import torch
@@ -76,21 +75,6 @@ def losses_by_step(start: maml.Params, tasks: TaskBatch, *, inner_lr: maml.Inner
         params = maml.inner_step(task_loss, params, tasks.support, inner_lr=inner_lr)
         losses.append(torch.vmap(task_loss)(params, tasks.query))
     return torch.stack(losses)
-
-
-def position_error(positions: Sequence[float], n_waves: int = 200) -> float:
-    """Return the mean error after one step from the long run's start, given support points at `positions`."""
-    generator = make_generator(0)
-    amplitude, phase = (
-        value[:, None, None] for value in SineTasks().sample_functions(n_waves, generator=generator)
-    )
-    support, query = (
-        x.expand(n_waves, -1)[..., None].float()
-        for x in (torch.as_tensor(positions)[None], torch.linspace(-5, 5, 101)[None])
-    )
-    waves = [(x, amplitude * torch.sin(x - phase)) for x in (support, query)]
-    start = long_run(0.001, 5, 0)
-    return float(losses_by_step(start, TaskBatch(*waves), inner_lr=0.001, steps=1)[1].mean())
 
 
 def run_name(inner_lr: float, shots: int, seed: int) -> str:

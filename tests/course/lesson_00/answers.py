@@ -90,6 +90,28 @@ def reward_with_the_sign_turned(velocity, target):
     return np.maximum(0, np.abs(velocity - target) - 1)
 
 
+def reward_with_bounds_exchanged(velocity, target):
+    return np.clip(1 - np.abs(velocity - target), 1, 0)
+
+
+def reward_with_the_sign_dropped(velocity, target):
+    return np.abs(1 - np.abs(velocity - target))
+
+
+def reward_that_is_full_far_away(velocity, target):
+    gap = np.abs(velocity - target)
+    return np.where(gap > 1, 1, 1 - gap)
+
+
+def reward_as_a_truth(velocity, target):
+    return np.abs(velocity - target) < 1
+
+
+def reward_of_what_is_near(velocity, target):
+    reward = 1 - np.abs(velocity - target)
+    return reward[reward > 0]
+
+
 def reward_of_one_target(velocity, target):
     return np.clip(1 - np.abs(velocity - 0.7), 0, 1)
 
@@ -272,6 +294,18 @@ def mean_of_the_last_round(rounds):
     return rounds[-1].sum()
 
 
+def mean_of_the_worst(rounds):
+    return min(rewards.sum() for rewards in rounds)
+
+
+def mean_without_its_fraction(rounds):
+    return sum(rewards.sum() for rewards in rounds) // len(rounds)
+
+
+def mean_of_means_not_divided(rounds):
+    return sum(rewards.mean() for rewards in rounds)
+
+
 def mean_in_the_middle(rounds):
     return np.median([rewards.sum() for rewards in rounds])
 
@@ -306,6 +340,11 @@ WRONG_ANSWERS = {
         (reward_by_the_smaller_of_two, "nothing is more than 0"),
         (reward_that_is_always_full, "every velocity is paid in full"),
         (reward_with_the_sign_turned, "the sign is turned"),
+        (reward_with_bounds_exchanged, "every reward is 0"),
+        (reward_with_the_sign_dropped, "far from the target it rises again"),
+        (reward_that_is_full_far_away, "far from the target it is paid in full"),
+        (reward_as_a_truth, "whether the reward is above 0"),
+        (reward_of_what_is_near, "are left out"),
         (reward_of_one_target, "`target` is not used"),
         (reward_that_returns_too_early, "the first velocity alone"),
         (reward_in_place, "velocity itself was changed in place"),
@@ -352,6 +391,9 @@ WRONG_ANSWERS = {
         (mean_that_returns_too_early, "only the first round is in the total"),
         (mean_that_is_not_added_up, "add each one to it"),
         (mean_of_the_last_round, "the last round alone"),
+        (mean_of_the_worst, "the worst round's return"),
+        (mean_without_its_fraction, "not by //"),
+        (mean_of_means_not_divided, "the means of the rounds, added up"),
         (mean_in_the_middle, "not the mean of the rounds' returns"),
         (mean_that_empties_the_list, "rounds itself was changed in place"),
     ],

@@ -113,6 +113,16 @@ def by_the_median_task(errors):
 
 
 @chosen_by
+def by_the_worst_task(errors):
+    return errors.mean(dim=1).max()
+
+
+@chosen_by
+def by_two_tasks(errors):
+    return errors[:2].mean()
+
+
+@chosen_by
 def by_the_worst_point(errors):
     return errors.max()
 
@@ -393,6 +403,21 @@ def of_the_other_share(start, moves, outer_lr):
     return start + (1 - outer_lr) * moves.mean(0)
 
 
+@reptile_by
+def without_the_first_task(start, moves, outer_lr):
+    return start + outer_lr * moves[1:].mean(0)
+
+
+@reptile_by
+def without_the_last_task(start, moves, outer_lr):
+    return start + outer_lr * moves[:-1].mean(0)
+
+
+def reptile_by_the_number_of_parameters(theta, adapted, outer_lr):
+    moves = {name: sum(end[name] - theta[name] for end in adapted) for name in theta}
+    return {name: theta[name] + outer_lr * moves[name] / len(theta) for name in theta}
+
+
 def reptile_minus_theta_once(theta, adapted, outer_lr):
     return {
         name: theta[name] + outer_lr * (sum(end[name] for end in adapted) - theta[name]) for name in theta
@@ -563,6 +588,11 @@ def anil_head_detached(loss, params, support, inner_lr, names):
     return {**params, **moved}
 
 
+def anil_by_numbers(loss, params, support, inner_lr, names):
+    slopes = gradient_of(loss(params, support), [params[name] for name in names])
+    return {**params, **{n: params[n].data - inner_lr * g for n, g in zip(names, slopes, strict=True)}}
+
+
 def anil_first_order_and_detached(loss, params, support, inner_lr, names):
     return head_step(
         loss, params, support, inner_lr, names, keep=lambda value: value.detach(), retain_graph=True
@@ -614,6 +644,8 @@ WRONG_ANSWERS = {
         (by_three_tasks, "the first three validation tasks"),
         (by_the_median, "the median error chose"),
         (by_the_median_task, "the median over tasks chose"),
+        (by_the_worst_task, "the worst validation task"),
+        (by_two_tasks, "not the rate of the smallest mean error on the validation tasks (The step size:"),
         (by_the_worst_point, "the largest single error"),
         (by_the_best_point, "the smallest single error"),
         (by_the_root, "not the rate of the smallest mean error"),
@@ -682,6 +714,9 @@ WRONG_ANSWERS = {
         (of_one_number, "over tasks *and* entries"),
         (of_the_median, "the median of the moves"),
         (of_the_other_share, "1 - outer_lr of the way"),
+        (without_the_first_task, "the first task is left out"),
+        (without_the_last_task, "the last task is left out"),
+        (reptile_by_the_number_of_parameters, "the number of parameters in theta"),
         (reptile_minus_theta_once, "theta is subtracted once"),
         (reptile_not_added_up, "add up the moves of all"),
         (reptile_of_weight_and_bias, "lacks"),
@@ -714,6 +749,7 @@ WRONG_ANSWERS = {
         (anil_twice, "two steps are taken"),
         (anil_one_after_the_other, "take all gradients at params"),
         (anil_head_detached, "were detached before they moved"),
+        (anil_by_numbers, "what moved was detached"),
         (anil_first_order_and_detached, "what does not adapt was detached"),
         (anil_by_backward, ".backward() adds to `.grad`"),
         (anil_that_uses_its_graph_up, "use its graph up"),

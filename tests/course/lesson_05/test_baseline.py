@@ -1,12 +1,14 @@
 """The family of tasks on which `fair_baseline` is tried, and what it says to who asks it something else."""
 
+from itertools import combinations
+
 import numpy as np
 import pytest
 import torch
 
 from mlearn_utils.course.grading.exercise import find_exercise
 from mlearn_utils.course.grading.grade import grade
-from mlearn_utils.course.lesson_05.baseline import baseline_probes, tuned_baseline
+from mlearn_utils.course.lesson_05.baseline import CHOICE, baseline_probes, tuned_baseline
 from mlearn_utils.course.lesson_05.exercises import EXERCISES, fair_baseline
 
 
@@ -18,6 +20,12 @@ def test_the_best_rate_is_at_an_end_and_in_the_middle():
     assert any(place == 0 for place, _ in places)
     assert any(place == count - 1 for place, count in places)
     assert any(0 < place < count - 1 for place, count in places)
+
+
+def test_any_two_ways_to_choose_differ_in_two_cases_or_more():
+    ways = [CHOICE.right, *(values for values, _ in CHOICE.wrong)]
+    for one, other in combinations(ways, 2):
+        assert sum(mine != theirs for mine, theirs in zip(one, other, strict=True)) >= 2
 
 
 def test_the_reference_and_the_trials_agree():

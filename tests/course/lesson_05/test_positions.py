@@ -6,8 +6,7 @@ import re
 import numpy as np
 import pytest
 
-from mlearn_utils.course.lesson_05.mistakes import NEAR, WIDE, advice
-from mlearn_utils.course.lesson_05.sines import position_error
+from mlearn_utils.course.lesson_05.positions import NEAR, WIDE, advice, position_error
 
 RANDOM = [[round(x, 2) for x in np.random.default_rng(seed).uniform(-5, 5, 5)] for seed in range(40)]
 
