@@ -1,12 +1,13 @@
-"""Exercises of lesson 00: the hidden reward, the guess from a round, and a round that got lost."""
+"""Start here.
 
-from collections.abc import Callable
+The exercises of lesson 00: the hidden reward, the guess from a round, and a round that got lost; `mistakes`
+says how they are judged.
+"""
 
 import numpy as np
 
-from mlearn_utils.course.grading.compare import expect, expect_close
 from mlearn_utils.course.grading.exercise import Exercise
-from mlearn_utils.tasks.cartpole import FAMILIES
+from mlearn_utils.course.lesson_00 import mistakes
 
 TITLE = "Start here"
 
@@ -20,30 +21,6 @@ def hidden_reward(velocity: np.ndarray, target: float) -> np.ndarray:
     ### END SOLUTION
 
 
-def check_hidden_reward(answer: Callable) -> str:
-    """Compare with the game's own reward and with what each known mistake gives."""
-    velocity = np.array([-2.0, -0.6, 0.0, 0.4, 0.7, 1.1, 3.0])
-    for target in (0.7, -0.9):
-        result = answer(velocity, target)
-        gap = velocity - target
-        for wrong, message in (
-            (1 - np.abs(gap), "far from the target it is negative: it must never be less than 0"),
-            (np.clip(np.abs(gap), 0, 1), "this is the distance itself, largest far away: it is 1 minus that"),
-            (1 - gap, "too slow is paid more than right: the distance is the absolute value, np.abs"),
-            (np.clip(1 - gap, 0, 1), "too slow is paid in full: the distance is the absolute value, np.abs"),
-            (
-                np.clip(1 - np.abs(np.abs(velocity) - np.abs(target)), 0, 1),
-                "left and right are paid alike: compare the velocities with their signs",
-            ),
-            (np.clip(1 - gap**2, 0, 1), "the distance is squared: the reward falls evenly, 0.1 for 0.1 m/s"),
-        ):
-            expect(not _same(result, wrong), message)
-        state = np.stack([np.zeros_like(velocity), velocity], axis=-1)  # [position, velocity]
-        right = FAMILIES["dirv"].reward(state, np.array(target))
-        expect_close(result, right, "not 1 - |velocity - target|, cut off at 0")
-    return "Equal to the reward that the game paid you, for two targets and seven velocities."
-
-
 # --- what to try next
 
 
@@ -52,26 +29,6 @@ def best_guess(velocities: np.ndarray, rewards: np.ndarray) -> float:
     ### BEGIN SOLUTION
     return velocities[np.argmax(rewards)]
     ### END SOLUTION
-
-
-def check_best_guess(answer: Callable) -> str:
-    """Compare on two rounds with the best velocity and with what each known mistake gives."""
-    velocities = np.array([0.25, 0.5, 0.8, 0.5, 0.25, 0.0, -0.25, -0.5, -0.75, -1.0])
-    for target in (-0.7, 0.4):
-        rewards = hidden_reward(velocities, target)
-        best = int(rewards.argmax())
-        result = answer(velocities, rewards)
-        for wrong, message in (
-            (best, "this is the number of the push: look up its velocity, velocities[...]"),
-            (rewards[best], "this is the reward of the best push: return its velocity"),
-            (velocities[rewards.argmin()], "this push paid least: argmin looks for the smallest"),
-            (-velocities[best], "the sign is lost: to the left velocities are negative"),
-            (velocities.max(), "this is the largest velocity: ask the rewards which push was best"),
-            (velocities[-1], "this is the velocity of the last push, whatever it paid"),
-        ):
-            expect(not _same(result, np.asarray(wrong)), message)
-        expect_close(result, velocities[best], "not the velocity of the push with the largest reward")
-    return "Right for a target on either side: in round 2 this is the velocity to hold."
 
 
 # --- the round that got lost
@@ -89,42 +46,10 @@ def mean_return(rounds: list[np.ndarray]) -> float:
     return total / len(rounds)
 
 
-def check_mean_return(answer: Callable) -> str:
-    """Compare on rounds of different lengths with the mean return and with what each known mistake gives."""
-    rounds = [np.array([0.5, 0.2, 0.9, 0.3]), np.array([0.1, 0.4]), np.array([1.0, 0.7, 0.6])]
-    returns = np.array([rewards.sum() for rewards in rounds])
-    result = answer(rounds)
-    for wrong, message in (
-        (
-            returns[1:].sum() / 3,
-            "one round is still missing from the total: which k does range(...) begin with?",
-        ),
-        (returns[1:].mean(), "the division hides it, but the first round is still lost: mend the loop"),
-        (returns[:-1].sum() / 3, "now the last round is missing: range(n) already stops before n"),
-        (returns.sum(), "this is the total: divide by the number of rounds"),
-        (np.concatenate(rounds).mean(), "this is the mean reward of a push: a return is a sum"),
-        (
-            np.mean([rewards.mean() for rewards in rounds]),
-            "a return is the sum of a round's rewards, not a mean",
-        ),
-    ):
-        expect(not _same(result, np.asarray(wrong)), message)
-    expect_close(result, returns.mean(), "not the mean of the three returns")
-    expect_close(answer(rounds[:1]), returns[0], "with a single round the mean is its return")
-    return "All three rounds count, also when one of them ends early."
-
-
-def _same(result: object, wrong: np.ndarray) -> bool:
-    """Return whether a student's result is the value that a mistake gives."""
-    if not isinstance(result, int | float | np.number | np.ndarray) or np.shape(result) != wrong.shape:
-        return False
-    return np.allclose(np.asarray(result, dtype=float), wrong)
-
-
 EXERCISES = (
     Exercise(
         reference=hidden_reward,
-        check=check_hidden_reward,
+        check=mistakes.HIDDEN_REWARD,
         title="The hidden reward",
         level="core",
         minutes=2,
@@ -137,7 +62,7 @@ EXERCISES = (
     ),
     Exercise(
         reference=best_guess,
-        check=check_best_guess,
+        check=mistakes.BEST_GUESS,
         title="The guess from a round",
         level="core",
         minutes=1,
@@ -149,7 +74,7 @@ EXERCISES = (
     ),
     Exercise(
         reference=mean_return,
-        check=check_mean_return,
+        check=mistakes.MEAN_RETURN,
         title="Find the round that got lost",
         level="core",
         minutes=2,

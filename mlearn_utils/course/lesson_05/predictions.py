@@ -1,6 +1,6 @@
 """What lesson 05 asks before it shows: the answers stand here, so that the notebook keeps them."""
 
-from mlearn_utils.course.lesson_05.mistakes import position_error
+from mlearn_utils.course.lesson_05.positions import position_error
 from mlearn_utils.course.lesson_05.results import long_runs
 from mlearn_utils.course.widgets.predict import Predict
 
