@@ -156,8 +156,8 @@ def _partly(found: list[Any], right: list[Any], probes: Sequence[tuple], names: 
     fits = [_same(mine, value, tol) for mine, value in zip(found, right, strict=True)]
     if not any(fits):
         return ""
-    good, bad = (fits.index(is_right) for is_right in (True, False))
-    return f"It is right with {_words(probes[good], names)}, but not with {_words(probes[bad], names)}"
+    good, bad = (_words(probes[fits.index(is_right)], names) for is_right in (True, False))
+    return f"It is right with {good}, but not with {bad}" if good != bad else ""
 
 
 def _words(probe: tuple, names: tuple) -> str:

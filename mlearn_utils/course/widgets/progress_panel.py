@@ -85,9 +85,10 @@ def _row(number: str, module: ModuleType, done: LessonSummary) -> Row:
 
 
 def lesson_title(module: ModuleType) -> str:
-    """Return the lesson's title: `TITLE` of its package, else the first line of the module's docstring."""
+    """Return the lesson's title: `TITLE` of its package or of the module, else the docstring's first line."""
     package = sys.modules.get(module.__package__ or "")
-    return getattr(package, "TITLE", None) or (module.__doc__ or "").strip().split("\n")[0].rstrip(".")
+    title = getattr(package, "TITLE", None) or getattr(module, "TITLE", None)
+    return title or (module.__doc__ or "").strip().split("\n")[0].rstrip(".")
 
 
 def _question_names(number: str) -> set[str]:
