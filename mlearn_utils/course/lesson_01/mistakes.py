@@ -8,7 +8,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from mlearn_utils.course.grading.answer import AnswerRaised
 from mlearn_utils.course.grading.compare import expect_close
+from mlearn_utils.course.grading.exercise import NotYet
 from mlearn_utils.course.grading.trial import Probe, Trial, Wrong
 from mlearn_utils.tasks.tabular import BoolArray, FloatArray, absorb
 
@@ -47,6 +49,8 @@ def wrong_returns(rewards: list[float], gamma: float) -> Wrong:
         (r.sum(), "this is the undiscounted sum: gamma is not used"),
         (r.mean(), "this is the mean of the rewards: a return is their sum, with weights gamma ** t"),
         ((weights * r).mean(), "this is a mean: a return is a sum"),
+        ((1 - gamma) * (weights * r).sum(), "this is multiplied by 1 - gamma: a return is the plain weighted "
+         "sum"),
         ((weights * r).sum() / weights.sum(), "this is a weighted mean: a return is a sum, and not divided "
          "by the weights"),
         ((gamma * steps * r).sum(), "step t weighs gamma to the power of t, gamma ** t, not gamma * t"),
@@ -78,8 +82,11 @@ DISCOUNTED_RETURN = Trial(
 
 def check_discounted_return(answer: Callable[..., Any]) -> str:
     """Compare on episodes, and only then on an empty one, on which most mistakes raise."""
-    praise = DISCOUNTED_RETURN(answer)
-    expect_close(answer([], 0.7), 0.0, "an episode without a step has the return 0")
+    praise, empty = DISCOUNTED_RETURN(answer), "an episode may have no step at all: for rewards = [] return 0"
+    try:
+        expect_close(answer([], 0.7), 0.0, empty)
+    except AnswerRaised as raised:
+        raise NotYet(f"{empty} (yours raises {type(raised.error).__name__})") from raised
     return praise
 
 
@@ -148,6 +155,10 @@ def wrong_targets(steps: list[Step], V: FloatArray, gamma: float) -> Wrong:
         (targets(ahead=-gamma * V[after]), "the next value is subtracted: it is added to the reward"),
         (targets(ahead=gamma ** (1 + np.arange(len(steps))) * V[after]), "the discount grows from step to "
          "step: a target looks one step ahead, so it is gamma for all"),
+        (targets(True, ahead=gamma * V[after] * (-1 - ended)), "~ turns Python's False into -1 and True into "
+         "-2: write `not step.terminated`, or 1 - step.terminated"),
+        (targets(ahead=gamma * V.max()), "the largest value of all is used: a step says where it led, "
+         "next_state"),
         (np.where(ended, rewards, gamma * V[after]), "the reward is missing where a next value is added: += "
          "adds to it, = replaces it"),
         (right - rewards, "the reward is missing"),
@@ -162,6 +173,9 @@ def wrong_targets(steps: list[Step], V: FloatArray, gamma: float) -> Wrong:
         (right[~ended], missing + ". Those that terminated are left out"),
         (right[~cut], missing + ". Those that were truncated are left out"),
         (right[~ended & ~cut], missing + ". Those that end an episode are left out"),
+        (right[::-1], "the targets are in the reverse order"),
+        (right.sum(), "this is the sum of the targets: return all of them, in a list"),
+        (right.mean(), "this is the mean of the targets: return all of them, in a list"),
         (right[-1], "this is the target of the last step alone: collect all of them in the list"),
     ]  # fmt: skip
 
@@ -251,6 +265,10 @@ def wrong_backups(
          "next value comes a step later"),
         (ahead.max(), "the reward is missing"),
         (reward.max(), "the next value is missing: this is the best reward"),
+        ((reward + gamma * V[state]).max(), "the value of `state` itself is used: what counts is that of the "
+         "next states, weighted by P"),
+        ((reward - ahead).max(), "the next value is subtracted: it is added to the reward"),
+        (q.max() - V[state], "V[state] is subtracted: return the new value, not the change"),
         ((p * terms * ~terminal).sum(axis=1).max(), "the reward of entering a terminal state is lost: the "
          "step that ends an episode is paid too"),
         (q, "these are the values of all actions: take the largest"),

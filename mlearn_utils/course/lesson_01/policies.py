@@ -15,7 +15,7 @@ from mlearn_utils.course.grading.trial import Parts, Probe, Trial, Wrong
 from mlearn_utils.tasks.gridworld import GridTask, grid_mdp
 from mlearn_utils.tasks.tabular import FloatArray, IntArray
 
-POLICY, ROUNDS = "The policy", 20  # rounds: more than any of the MDPs here needs
+POLICY, ROUNDS = "The policy", 40  # rounds: more than any of the MDPs here needs
 
 
 def policy_probes() -> list[Probe]:
@@ -35,7 +35,7 @@ def model(seed: int, n_states: int, n_actions: int) -> tuple[FloatArray, FloatAr
     return rng.dirichlet(np.full(n_states, 0.3), size=shape), rng.normal(size=shape)
 
 
-def corridor(length: int = 10) -> tuple[FloatArray, FloatArray]:
+def corridor(length: int = 30) -> tuple[FloatArray, FloatArray]:
     """Return P [S, 2, S] and R [S, 2] of a corridor: left or right, and only its right end pays."""
     P, R = np.zeros((length, 2, length)), np.zeros((length, 2))
     for state in range(length):
@@ -134,5 +134,5 @@ POLICY_ITERATION = Trial(
     observe=found_policy,
     otherwise="not the best action everywhere. Is gamma used in both steps, and do the rounds go on until "
     "nothing changes?",
-    praise="The best actions on three random MDPs, a corridor of ten states and the grid.",
+    praise="The best actions on three random MDPs, a corridor of 30 states and the grid.",
 )

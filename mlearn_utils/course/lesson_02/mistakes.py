@@ -94,6 +94,7 @@ def wrong_updates(
         (towards(row.mean()), "the mean over actions is that of a random policy: take the max"),
         (towards(row.sum()), "the sum over actions: only one is taken, the best, so take the max"),
         (towards(row.min()), "this is the worst action of next_state: take the max"),
+        (towards(row[0]), "action 0 of next_state is used: take its best action"),
         (towards(row.argmax()), "argmax is the number of the best action; max is what it is worth"),
         (towards(max(row.max(), 0.0)), "the search for the best starts at 0, which beats values below 0"),
         (towards(0.0), "nothing is ever bootstrapped: add gamma times the best value of next_state"),
@@ -108,6 +109,7 @@ def wrong_updates(
         (now + rate * (reward + gamma * row.max() * (-1 - terminated) - now), "~ turns Python's False into "
          "-1 and True into -2: write `not terminated`, or 1 - terminated"),
         *[(at_the_end(value), lost) for value in (now, 0.0, now - rate * now)],
+        (at_the_end(rate * (reward - now)), "when the episode ends, too, the step is added to the old value"),
         (at_the_end(reward), "the last step of an episode moves the part learning_rate of the way, too"),
         (at_the_end(now + reward), "the last step of an episode has an error, too: the reward less the old "
          "value. The new value is the old one plus learning_rate times it"),
@@ -282,6 +284,8 @@ def wrong_cells(observation: Any, low: FloatArray, high: FloatArray, bins: IntAr
          "the upper bound itself does"),
         (row(np.minimum(floor, last)), low_uncut),
         (row(np.minimum(toward_0, last)), low_uncut),
+        (row(np.minimum(abs(toward_0), last)), "a value below `low` counts like one above it, since the sign "
+         "is lost: it belongs to the first interval"),
         (row(floor % bins), "what lies outside comes in again at the other end (%): cut it"),
         (row(last - cell), "the intervals are counted from the upper end: interval 0 begins at `low`"),
         (row(np.floor((above + low) / width * bins).clip(0, last)), "`low` is not subtracted from the value"),

@@ -139,7 +139,15 @@ def return_that_pops(rewards, gamma):
 def return_without_an_empty_episode(rewards, gamma):
     if len(rewards) == 1:
         return rewards[0]
-    return rewards[0] + gamma * return_without_an_empty_episode(rewards[1:], gamma) if rewards else None
+    return rewards[0] + gamma * return_without_an_empty_episode(rewards[1:], gamma)
+
+
+def return_of_nothing_for_an_empty_episode(rewards, gamma):
+    return return_without_an_empty_episode(rewards, gamma) if rewards else None
+
+
+def return_normalized(rewards, gamma):
+    return (1 - gamma) * sum(gamma**t * reward for t, reward in enumerate(rewards))
 
 
 def return_in_whole_numbers(rewards, gamma):
@@ -273,6 +281,26 @@ def targets_returned_too_early(steps, V, gamma):
 
 def target_of_the_last_step(steps, V, gamma):
     return targets(steps, V, gamma, lambda s: not s.terminated)[-1]
+
+
+def targets_with_a_tilde(steps, V, gamma):
+    return [step.reward + gamma * V[step.next_state] * ~step.terminated for step in steps]
+
+
+def targets_of_the_best_state(steps, V, gamma):
+    return [step.reward + (0.0 if step.terminated else gamma * V.max()) for step in steps]
+
+
+def targets_backwards(steps, V, gamma):
+    return targets(steps[::-1], V, gamma, lambda s: not s.terminated)
+
+
+def targets_summed(steps, V, gamma):
+    return sum(targets(steps, V, gamma, lambda s: not s.terminated))
+
+
+def targets_averaged(steps, V, gamma):
+    return np.mean(targets(steps, V, gamma, lambda s: not s.terminated))
 
 
 def targets_that_are_forgotten(steps, V, gamma):
@@ -434,6 +462,18 @@ def backup_of_the_best_future_first(P, rewards, V, gamma, terminal, state):
 
 def backup_of_the_reward_alone(P, rewards, V, gamma, terminal, state):
     return (P[state] * rewards[state]).sum(axis=1).max()
+
+
+def backup_of_the_own_value(P, rewards, V, gamma, terminal, state):
+    return (P[state] * rewards[state]).sum(axis=1).max() + gamma * V[state]
+
+
+def backup_that_subtracts(P, rewards, V, gamma, terminal, state):
+    return values_of_actions(P, rewards, -V, gamma, terminal, state).max()
+
+
+def backup_as_a_change(P, rewards, V, gamma, terminal, state):
+    return values_of_actions(P, rewards, V, gamma, terminal, state).max() - V[state]
 
 
 def backup_of_all_states(P, rewards, V, gamma, terminal, state):
@@ -763,6 +803,13 @@ def policy_after_three_rounds(P, R, gamma):
     return iterate(P, R, gamma, rounds=3)
 
 
+def policy_after_twenty_sweeps(P, R, gamma):
+    V = np.zeros(len(R))
+    for _ in range(20):
+        V = (R + gamma * P @ V).max(axis=1)
+    return (R + gamma * P @ V).argmax(axis=1)
+
+
 def policy_after_five_sweeps(P, R, gamma):
     V = np.zeros(len(R))
     for _ in range(5):
@@ -796,7 +843,9 @@ WRONG_ANSWERS = {
         (return_inside_the_backward_loop, "only the last reward counts"),
         (return_of_the_last_step, "set anew in every step"),
         (return_with_a_discount_of_its_own, "`gamma` is not used"),
-        (return_without_an_empty_episode, "None"),
+        (return_without_an_empty_episode, "(yours raises IndexError)"),
+        (return_of_nothing_for_an_empty_episode, "None"),
+        (return_normalized, "multiplied by 1 - gamma"),
         (return_in_whole_numbers, "not the sum of gamma ** t"),
     ],
     "step_targets": [
@@ -824,6 +873,11 @@ WRONG_ANSWERS = {
         (targets_as_errors, "a TD error"),
         (targets_that_subtract, "the next value is subtracted"),
         (targets_discounted_by_the_step, "grows from step to step"),
+        (targets_with_a_tilde, "~ turns"),
+        (targets_of_the_best_state, "the largest value of all"),
+        (targets_backwards, "in the reverse order"),
+        (targets_summed, "the sum of the targets"),
+        (targets_averaged, "the mean of the targets"),
         (targets_that_are_forgotten, "None"),
     ],
     "bellman_backup": [
@@ -846,6 +900,9 @@ WRONG_ANSWERS = {
         (backup_that_discounts_the_reward, "the reward is discounted as well"),
         (backup_without_reward, "the reward is missing"),
         (backup_of_the_reward_alone, "the next value is missing"),
+        (backup_of_the_own_value, "the value of `state` itself"),
+        (backup_that_subtracts, "the next value is subtracted"),
+        (backup_as_a_change, "not the change"),
         (backup_that_loses_the_last_reward, "the step that ends an episode is paid too"),
         (backup_that_writes_to_its_argument, "V itself was changed in place"),
         (backup_that_scales_its_argument, "P itself was changed in place"),
@@ -932,6 +989,7 @@ WRONG_ANSWERS = {
         (policy_without_a_discount_in_its_greedy_step, "gamma is used in one step only"),
         (policy_of_a_fixed_discount, "but not with P [5, 3, 5], R [5, 3], gamma = 0.97"),
         (policy_of_the_discount_of_the_notebook, "the gamma of the notebook"),
+        (policy_after_twenty_sweeps, "but not with P [30, 2, 30]"),
         (policy_after_five_sweeps, "do the rounds go on until nothing changes"),
     ],
 }
@@ -1137,3 +1195,4 @@ EQUIVALENT = {
         (r"<= V \+ 2e-09", "1e-9 is far above rounding and far below any gain, and so is 2e-9"),
     ],
 }
+ONE_VALUE = {"balance": {"observation": "an observation of CartPole holds four numbers"}}

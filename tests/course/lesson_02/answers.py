@@ -118,6 +118,12 @@ def update_to_0_at_the_end(q, state, action, reward, next_state, terminated, lea
     return q[state, action] + learning_rate * (target - q[state, action])
 
 
+def update_of_the_step_at_the_end(q, state, action, reward, next_state, terminated, learning_rate, gamma):
+    if terminated:
+        return learning_rate * (reward - q[state, action])
+    return update_bootstraps_at_the_end(q, state, action, reward, next_state, False, learning_rate, gamma)
+
+
 def update_with_its_own_rate(q, state, action, reward, next_state, terminated, learning_rate, gamma):
     return update_by_the_package(q, state, action, reward, next_state, terminated, 0.1, gamma).value
 
@@ -501,6 +507,10 @@ def cut_below(value, low, high, n):
     return max(uncut(value, low, high, n), 0)
 
 
+def without_sign(value, low, high, n):
+    return min(abs(truncated_but_not_cut(value, low, high, n)), n - 1)
+
+
 def wrapped(value, low, high, n):
     return uncut(value, low, high, n) % n
 
@@ -574,11 +584,13 @@ WRONG_ANSWERS = {
         (update(lambda q, s, a, n: q[n].min()), "the worst action"),
         (update(lambda q, s, a, n: q[n].sum()), "the sum over actions"),
         (update(lambda q, s, a, n: 0.0), "nothing is ever bootstrapped"),
+        (update(lambda q, s, a, n: q[n, 0]), "action 0 of next_state"),
         (update(lambda q, s, a, n: q[s, a]), "the entry itself stands for what follows"),
         (update_in_place, "q itself was changed in place"),
         (update_bootstraps_at_the_end, "bootstraps at a terminal state"),
         (update_loses_the_last_reward, "the last reward still"),
         (update_to_0_at_the_end, "the last reward still"),
+        (update_of_the_step_at_the_end, "added to the old value"),
         (update_that_jumps_at_the_end, "moves the part learning_rate of the way, too"),
         (update_inverted_flag, "inverted"),
         (update_with_a_tilde, "~ turns"),
@@ -742,6 +754,7 @@ WRONG_ANSWERS = {
         (cells(clipped_before), "the upper bound itself"),
         (cells(cut_above), "below `low` is not cut"),
         (cells(cut_below), "above `high` is not cut"),
+        (cells(without_sign), "the sign is lost"),
         (cells(wrapped), "at the other end"),
         (cells(from_above), "from the upper end"),
         (cells(without_low), "`low` is not subtracted"),
