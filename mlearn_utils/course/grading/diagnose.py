@@ -80,6 +80,8 @@ def _unused(
                 continue
             if not same(right[1], right[0], tol=100 * tol):
                 stays.append(same(mine[1], mine[0], tol=tol))
+                if not stays[-1]:
+                    break
         if stays and all(stays):
             return f"`{name}` is not used: with another value, all else equal, the result stays the same"
     return ""
