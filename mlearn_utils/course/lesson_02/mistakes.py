@@ -229,7 +229,7 @@ def cell_probes() -> list[Probe]:
     random, probes = np.random.default_rng(0), []
     for bounds in BOXES:
         low, high, bins = map(np.array, bounds)
-        inside = low + (high - low) * random.uniform(-0.3, 1.3, (15, len(low)))
+        inside = low + (high - low) * random.uniform(-0.3, 1.3, (9, len(low)))
         outside = [low - 10 * (high - low), high + 10 * (high - low)]
         for k, observation in enumerate([*inside, low, high, *outside]):
             kinds = (observation, observation.astype(np.float32), observation.tolist())
