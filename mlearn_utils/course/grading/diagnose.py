@@ -81,7 +81,10 @@ def _unused(
             if not _same(right[1], right[0], 100 * tol):
                 verdicts.add(_same(mine[1], mine[0], tol))
         if verdicts == {True}:
-            return f"`{name}` is not used: with another value, all else equal, the result stays the same"
+            return (
+                f"`{name}` is not used, or makes no difference: with another value, all else equal, the result "
+                "stays the same"
+            )
     return ""
 
 

@@ -1,116 +1,325 @@
-"""What the known mistakes of lesson 02 give, and what to tell who made them."""
+"""How the answers of lesson 02 are judged: probes, known mistakes, and what to tell who made them.
 
-from collections.abc import Callable
+`epsilon_greedy`, which is judged by what comes up in many draws, has a module of its own, `exploring`.
+"""
+
+import functools
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 
-from mlearn_utils.rl import temporal_difference as td
-from mlearn_utils.tasks.tabular import FloatArray
+from mlearn_utils.course.grading.compare import expect_index
+from mlearn_utils.course.grading.trial import RESULT, Parts, Probe, Trial, Wrong
+from mlearn_utils.course.lesson_02.corridor import Corridor, play
+from mlearn_utils.rl.discretizer import Discretizer
+from mlearn_utils.tasks.tabular import FloatArray, IntArray
 
-Q = np.array([[0.5, -0.3, 0.1], [0.3, 1.0, 2.5], [4.0, 3.0, -1.0]])
-Q.flags.writeable = False
+# --- one update
 
 
-def wrong_updates(
-    q: FloatArray, state: int, action: int, reward: float, next_state: int, rate: float, gamma: float
-) -> list[tuple[float, str]]:
-    """Return what each mistake gives for the update of a transition that did not end its episode."""
-    now, best = q[state, action], q[next_state].max()
-    error = reward + gamma * best - now
-
-    def towards(ahead: float) -> float:
-        return now + rate * (reward + gamma * ahead - now)
-
+def update_probes() -> list[Probe]:
+    """Return q, state, action, reward, next_state, terminated, learning_rate and gamma."""
+    small = np.array([[0.5, -0.3, 0.1], [0.3, 1.0, 2.5], [4.0, 3.0, -1.0]])
+    tall = np.array([[0.8, 1.7], [-0.9, 0.4], [1.3, 2.2], [-1.6, -0.7]])
+    wide = np.array([[1.1, -0.4, 0.9, 3.2], [0.7, 2.6, -1.8, 0.2]])
     return [
-        (error, "this is the TD error; the new value is the old one plus learning_rate times the error"),
-        (reward + gamma * best, "this is the target itself: move only the part learning_rate of the way"),
-        (now - rate * error, "it moves away from the target: the error is target minus present value"),
-        (now + rate * (reward + gamma * best), "the present value is not subtracted from the target"),
-        (now + rate * (reward + best - now), "gamma is missing: the value of the next state is discounted"),
-        (towards(q.max()), "the max runs over states too: only the row of next_state matters"),
-        (towards(q[:, action].max()), "the max runs over states: it belongs over the actions in next_state"),
-        (towards(q[state].max()), "this is the stale row of `state`: the max is taken in next_state"),
-        (
-            towards(0.0),
-            "nothing is bootstrapped here although the episode goes on: is `terminated` inverted?",
-        ),
-        (towards(q[next_state, action]), "the same action is used in next_state: take its best action"),
-        (towards(q[next_state].mean()), "the mean over actions is that of a random policy: take the max"),
-        (towards(q[next_state].argmax()), "argmax is the number of the best action; max is what it is worth"),
+        (small, 0, 1, 0.7, 1, False, 0.25, 0.8),
+        (small, 0, 1, 0.7, 1, True, 0.25, 0.8),
+        (tall, 2, 0, -1.2, 3, False, 0.6, 0.65),  # nothing in that row is above 0
+        (tall, 1, 1, 2.4, 0, True, 0.6, 0.65),
+        (wide, 1, 3, 0.5, 0, False, 0.35, 0.7),
+        (wide, 1, 2, 1.9, 1, False, 0.35, 0.7),
     ]
 
 
-def same(result: Any, wrong: float) -> bool:
-    """Return whether a student's result is a number that equals `wrong`."""
-    return np.shape(result) == () and result is not None and abs(float(result) - wrong) < 1e-9
+def wrong_updates(
+    q: FloatArray,
+    state: int,
+    action: int,
+    reward: float,
+    next_state: int,
+    terminated: bool,
+    learning_rate: float,
+    gamma: float,
+) -> Wrong:
+    """Return what each known mistake gives for the new value, with its message."""
+    now, row, rate, goes_on = q[state, action], q[next_state], learning_rate, not terminated
+
+    def towards(
+        ahead: float = row.max(), old: float = now, rate: float = rate, gamma: float = gamma
+    ) -> float:
+        return old + rate * (reward + gamma * ahead * goes_on - old)
+
+    def at_the_end(value: float) -> float:
+        return value if terminated else right
+
+    right, ahead = towards(), gamma * row.max() * goes_on
+    target = reward + ahead
+    error, changed = target - now, q.copy()
+    changed[state, action] = right
+    weights = "learning_rate weighs the target and 1 - learning_rate the old value"
+    parentheses = "learning_rate multiplies the whole error: put target minus old value in parentheses"
+    lost = "when the episode ends, the last reward still has to be learned"
+    return [
+        (error, "this is the TD error; the new value is the old one plus learning_rate times the error"),
+        (target, "this is the target itself: move only the part learning_rate of the way"),
+        (rate * error, "this is the step alone, learning_rate times the error: the new value is the old one "
+         "plus it"),
+        (now - rate * error, "it moves away from the target: the error is target minus present value"),
+        (now + rate * target, "the present value is not subtracted from the target"),
+        (rate * target, "this is learning_rate times the target: where is the old value? " + parentheses),
+        ((1 - rate) * now + target, weights + ": the target has its full weight here"),
+        (rate * now + (1 - rate) * target, weights + ": here it is the other way round"),
+        (rate * reward + ahead, parentheses),
+        (now + rate * reward + ahead, parentheses),
+        (now + rate * (reward - now) + ahead, parentheses),
+        (now + rate * (ahead - now) + reward, parentheses),
+        (now + rate * (reward + gamma * (row.max() * goes_on - now)), "gamma discounts the next value alone, "
+         "not the present one: check the parentheses"),
+        (now + rate * (reward + row.max() * goes_on - now), "gamma is missing: the value of the next state "
+         "is discounted"),
+        (now + rate * (gamma * (reward + row.max() * goes_on) - now), "the reward is discounted as well: it "
+         "is paid now, only the next value comes a step later"),
+        (towards(rate=gamma, gamma=rate), "learning_rate and gamma are exchanged"),
+        (towards(rate=gamma), "gamma stands in the place of learning_rate"),
+        (towards(gamma=rate), "learning_rate stands in the place of gamma"),
+        (now + rate * (ahead - now), "the reward is missing from the target"),
+        (now + rate * (reward - ahead - now), "the next value is subtracted: the target adds it"),
+        (towards(q.max()), "the max runs over states too: only the row of next_state matters"),
+        (towards(q[:, action].max()), "the max runs over states: it belongs over the actions in next_state"),
+        (towards(q[state].max()), "this is the stale row of `state`: the max is taken in next_state"),
+        (towards(row[action]), "the same action is used in next_state: take its best action"),
+        (towards(now), "the entry itself stands for what follows: take the max over the row of next_state"),
+        (towards(row.mean()), "the mean over actions is that of a random policy: take the max"),
+        (towards(row.sum()), "the sum over actions: only one is taken, the best, so take the max"),
+        (towards(row.min()), "this is the worst action of next_state: take the max"),
+        (towards(row[0]), "action 0 of next_state is used: take its best action"),
+        (towards(row.argmax()), "argmax is the number of the best action; max is what it is worth"),
+        (towards(max(row.max(), 0.0)), "the search for the best starts at 0, which beats values below 0"),
+        (towards(0.0), "nothing is ever bootstrapped: add gamma times the best value of next_state"),
+        (towards(old=q[state].max()), "the present value is that of the action taken, not of the best one"),
+        (towards(old=row[action]), "the present value is that of next_state: the entry that changes is "
+         "q[state, action]"),
+        (towards(q[state].max(), old=row[action]), "state and next_state are exchanged"),
+        (now + rate * (reward + gamma * row.max() * terminated - now), "nothing is bootstrapped although the "
+         "episode goes on: is `terminated` inverted?"),
+        (now + rate * (reward + gamma * row.max() - now), "it bootstraps at a terminal state: nothing "
+         "follows the end, whatever the table says there"),
+        (now + rate * (reward + gamma * row.max() * (-1 - terminated) - now), "~ turns Python's False into "
+         "-1 and True into -2: write `not terminated`, or 1 - terminated"),
+        *[(at_the_end(value), lost) for value in (now, 0.0, now - rate * now)],
+        (at_the_end(rate * (reward - now)), "when the episode ends, too, the step is added to the old value"),
+        (at_the_end(reward), "the last step of an episode moves the part learning_rate of the way, too"),
+        (at_the_end(now + reward), "the last step of an episode has an error, too: the reward less the old "
+         "value. The new value is the old one plus learning_rate times it"),
+        (changed, "this is the whole table: return the new value of q[state, action] alone"),
+        (changed[state], "this is a row of the table: return the new value of q[state, action] alone"),
+    ]  # fmt: skip
 
 
-class Corridor:
-    """Four cells in a row, for a scripted test: action 1 goes right, action 0 stays and costs 1.
+TD_UPDATE = Trial(
+    probes=update_probes,
+    mistakes=wrong_updates,
+    otherwise="not q + learning_rate * TD error",
+    praise="Right in three tables, in mid-episode and where an episode ends.",
+)
 
-    The last cell ends the episode with reward 2; it is truncated after `limit` steps.
+
+# --- the planted bug: one episode
+
+TABLE = "The table q"
+
+
+def episode_probes() -> list[Probe]:
+    """Return env, q, learning_rate, gamma, epsilon and rng: greedy episodes that end and that are cut off.
+
+    The tables have no ties, and the row of the terminal cell is not zero.
     """
-
-    def __init__(self, limit: int = 20) -> None:
-        self.limit, self.state, self.steps, self.actions = limit, 0, 0, []
-
-    def reset(self, *, seed: int | None = None) -> tuple[int, dict]:
-        """Return the first cell."""
-        self.state, self.steps, self.actions = 0, 0, []
-        return 0, {}
-
-    def step(self, action: int) -> tuple[int, float, bool, bool, dict]:
-        """Return what Gymnasium's step returns."""
-        if self.state == 3 or self.steps == 10 * self.limit:
-            raise RuntimeError("step was called after the end of the episode")
-        self.steps += 1
-        self.state += int(action)
-        terminated = self.state == 3
-        reward = 2.0 if terminated else (0.5 if action else -1.0)
-        return self.state, reward, terminated, self.steps >= self.limit, {}
+    short = [[0.2, 0.1], [0.4, 0.3], [0.05, 0.15], [5.0, 7.0]]
+    wide = [[0.3, 0.6, 0.4], [1.2, 0.2, 0.7], [0.1, 0.9, 0.5], [0.8, 0.35, 0.65], [4.0, -3.0, 6.0]]
+    cases = ((short, 20, 0.45, 0.85), (short, 3, 0.45, 0.85), (wide, 20, 0.3, 0.7), (wide, 4, 0.6, 0.85))
+    return [
+        (Corridor(len(q), limit), np.array(q), rate, gamma, 0.0, np.random.default_rng(k))
+        for k, (q, limit, rate, gamma) in enumerate(cases)
+    ]
 
 
-def corridor_table() -> FloatArray:
-    """Return a table [4, 2] without ties; the row of the terminal cell is not zero."""
-    return np.array([[0.2, 0.1], [0.4, 0.3], [0.05, 0.15], [5.0, 7.0]])
+def right_episode(
+    env: Corridor, q: FloatArray, learning_rate: float, gamma: float, epsilon: float, rng: np.random.Generator
+) -> float:
+    """Play one episode of Q-learning, without a mistake."""
+    return play(env, q, learning_rate, gamma, epsilon, rng)
 
 
-def play(mistake: str, env: Corridor, q: FloatArray, rate: float, gamma: float) -> float:
-    """Play one greedy episode with one mistake in it, as slowly and as obviously as possible."""
-    state, _ = env.reset()
-    seen, total, done, action = q.copy(), 0.0, False, int(q[state].argmax())
-    while not done:
-        if mistake != "chosen before the update":
-            action = int((seen if mistake == "stale row" else q)[state].argmax())
-        after, reward, terminated, truncated, _ = env.step(action)
-        done = terminated or truncated
-        ended = {"truncation": done, "no terminal": False}.get(mistake, terminated)
-        ahead = int(q[after].argmax())
-        row = {"updated after moving": after, "never moves": 0}.get(mistake, state)
-        now = after if mistake == "updated after moving" else state
-        q[row, action] = td.td_update(
-            q, now, action, reward, after, ended, learning_rate=rate, gamma=gamma
-        ).value
-        total += reward
-        state, action = after, ahead
-    return total
+def learned(episode: Callable[..., Any], env: Corridor, q: FloatArray, *rest: Any) -> Parts:
+    """Return the table after an episode, and what was returned."""
+    total = episode(env, q, *rest)
+    return Parts({TABLE: q, RESULT: total})
 
 
-EPISODE_MISTAKES: dict[str, str] = {
+FIRST_STATE = "the update always goes to the first state: set `state = next_state` after it"
+UNCHANGED = "q has not changed: store the new value in q itself"
+EPISODE_MISTAKES = {
     "updated after moving": "the update comes after moving: `state` is already the next state, so the wrong "
     "row learns. Update first, then move on",
+    "wrong row": "the new value is stored in the row of next_state: it belongs to the row that acted",
+    "exchanged": "state and next_state are exchanged in the update",
     "truncation": "a truncated episode is treated as terminated: the task would have gone on, so its last "
     "step still bootstraps",
+    "other flag": "the update is given `truncated`: what ends the future is `terminated`",
     "no terminal": "the last step bootstraps from a terminal state: what follows the end is worth nothing",
     "stale row": "the actions are chosen from a stale row: read q[state] again at every step, it has changed",
     "chosen before the update": "the next action is chosen before the update, from a stale row. Q-learning "
     "chooses it afterwards, when the row may have changed",
-    "never moves": "the update always goes to the first state: set `state = next_state` after it",
+    "first row": FIRST_STATE,
+    "stays": FIRST_STATE,
+    "error": "the TD error is stored: .value is the new value",
+    "error added": "the whole TD error is added, without learning_rate: .value is the new value to store",
+    "value added": "the new value is added to the old one: .value takes its place, so = instead of +=",
+    "last step": "the last step of the episode is not learned",
+    "no update": UNCHANGED,
+    "learns in a copy": UNCHANGED,
+    "discounted": "the rewards are discounted: return their plain sum",
+    "last reward": "only the last reward is returned: add them up",
+    "steps": "the number of steps is returned: add up the rewards",
+    "mean": "the mean of the rewards is returned: add them up",
+    "without the last": "the last reward is missing from the sum",
+    "table": "q is returned: return the sum of the rewards, the table is changed in place",
 }
 
+LEARN_EPISODE = Trial(
+    reference=right_episode,
+    probes=episode_probes,
+    mistakes=lambda *_: [
+        (functools.partial(play, mistake=mistake), message) for mistake, message in EPISODE_MISTAKES.items()
+    ],
+    observe=learned,
+    otherwise={
+        TABLE: "the table is not that of Q-learning after one episode",
+        RESULT: "the table is right, but what is returned is not the sum of the rewards",
+    },
+    praise="Update first, then move: the row that acted is the row that learns.",
+)
 
-def draws(answer: Callable, values: FloatArray, epsilon: float, n: int, seed: int = 0) -> list:
-    """Return n actions that the student's function chooses, all from one generator."""
-    rng = np.random.default_rng(seed)
-    return [answer(values.copy(), epsilon, rng) for _ in range(n)]
+
+def check_learn_episode(answer: Callable[..., Any]) -> str:
+    """Compare greedy episodes, then play random ones, in which `rng` must make a difference."""
+    praise = LEARN_EPISODE(answer)
+    for seed in range(5):
+        env, q, *rates, _, _ = episode_probes()[2]
+        answer(env, q, *rates, 1.0, np.random.default_rng(seed))
+    return praise
+
+
+# --- cells
+
+BOXES = (
+    ((-2.0, -1.0), (1.0, 3.0), (7, 4)),
+    ((-1.0,), (2.0,), (4,)),
+    ((-0.5, 1.0, 0.5), (2.5, 6.0, 3.0), (3, 5, 2)),
+)
+
+
+def cell_probes() -> list[Probe]:
+    """Return observation, low, high and bins: random ones, some out of bounds, and the bounds themselves.
+
+    Observations are arrays of both precisions, and lists.
+    """
+    random, probes = np.random.default_rng(0), []
+    for bounds in BOXES:
+        low, high, bins = map(np.array, bounds)
+        inside = low + (high - low) * random.uniform(-0.3, 1.3, (9, len(low)))
+        outside = [low - 10 * (high - low), high + 10 * (high - low)]
+        for k, observation in enumerate([*inside, low, high, *outside]):
+            kinds = (observation, observation.astype(np.float32), observation.tolist())
+            probes.append((kinds[k % 3], low, high, bins))
+    return probes
+
+
+def right_cell(observation: Any, low: FloatArray, high: FloatArray, bins: IntArray) -> int:
+    """Return the number of the cell, as the package's class does."""
+    return Discretizer(low, high, bins)(observation)
+
+
+def wrong_cells(observation: Any, low: FloatArray, high: FloatArray, bins: IntArray) -> Wrong:
+    """Return what each known mistake gives for the number of a cell, with its message."""
+    above, width = np.array(observation, dtype=np.float64) - low, high - low
+    share = above / width * bins
+    floor, toward_0, nearest, last = np.floor(share), np.trunc(share), np.round(share), bins - 1
+    cell, between = floor.clip(0, last), np.floor(above / width * last)
+
+    def row(parts: Any, base: Sequence[int] | IntArray = bins) -> float:
+        state = 0.0
+        for part, n in zip(parts, base, strict=True):
+            state = state * n + part
+        return state
+
+    before = np.cumprod([1, *bins[:-1]])
+    fewer = "n bounds enclose n - 1 intervals: cut each dimension into n intervals, not into n - 1"
+    rounds = "it rounds: cut off the fraction, interval k runs from k / n to (k + 1) / n of the range"
+    from_1 = "the intervals are counted from 1 (as digitize does): count from 0"
+    uncut = (
+        "nothing is cut: a value outside belongs to the outermost interval, the upper bound itself to n - 1"
+    )
+    low_uncut = "a value below `low` is not cut: it belongs to the first interval (and -1 is the last row)"
+    follows = "multiply by the number of intervals of the dimension that comes next"
+    shared = "some cells share a row: multiply by the number of intervals before you add the next one"
+    alike = "each dimension has its own number of intervals: multiply by that of the one that comes next"
+    return [
+        (row(nearest.clip(0, last)), rounds),
+        (row(nearest), rounds),
+        (row(np.ceil(share).clip(0, last)), "it rounds up: interval k begins at k / n of the range"),
+        (row(share.clip(0, last)), "the fraction is not cut off: an interval is a whole number, int(...)"),
+        (row(between), fewer),
+        (row(between.clip(0, last)), fewer),
+        (row(between.clip(-1, last)), fewer),
+        (row(cell + 1), from_1),
+        (row(floor.clip(-1, bins) + 1), from_1),
+        (row(floor), uncut),
+        (row(toward_0), uncut),
+        (row(floor.clip(0, bins)), "the upper bound itself lies in the last interval, n - 1: n is no cell of "
+         "the table"),
+        (row(floor.clip(0)), "a value above `high` is not cut: it belongs to the last interval, n - 1, as "
+         "the upper bound itself does"),
+        (row(np.minimum(floor, last)), low_uncut),
+        (row(np.minimum(toward_0, last)), low_uncut),
+        (row(np.minimum(abs(toward_0), last)), "a value below `low` counts like one above it, since the sign "
+         "is lost: it belongs to the first interval"),
+        (row(floor % bins), "what lies outside comes in again at the other end (%): cut it"),
+        (row(last - cell), "the intervals are counted from the upper end: interval 0 begins at `low`"),
+        (row(np.floor((above + low) / width * bins).clip(0, last)), "`low` is not subtracted from the value"),
+        (row(np.floor(above / high * bins).clip(0, last)), "the range is high - low: it is divided by high"),
+        (row(np.floor(above * bins).clip(0, last)), "it is not divided by the range, high - low"),
+        (row(np.floor(above / width).clip(0, last)), "the number of intervals is missing: times n"),
+        (cell @ before, "the first dimension counts fastest here; the last one should, as in reshape"),
+        (cell @ before[::-1], follows),
+        (row(cell, [1, *bins[:-1]]), follows),
+        (row(cell * bins), "first multiply, then add the interval: state * n + interval"),
+        (row(cell, np.full(len(bins), bins[0])), alike),
+        (row(cell, np.full(len(bins), bins[-1])), alike),
+        (row(cell, np.full(len(bins), bins.max())), alike),
+        (cell.sum(), shared),
+        (cell.prod(), shared),
+        (cell @ bins, "the interval is multiplied, and not the number so far: state * n + interval"),
+        (cell[0], "only the first dimension counts: does the loop `return` too early?"),
+        (cell[-1], "only the last dimension counts: is `state` set anew in every round?"),
+        (cell.astype(np.int64), "these are the intervals of the dimensions: combine them into one number"),
+    ]  # fmt: skip
+
+
+DISCRETIZE = Trial(
+    reference=right_cell,
+    probes=cell_probes,
+    mistakes=wrong_cells,
+    otherwise="not the number of the cell",
+    praise="Equal to the package's Discretizer in one, two and three dimensions, in bounds and out of them.",
+)
+
+
+def check_discretize(answer: Callable[..., Any]) -> str:
+    """Compare the numbers of cells, then ask whether they can number the rows of a table."""
+    praise = DISCRETIZE(answer)
+    for observation, low, high, bins in cell_probes():
+        expect_index(answer(observation, low, high, bins), int(bins.prod()), "the row")
+    return praise
