@@ -46,8 +46,8 @@ def answers_to(number: str, exercise: Exercise, table: str) -> Any:
     return getattr(answers(number), table, {}).get(exercise.name, ())
 
 
-def graded(exercise: Exercise, answer: Any) -> Report | None:
-    """Return the report on an answer, None if it hangs."""
+def graded(exercise: Exercise, answer: Any, seconds: float = SECONDS) -> Report | None:
+    """Return the report on an answer, None if it takes more than `seconds` of the processor."""
 
     def stop(*_: object) -> None:
         raise KeyboardInterrupt
@@ -55,7 +55,7 @@ def graded(exercise: Exercise, answer: Any) -> Report | None:
     if not hasattr(signal, "setitimer"):  # Windows
         return grade(exercise, answer)
     before = signal.signal(signal.SIGVTALRM, stop)
-    signal.setitimer(signal.ITIMER_VIRTUAL, SECONDS)
+    signal.setitimer(signal.ITIMER_VIRTUAL, seconds)
     try:
         return grade(exercise, answer)
     except KeyboardInterrupt:

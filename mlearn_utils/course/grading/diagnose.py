@@ -82,8 +82,8 @@ def _unused(
                 verdicts.add(_same(mine[1], mine[0], tol))
         if verdicts == {True}:
             return (
-                f"`{name}` is not used, or makes no difference: with another value, all else equal, the result "
-                "stays the same"
+                f"`{name}` is not used, or makes no difference: with another value, all else equal, the "
+                "result stays the same"
             )
     return ""
 
