@@ -190,26 +190,6 @@ def multi_step_losses(
     )
 
 
-def annealed_weights(steps: int, progress: float) -> list[float]:
-    """Return weights for `multi_step_losses` that move from all steps alike to the last step alone.
-
-    Args:
-        steps: inner steps.
-        progress: how far the shift has come, from 0 (all alike) to 1 (the last alone: MAML's objective).
-
-    Returns:
-        One weight for each step; they add up to 1.
-
-    Raises:
-        ValueError: if an argument is out of range.
-    """
-    checks.count("steps", steps, minimum=1)
-    if not 0 <= progress <= 1:
-        raise ValueError(f"progress must be in [0, 1], got {progress!r}")
-    share = (1 - progress) / steps
-    return [share] * (steps - 1) + [1 - share * (steps - 1)]
-
-
 def reptile_gradient(
     task_loss: TaskLoss, params: Params, data: Batch, *, inner_lr: InnerRate, steps: int
 ) -> Params:

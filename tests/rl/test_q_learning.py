@@ -12,7 +12,7 @@ from mlearn_utils.rl.discretizer import Discretizer
 from mlearn_utils.rl.q_learning import QLearningAgent, SarsaAgent, Transition
 from mlearn_utils.rl.schedules import exponential_decay, linear_decay
 from mlearn_utils.tasks.gridworld import GridTask, grid_mdp, make_env
-from mlearn_utils.tasks.tabular import TabularMDP
+from tests.tasks.toy_text import read_table
 
 
 class Scripted(gym.Env[Any, Any]):
@@ -46,7 +46,7 @@ def greedy_return(agent, mdp, horizon=100):
 
 def test_frozen_lake_beats_the_random_policy_by_far():
     env = gym.make("FrozenLake-v1")
-    lake = TabularMDP.from_gymnasium(env)
+    lake = read_table(env)
     uniform = np.full((16, 4), 0.25)
     baseline = dp.expected_return(lake.P, lake.R, uniform, lake.start, horizon=100, terminal=lake.terminal)
     agent = QLearningAgent(env, learning_rate=exponential_decay(0.5, 0.01, 1200))
