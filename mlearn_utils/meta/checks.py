@@ -8,8 +8,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 from torch.fx.experimental.proxy_tensor import get_proxy_mode
-from torch.nn.modules.batchnorm import _NormBase
-from torch.nn.modules.dropout import _DropoutNd
+
+DROPOUTS = (nn.Dropout, nn.Dropout1d, nn.Dropout2d, nn.Dropout3d, nn.AlphaDropout, nn.FeatureAlphaDropout)
 
 
 def count(name: str, value: int, *, minimum: int) -> None:
@@ -98,12 +98,12 @@ def stateless(model: nn.Module) -> None:
     for name, module in model.named_modules():
         if not module.training:
             continue
-        if isinstance(module, _NormBase) and module.track_running_stats:
+        if getattr(module, "track_running_stats", False):
             raise ValueError(
                 f"model: {type(module).__name__} {name!r} keeps running statistics, which every task would "
                 "overwrite; build it with track_running_stats=False, or call model.eval()"
             )
-        if isinstance(module, _DropoutNd) and module.p > 0:
+        if isinstance(module, DROPOUTS) and module.p > 0:
             raise ValueError(
                 f"model: {type(module).__name__} {name!r} draws random numbers, so the loss is no function "
                 "of (params, batch); set p=0, or call model.eval()"
