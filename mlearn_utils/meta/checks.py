@@ -1,6 +1,5 @@
 """What the MAML core asks of its arguments: each error names the argument and says what is expected."""
 
-import math
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
@@ -9,13 +8,9 @@ import torch
 from torch import Tensor, nn
 from torch.fx.experimental.proxy_tensor import get_proxy_mode
 
+from mlearn_utils.runtime import check_not_negative, is_number
+
 DROPOUTS = (nn.Dropout, nn.Dropout1d, nn.Dropout2d, nn.Dropout3d, nn.AlphaDropout, nn.FeatureAlphaDropout)
-
-
-def count(name: str, value: int, *, minimum: int) -> None:
-    """Raise ValueError unless `value` is an integer >= `minimum`."""
-    if isinstance(value, bool) or not isinstance(value, int) or value < minimum:
-        raise ValueError(f"{name} must be an integer >= {minimum}, got {value!r}")
 
 
 def parameters(params: Mapping[str, Tensor]) -> None:
@@ -84,13 +79,12 @@ def _check_rate(name: str, rate: Any, *, shape: torch.Size | None) -> None:
             raise ValueError(f"{name} must be {expected}, got shape {list(rate.shape)}")
         # a comparison on an accelerator would stall the hot path; while tracing, there are no values
         readable = rate.device.type == "cpu" and get_proxy_mode() is None
-        valid = not readable or bool(((rate >= 0) & rate.isfinite()).all())
-    elif isinstance(rate, (int, float)) and not isinstance(rate, bool):
-        valid = math.isfinite(rate) and rate >= 0
+        if readable and not ((rate >= 0) & rate.isfinite()).all():
+            raise ValueError(f"{name} must be finite and >= 0, got {rate!r}")
+    elif is_number(rate):
+        check_not_negative(name, rate, "finite and >= 0")
     else:
         raise TypeError(f"{name} must be a float or a tensor, got {_kind(rate)}")
-    if not valid:
-        raise ValueError(f"{name} must be finite and >= 0, got {rate!r}")
 
 
 def stateless(model: nn.Module) -> None:

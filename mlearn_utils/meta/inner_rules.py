@@ -16,6 +16,7 @@ import torch
 from torch import Tensor
 
 from mlearn_utils.meta.maml import InnerRule, Params
+from mlearn_utils.runtime import check_decay, check_positive
 
 
 class AdamState(NamedTuple):
@@ -37,7 +38,7 @@ def momentum(decay: float = 0.9) -> InnerRule:
 
     Reference: Polyak 1964, "Some methods of speeding up the convergence of iteration methods".
     """
-    _check_decay("decay", decay)
+    check_decay("decay", decay)
 
     def rule(grads: Params, state: Params | None) -> tuple[Params, Params]:
         last = {name: torch.zeros_like(grad) for name, grad in grads.items()} if state is None else state
@@ -65,9 +66,8 @@ def adam(decays: tuple[float, float] = (0.9, 0.999), eps: float = 1e-8) -> Inner
     Algorithm 1, but for the place of eps.
     """
     for k, decay in enumerate(decays):
-        _check_decay(f"decays[{k}]", decay)
-    if not 0 < eps < float("inf"):
-        raise ValueError(f"eps must be finite and > 0, got {eps!r}")
+        check_decay(f"decays[{k}]", decay)
+    check_positive("eps", eps, "finite and > 0")
     keep_mean, keep_square = decays
 
     def rule(grads: Params, state: AdamState | None) -> tuple[Params, AdamState]:
@@ -89,8 +89,3 @@ def adam(decays: tuple[float, float] = (0.9, 0.999), eps: float = 1e-8) -> Inner
 
 def _running_mean(last: Params, new: dict[str, Tensor], keep: float) -> Params:
     return {name: keep * last[name] + (1 - keep) * value for name, value in new.items()}
-
-
-def _check_decay(name: str, decay: float) -> None:
-    if not 0 <= decay < 1:
-        raise ValueError(f"{name} must be in [0, 1), got {decay!r}")

@@ -15,7 +15,7 @@ from tqdm.auto import tqdm
 
 from mlearn_utils.meta import checkpoint, checks, maml
 from mlearn_utils.meta.compiled import compiled_meta_gradient
-from mlearn_utils.runtime import make_generator, pick_device
+from mlearn_utils.runtime import check_integer, check_positive, make_generator, pick_device
 from mlearn_utils.tasks.regression import TaskBatch
 
 History = list[dict[str, Any]]
@@ -83,11 +83,10 @@ class MetaLearner:
     ) -> None:
         checks.parameters(maml.parameters_of(model))
         checks.rates(inner_lr, {})
-        checks.count("steps", steps, minimum=0)
+        check_integer("steps", steps, minimum=0)
         if chunk_size is not None:
-            checks.count("chunk_size", chunk_size, minimum=1)
-        if not (isinstance(meta_lr, (int, float)) and 0 < meta_lr < float("inf")):
-            raise ValueError(f"meta_lr must be a finite number > 0, got {meta_lr!r}")
+            check_integer("chunk_size", chunk_size, minimum=1)
+        check_positive("meta_lr", meta_lr)
         checks.stateless(model)
         self.device = pick_device(device)
         self.model = model.to(self.device)
@@ -96,7 +95,7 @@ class MetaLearner:
         self.history: History = []
         self._task_loss = maml.module_loss(self.model, loss)
         self._meta_gradient = compiled_meta_gradient() if compile else maml.meta_gradient
-        self._optimizer = torch.optim.Adam(self.model.parameters(), lr=meta_lr)
+        self._optimizer = torch.optim.Adam(self.model.parameters(), lr=float(meta_lr))
         self._seed: int | None = None
         self._generator = torch.Generator()
         self._task_ndim = 2  # dimensions of one task's x; [K, features] until training shows otherwise
@@ -140,7 +139,7 @@ class MetaLearner:
         sizes = {"inner_batch_size": inner_batch_size, "outer_batch_size": outer_batch_size}
         sizes["query_batch_size"] = inner_batch_size if query_batch_size is None else query_batch_size
         for name, value in ({"epochs": epochs} | sizes).items():
-            checks.count(name, value, minimum=1)
+            check_integer(name, value, minimum=1)
         if seed != self._seed:
             self._generator, self._seed = make_generator(seed), seed
         before = len(self.history)

@@ -13,6 +13,7 @@ from torch.func import functional_call
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from mlearn_utils.meta import checks
+from mlearn_utils.runtime import check_integer
 from mlearn_utils.tasks.regression import Batch
 
 Params = dict[str, Tensor]
@@ -60,7 +61,7 @@ def parameters_of(model: nn.Module) -> Params:
 def expand_params(params: Params, n_tasks: int) -> Params:
     """Give every task its own view of the shared parameters: [*] -> [T, *], without copying."""
     checks.parameters(params)
-    checks.count("n_tasks", n_tasks, minimum=1)
+    check_integer("n_tasks", n_tasks, minimum=1)
     return {name: value.expand(n_tasks, *value.shape) for name, value in params.items()}
 
 

@@ -40,6 +40,7 @@ from mlearn_utils.meta.losses import (
     parameters_of,
     task_losses,
 )
+from mlearn_utils.runtime import check_integer
 from mlearn_utils.tasks.regression import Batch, TaskBatch
 
 __all__ = [
@@ -222,7 +223,7 @@ def mean_gradient(
     n_tasks = checks.tasks(tasks)
     checks.parameters(params)
     if chunk_size is not None:
-        checks.count("chunk_size", chunk_size, minimum=1)
+        check_integer("chunk_size", chunk_size, minimum=1)
     theta = {name: value.detach().requires_grad_() for name, value in params.items()}
     loss = next(iter(theta.values())).new_zeros(())
     gradient = {name: torch.zeros_like(value) for name, value in params.items()}
@@ -245,7 +246,7 @@ def _walk(
     rule: InnerRule,
 ) -> Iterator[Params]:
     """Yield every task's parameters before and after each inner step: the one inner loop."""
-    checks.count("steps", steps, minimum=0)
+    check_integer("steps", steps, minimum=0)
     task_params = expand_params(params, checks.batch("support", support))
     checks.rates(inner_lr, task_params)
     state = None

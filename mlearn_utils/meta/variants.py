@@ -29,6 +29,7 @@ from mlearn_utils.meta.maml import (
     task_losses,
     trajectory,
 )
+from mlearn_utils.runtime import check_positive
 from mlearn_utils.tasks.regression import Batch, TaskBatch
 
 RATE = "log_rate."
@@ -110,8 +111,7 @@ def add_rates(params: Params, inner_lr: float) -> Params:
         ValueError: if `inner_lr` is not finite and > 0: the logarithm of a rate of 0 does not exist.
     """
     checks.parameters(params)
-    if not 0 < inner_lr < float("inf"):
-        raise ValueError(f"inner_lr must be finite and > 0, got {inner_lr!r}")
+    check_positive("inner_lr", inner_lr, "finite and > 0")
     rates = {RATE + name: torch.full_like(value, inner_lr).log() for name, value in params.items()}
     return params | rates
 

@@ -18,6 +18,7 @@ from mlearn_utils.rl.schedules import (
     check_unit_interval,
 )
 from mlearn_utils.rl.temporal_difference import epsilon_greedy_actions, td_update
+from mlearn_utils.runtime import check_integer
 from mlearn_utils.tasks.tabular import BoolArray, FloatArray, IntArray, TabularMDP
 from mlearn_utils.tasks.tabular_batch import TabularBatch
 
@@ -56,8 +57,7 @@ class BatchedQLearner:
     ) -> None:
         mdps = [mdps] if isinstance(mdps, TabularMDP) else list(mdps)
         task = np.arange(len(mdps)) if task is None else np.asarray(task)
-        if horizon < 1:
-            raise ValueError(f"horizon must be at least 1, got {horizon}")
+        check_integer("horizon", horizon, minimum=1, expected="at least 1")
         check_unit_interval("gamma", gamma)
         self.walks = TabularBatch(mdps, task)
         self.learning_rate, self.gamma, self.epsilon = learning_rate, gamma, epsilon

@@ -13,6 +13,7 @@ from collections.abc import Callable
 
 import numpy as np
 
+from mlearn_utils.runtime import check_fraction
 from mlearn_utils.tasks.tabular import BoolArray, FloatArray, IntArray, check_rows
 
 MAX_SWEEPS = 100_000
@@ -160,8 +161,7 @@ def check_model(P: FloatArray, R: FloatArray, gamma: float, terminal: BoolArray 
         raise ValueError(f"R has shape {R.shape}, expected {P.shape[:2]} to match P")
     if terminal is not None and terminal.shape != R.shape[:1]:
         raise ValueError(f"terminal has shape {terminal.shape}, expected {R.shape[:1]} to match P")
-    if not 0 <= gamma <= 1:
-        raise ValueError(f"gamma must be in [0, 1], got {gamma}")
+    check_fraction("gamma", gamma)
     check_rows("P", P)
 
 

@@ -9,6 +9,7 @@ import numpy as np
 from gymnasium.envs.classic_control.cartpole import CartPoleEnv
 from gymnasium.wrappers import OrderEnforcing, PassiveEnvChecker, TimeLimit
 
+from mlearn_utils.runtime import check_integer
 from mlearn_utils.tasks.cartpole import (
     THETA_LIMIT,
     X_LIMIT,
@@ -17,7 +18,6 @@ from mlearn_utils.tasks.cartpole import (
     CartPoleTask,
 )
 from mlearn_utils.tasks.cartpole_env import CartPoleTaskEnv
-from mlearn_utils.tasks.cartpole_tasks import check_count
 
 DEFAULT_HORIZON = 1000
 
@@ -57,7 +57,7 @@ def batch_of(env: gym.Env, num_envs: int) -> "BatchedCartPole | GymnasiumBatch":
         ValueError: if `num_envs` is not an integer >= 1.
     """
     check_spaces(env)
-    check_count("num_envs", num_envs)
+    check_integer("num_envs", num_envs, minimum=1)
     task, horizon = cartpole_task(env.unwrapped), _standard_horizon(env)
     if task is not None and horizon is not None:
         return BatchedCartPole(task, num_envs, horizon=horizon)
@@ -122,7 +122,7 @@ class GymnasiumBatch:
         first = self._envs[0]
         limit = first.spec.max_episode_steps if first.spec is not None else None
         self.horizon = horizon if horizon is not None else limit or DEFAULT_HORIZON
-        check_count("horizon", self.horizon)
+        check_integer("horizon", self.horizon, minimum=1)
         self.num_tasks, self.num_envs = len(rows), len(rows[0])
         assert isinstance(first.action_space, gym.spaces.Discrete)
         self.num_actions, self._first_action = int(first.action_space.n), first_action(first)

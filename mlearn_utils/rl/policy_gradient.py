@@ -9,7 +9,6 @@ learning"; Schulman et al. (2016), "High-dimensional continuous control using ge
 estimation".
 """
 
-import math
 from typing import Any
 
 import gymnasium as gym
@@ -24,7 +23,6 @@ from mlearn_utils.rl.returns import (
     advantages,
     baseline_features,
     baseline_values,
-    check_fraction,
     discounted_sums,
     fit_ridge,
     gae,
@@ -39,8 +37,7 @@ from mlearn_utils.rl.surrogates import (
     plain_surrogate,
     policy_loss,
 )
-from mlearn_utils.runtime import make_generator
-from mlearn_utils.tasks.cartpole_tasks import check_count
+from mlearn_utils.runtime import check_fraction, check_integer, check_positive, make_generator
 
 __all__ = [
     "SURROGATES",
@@ -107,12 +104,11 @@ class PolicyGradientAgent:
         episodes: int = 16,
         seed: int = 0,
     ):
-        if not (math.isfinite(learning_rate) and learning_rate > 0):
-            raise ValueError(f"learning_rate must be > 0, got {learning_rate!r}")
+        check_positive("learning_rate", learning_rate, "> 0")
         check_fraction("gamma", gamma)
         check_fraction("lam", lam)
-        check_count("hidden", hidden)
-        check_count("episodes", episodes)
+        check_integer("hidden", hidden, minimum=1)
+        check_integer("episodes", episodes, minimum=1)
         self.gamma, self.lam, self.learning_rate = gamma, lam, learning_rate
         self.env = gym.make(env) if isinstance(env, str) else env
         self._batch = batch_of(self.env, episodes)
@@ -123,7 +119,7 @@ class PolicyGradientAgent:
         self.history: History = []
         self._hidden = hidden
         self._scale: Tensor | None = None  # [F], set by the first call of train
-        self._optimizer = torch.optim.Adam(self.params.values(), lr=learning_rate)
+        self._optimizer = torch.optim.Adam(self.params.values(), lr=float(learning_rate))
 
     def train(self, iterations: int | None = None, *, seed: int = 0, progress: bool = False) -> History:
         """Play and learn; a further call goes on from where the last one stopped.
@@ -143,7 +139,7 @@ class PolicyGradientAgent:
                 the step, and what was learnt before that batch is kept.
         """
         iterations = 60 if iterations is None else iterations
-        check_count("iterations", iterations)
+        check_integer("iterations", iterations, minimum=1)
         generator = make_generator(seed)
         begin = len(self.history)
         if self._scale is None:
@@ -169,7 +165,7 @@ class PolicyGradientAgent:
         Raises:
             ValueError: if `episodes` is not an integer >= 1.
         """
-        check_count("episodes", episodes)
+        check_integer("episodes", episodes, minimum=1)
         batch = batch_of(self.env, episodes)
         rollout = collect(batch, self._policy, generator=make_generator(seed), greedy=True)
         return rollout.episode_returns()[0].double().numpy()

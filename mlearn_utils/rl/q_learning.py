@@ -25,6 +25,7 @@ from mlearn_utils.rl.schedules import (
     check_unit_interval,
 )
 from mlearn_utils.rl.temporal_difference import TDUpdate, epsilon_greedy, td_update
+from mlearn_utils.runtime import check_fraction, check_integer
 from mlearn_utils.tasks.tabular import FloatArray
 
 __all__ = [
@@ -80,9 +81,8 @@ class QLearningAgent:
         discretizer: Discretizer | None = None,
     ) -> None:
         observations, actions = _check_spaces(env)
-        check_unit_interval("gamma", gamma)
-        if isinstance(replay, bool) or not isinstance(replay, int) or replay < 0:
-            raise ValueError(f"replay must be a number of transitions >= 0, got {replay!r}")
+        check_fraction("gamma", gamma)
+        check_integer("replay", replay, minimum=0, expected="a number of transitions >= 0")
         self.env, self.gamma, self.replay = env, gamma, replay
         self.learning_rate, self.epsilon = learning_rate, epsilon
         self.episodes = 0

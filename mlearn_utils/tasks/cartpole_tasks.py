@@ -22,6 +22,7 @@ import gymnasium as gym
 import numpy as np
 from array_api_compat import array_namespace
 
+from mlearn_utils.runtime import check_integer
 from mlearn_utils.tasks.cartpole_physics import Array, CartPolePhysics
 
 ENV_ID = "mlearn/CartPole-v0"
@@ -157,7 +158,7 @@ class CartPoleTasks:
         Raises:
             ValueError: if `n_tasks` is not an integer >= 1.
         """
-        check_count("n_tasks", n_tasks)
+        check_integer("n_tasks", n_tasks, minimum=1)
         rng = np.random.default_rng(seed)
         family = FAMILIES[self.family]
         drawn = {name: rng.uniform(low, high, (n_tasks, 1)) for name, (low, high) in family.physics.items()}
@@ -177,7 +178,7 @@ class CartPoleTasks:
             raise TypeError(f"task must be a CartPoleTask of one task, got {type(task).__name__}")
         if task.family != self.family:
             raise ValueError(f"task must be of family {self.family!r}, got one of {task.family!r}")
-        check_count("horizon", horizon)
+        check_integer("horizon", horizon, minimum=1)
         return gym.make(ENV_ID, task=task, max_episode_steps=horizon, render_mode=render_mode)
 
 
@@ -185,12 +186,6 @@ def check_family(family: str) -> None:
     """Raise ValueError unless `family` is the name of a family."""
     if not isinstance(family, str) or family not in FAMILIES:
         raise ValueError(f"family must be one of {tuple(FAMILIES)}, got {family!r}")
-
-
-def check_count(name: str, value: int) -> None:
-    """Raise ValueError unless `value` is an integer >= 1."""
-    if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < 1:
-        raise ValueError(f"{name} must be an integer >= 1, got {value!r}")
 
 
 def _one_row_a_task(physics: CartPolePhysics, n_tasks: int) -> CartPolePhysics:

@@ -11,6 +11,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from mlearn_utils.runtime import check_not_negative
+
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
 BoolArray = NDArray[np.bool_]
@@ -62,8 +64,7 @@ class TabularMDP:
         check_rows("start", self.start)
         if not np.isfinite(self.rewards).all():
             raise ValueError(f"rewards must be finite, got {self.rewards[~np.isfinite(self.rewards)][0]}")
-        if not self.reward_noise >= 0:
-            raise ValueError(f"reward_noise must be a standard deviation >= 0, got {self.reward_noise}")
+        check_not_negative("reward_noise", self.reward_noise, "a standard deviation >= 0")
 
     @property
     def R(self) -> FloatArray:  # noqa: N802  (the field's name)

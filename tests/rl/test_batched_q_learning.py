@@ -151,6 +151,8 @@ def test_same_seed_same_numbers():
             r"learning_rate must be positive and finite, got \[0.1 0. \]",
         ),
         ({"gamma": np.array([0.1, 1.2])}, r"gamma must be in \[0, 1\], got \[0.1 1.2\]"),
+        ({"gamma": np.array([True, False])}, r"gamma must be in \[0, 1\], got \[ True False\]"),
+        ({"horizon": 2.5}, "horizon must be at least 1, got 2.5"),
         ({"epsilon": -0.1}, r"epsilon must be in \[0, 1\], got -0.1"),
         ({"epsilon": np.zeros(3)}, r"epsilon has shape \(3,\), expected \(\) or \(2,\)"),
         ({"horizon": 0}, "horizon must be at least 1, got 0"),

@@ -1,5 +1,7 @@
 """The agent: it learns, it goes on, it says what is wrong."""
 
+from typing import Any
+
 import gymnasium as gym
 import numpy as np
 import pytest
@@ -89,6 +91,17 @@ def test_the_same_seed_gives_the_same_run():
     assert runs[0] != runs[3]
 
 
+def test_numbers_of_numpy_are_numbers():
+    numbers: Any = {"learning_rate": np.float32(0.05), "gamma": np.float32(0.75), "lam": np.float64(0.5)}
+    counts: Any = {"hidden": np.int64(5), "episodes": np.int32(3)}
+    own, theirs = (
+        PolicyGradientAgent(signal(), **{name: get(value) for name, value in (numbers | counts).items()})
+        for get in (lambda value: value.item(), lambda value: value)
+    )
+    call: Any = {"iterations": np.int64(2), "seed": np.uint8(1)}
+    assert own.train(2, seed=1) == theirs.train(**call)
+
+
 def test_a_further_call_of_train_goes_on():
     whole, halves = (PolicyGradientAgent(signal(), seed=0) for _ in range(2))
     whole.train(4, seed=0)
@@ -148,6 +161,8 @@ def test_the_names_of_the_module_are_there():
         ({"lam": -0.1}, r"lam must be in \[0, 1\]"),
         ({"learning_rate": 0.0}, "learning_rate must be > 0"),
         ({"learning_rate": float("inf")}, "learning_rate must be > 0"),
+        ({"learning_rate": True}, "learning_rate must be > 0"),
+        ({"gamma": True}, r"gamma must be in \[0, 1\]"),
         ({"hidden": 0}, "hidden must be an integer >= 1"),
         ({"episodes": 2.5}, "episodes must be an integer >= 1"),
     ],

@@ -194,6 +194,13 @@ def test_greedy_actions_break_ties_at_random():
     assert {agent.act(0, greedy=True) for _ in range(100)} == {2}
 
 
+def test_numbers_of_numpy_are_numbers():
+    numbers: Any = {"gamma": np.float32(0.5), "epsilon": np.float32(0.25), "replay": np.int64(2)}
+    own = QLearningAgent(make_env(GridTask()), gamma=0.5, epsilon=0.25, replay=2)
+    theirs = QLearningAgent(make_env(GridTask()), **numbers)
+    assert own.train(5, seed=3) == theirs.train(5, seed=3)
+
+
 # Bad input.
 
 
@@ -215,9 +222,13 @@ def test_a_reward_that_is_not_finite_stops_training_and_keeps_what_was_learned(r
         ({"learning_rate": 0}, "learning_rate must be positive and finite, got 0"),
         ({"learning_rate": -0.1}, "learning_rate must be positive and finite, got -0.1"),
         ({"learning_rate": float("nan")}, "learning_rate must be positive and finite, got nan"),
+        ({"learning_rate": True}, "learning_rate must be positive and finite, got True"),
         ({"learning_rate": lambda episode: -1.0}, "learning_rate must be positive and finite, got -1.0"),
         ({"gamma": 1.01}, r"gamma must be in \[0, 1\], got 1.01"),
         ({"gamma": -0.1}, r"gamma must be in \[0, 1\], got -0.1"),
+        ({"gamma": True}, r"gamma must be in \[0, 1\], got True"),
+        ({"gamma": np.array([0.5])}, r"gamma must be in \[0, 1\], got array"),
+        ({"epsilon": False}, r"epsilon must be in \[0, 1\], got False"),
         ({"epsilon": 1.5}, r"epsilon must be in \[0, 1\], got 1.5"),
         ({"epsilon": float("nan")}, r"epsilon must be in \[0, 1\], got nan"),
         ({"replay": -1}, "replay must be a number of transitions >= 0, got -1"),

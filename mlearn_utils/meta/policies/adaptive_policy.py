@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from mlearn_utils.meta import checks, maml
+from mlearn_utils.meta import maml
 from mlearn_utils.meta.policies.adaptation import Episodes, judge, policy_task_loss
 from mlearn_utils.meta.policies.config import MAMLConfig
 from mlearn_utils.meta.policies.tasks import PolicyTasks, find_family, make_batch
@@ -90,7 +90,7 @@ class AdaptivePolicy:
             ValueError: if `steps` is negative or the tasks are of another family.
             TypeError: if `tasks` is no batch of tasks.
         """
-        rates = self._rates(steps, inner_lr)
+        rates = self.config.rates(steps, inner_lr)
         env = self._batch(tasks, self.config.episodes if episodes is None else episodes)
         generator = make_generator(seed)
         return self._explore(env, rates, generator)[0]
@@ -120,7 +120,7 @@ class AdaptivePolicy:
             ValueError: if `steps` is negative or the tasks are of another family.
             TypeError: if `tasks` is no batch of tasks.
         """
-        rates = self._rates(steps, inner_lr)
+        rates = self.config.rates(steps, inner_lr)
         env = self._batch(tasks, self.config.episodes if episodes is None else episodes)
         generator = make_generator(seed)
         params, rollouts = self._explore(env, rates, generator)
@@ -141,18 +141,6 @@ class AdaptivePolicy:
             return mlp(used, obs.to(self.device) / self.scale).to(obs.device)
 
         return logits
-
-    def _rates(self, steps: int, inner_lr: float | Sequence[float] | None = None) -> list[float]:
-        checks.count("steps", steps, minimum=0)
-        if inner_lr is None or isinstance(inner_lr, (int, float)):
-            rates = self.config.rates(steps, inner_lr)
-        else:
-            rates = [float(rate) for rate in inner_lr]
-        if len(rates) != steps:
-            raise ValueError(f"inner_lr must hold a size for each of the {steps} steps, got {len(rates)}")
-        for rate in rates:
-            checks.rates(rate, {})
-        return rates
 
     def _batch(self, tasks: Any, num_envs: int) -> BatchEnv:
         return make_batch(self.family, tasks, num_envs, horizon=self.config.horizon, device=self.device)

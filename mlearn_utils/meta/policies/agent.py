@@ -17,7 +17,7 @@ import torch
 from torch import Tensor
 from tqdm.auto import tqdm
 
-from mlearn_utils.meta import checkpoint, checks, maml
+from mlearn_utils.meta import checkpoint, maml
 from mlearn_utils.meta.policies.adaptation import (
     Episodes,
     Query,
@@ -29,7 +29,7 @@ from mlearn_utils.meta.policies.adaptive_policy import AdaptivePolicy
 from mlearn_utils.meta.policies.config import MAMLConfig
 from mlearn_utils.meta.policies.tasks import PolicyTasks
 from mlearn_utils.rl.rollout import Rollout, collect
-from mlearn_utils.runtime import make_generator
+from mlearn_utils.runtime import check_integer, make_generator
 from mlearn_utils.tasks.cartpole import CartPoleTasks
 
 __all__ = ["MAMLAgent", "MAMLConfig"]
@@ -112,8 +112,8 @@ class MAMLAgent(AdaptivePolicy):
             FloatingPointError: if a gradient is not finite; the agent stays as it was before.
         """
         iterations = self._left() if iterations is None else iterations
-        checks.count("iterations", iterations, minimum=1)
-        checks.count("seed", seed, minimum=0)
+        check_integer("iterations", iterations, minimum=1)
+        check_integer("seed", seed, minimum=0)
         if checkpoint is not None and not Path(checkpoint).parent.is_dir():
             raise FileNotFoundError(f"checkpoint: the folder {Path(checkpoint).parent} does not exist")
         self._seed = seed
@@ -202,7 +202,7 @@ class MAMLAgent(AdaptivePolicy):
         task_seed, seed = np.random.SeedSequence([self._seed, number]).generate_state(2).tolist()
         env = self._batch(self.family.sample(self.config.tasks, seed=task_seed), self.config.episodes)
         generator = make_generator(seed)
-        params, rollouts = self._explore(env, self._rates(self.config.inner_steps), generator)
+        params, rollouts = self._explore(env, self.config.rates(self.config.inner_steps), generator)
         rollouts.append(collect(env, self.policy(params), generator=generator))
         episodes = [self._judge(rollout) for rollout in rollouts]
         with torch.no_grad():
@@ -263,7 +263,7 @@ class MAMLAgent(AdaptivePolicy):
             self._task_loss,
             params,
             supports,
-            self._rates(len(supports)),
+            self.config.rates(len(supports)),
             n_tasks=len(query.logp),
             first_order=self.config.first_order,
         )

@@ -184,6 +184,24 @@ class TestGoingOn:
         train(second, 3, seed=3)
         assert_same(whole, second)
 
+    def test_numbers_of_numpy_train_and_resume_as_pythons_do(self, tmp_path):
+        numbers: Any = {"inner_lr": np.float32(5.0), "meta_lr": np.float32(0.01), "gamma": np.float64(0.9)}
+        counts: Any = {"tasks": np.int64(3), "hidden": np.int32(5), "horizon": np.int64(9)}
+        own = make_agent(**{name: value.item() for name, value in (numbers | counts).items()})
+        theirs = make_agent(**numbers, **counts)
+        train(own, 4, seed=3)
+        call: Any = {"iterations": np.int64(2), "seed": np.int64(3)}
+        train(theirs, **call)
+        theirs.save(tmp_path / "agent.safetensors")
+        resumed = MAMLAgent.load(
+            tmp_path / "agent.safetensors", CartPoleTasks("dirv"), theirs.config, device="cpu"
+        )
+        train(resumed, 2, seed=3)
+        assert_same(own, resumed)
+        tasks = CartPoleTasks("dirv").sample(2, seed=0)
+        step: Any = {"steps": np.int64(1), "inner_lr": np.float32(5.0)}
+        assert np.array_equal(own.evaluate(tasks, steps=1), resumed.evaluate(tasks, **step))
+
     @pytest.mark.parametrize("killed_in", ["collect", "update", "between"])
     def test_killed_at_any_moment_nothing_is_lost(self, tmp_path, monkeypatch, killed_in):
         """Ctrl-C in iteration 3: what stands is iterations 1 and 2, and going on equals never stopping."""
@@ -243,6 +261,7 @@ class TestRefusals:
         [
             ("inner_lr", -1.0),
             ("inner_lr", float("nan")),
+            ("inner_lr", True),
             ("inner_steps", -1),
             ("step_decay", 0.0),
             ("step_decay", 1.5),
@@ -294,6 +313,9 @@ class TestRefusals:
             make_agent().evaluate(tasks, steps=2, inner_lr=[1.0])
         with pytest.raises(ValueError, match="inner_lr must be finite"):
             make_agent().evaluate(tasks, steps=1, inner_lr=-1.0)
+        for rates in (True, [True], [float("inf")]):
+            with pytest.raises(ValueError, match="inner_lr must be finite"):
+                make_agent().evaluate(tasks, steps=1, inner_lr=rates)
         with pytest.raises(ValueError, match="steps"):
             make_agent().evaluate(tasks, steps=-1)
 
