@@ -7,11 +7,12 @@ tensors that require a gradient, and then the new parameters carry a graph to th
 `PolicyGradientAgent` is the same learner for one Gymnasium environment; it tells the story better.
 """
 
-from typing import Any, NamedTuple
+from typing import Any
 
 import torch
 from torch import Tensor
 
+from mlearn_utils.rl.adam import Moments, adam_direction, no_moments
 from mlearn_utils.rl.policies import Params, init_mlp, mlp
 from mlearn_utils.rl.returns import advantages
 from mlearn_utils.rl.rollout import BatchEnv, Rollout, collect
@@ -22,22 +23,6 @@ History = list[dict[str, Any]]
 
 OBS_SCALE = (1.0, 1.0, 10.0, 1.0)
 """What cart-pole observations are multiplied by, so that all four are of the order of 1."""
-
-BETAS, EPS = (0.9, 0.999), 1e-16
-
-
-class Moments(NamedTuple):
-    """What Adam remembers: averages of gradients and of their squares, and the number of updates."""
-
-    first: Params
-    second: Params
-    updates: int
-
-
-def no_moments(params: Params) -> Moments:
-    """Return the memory of an Adam that has made no update yet."""
-    zeros = {name: torch.zeros_like(value) for name, value in params.items()}
-    return Moments(zeros, dict(zeros), 0)
 
 
 def policy_logits(params: Params, rollout: Rollout, scale: Tensor) -> Tensor:
@@ -74,32 +59,17 @@ def policy_update(
         adv = advantages(rollout, gamma=gamma[:, None, None], lam=lam[:, None, None])
         loss = policy_loss(policy_logits(start, rollout, scale), rollout.act, adv, rollout.mask).sum()
         grads = torch.autograd.grad(loss, tuple(start.values()), create_graph=differentiable)
-        direction, first, second = _adam(dict(zip(start, grads, strict=True)), moments)
+        direction, moments = adam_direction(dict(zip(start, grads, strict=True)), moments)
         new = {
             name: value.detach() - learning_rate.view(-1, *[1] * (value.ndim - 1)) * direction[name]
             for name, value in params.items()
         }
-    kept = Moments(_detached(first), _detached(second), moments.updates + 1)
+    kept = Moments(_detached(moments.first), _detached(moments.second), moments.updates)
     return (new if differentiable else _detached(new)), kept
 
 
 def _detached(params: Params) -> Params:
     return {name: value.detach() for name, value in params.items()}
-
-
-def _adam(grads: Params, moments: Moments) -> tuple[Params, Params, Params]:
-    """Return Adam's direction and its averages; eps stands under the root, for a finite slope at 0."""
-    first_beta, second_beta = BETAS
-    count = moments.updates + 1
-    first = {name: first_beta * moments.first[name] + (1 - first_beta) * grad for name, grad in grads.items()}
-    second = {
-        name: second_beta * moments.second[name] + (1 - second_beta) * grad**2 for name, grad in grads.items()
-    }
-    direction = {
-        name: (first[name] / (1 - first_beta**count)) / (second[name] / (1 - second_beta**count) + EPS).sqrt()
-        for name in grads
-    }
-    return direction, first, second
 
 
 class BatchedPolicyGradient:
