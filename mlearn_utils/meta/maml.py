@@ -4,7 +4,7 @@ Task i of T has a support set and a query set. From shared parameters theta, the
 steps on the support loss, and the outer objective is the query loss at the result:
 
     theta_i^0     = theta
-    theta_i^{k+1} = theta_i^k - inner_lr * grad L_i^support(theta_i^k)          (inner_step; adapt repeats it)
+    theta_i^{k+1} = theta_i^k - inner_lr * grad L_i^support(theta_i^k)          (inner_step; walk repeats it)
     J(theta)      = 1/T * sum_i L_i^query(theta_i^K)                           (query_losses, averaged)
     grad J        = 1/T * sum_i prod_k (I - inner_lr * H_i^k) grad L_i^query   (meta_gradient)
 
@@ -14,8 +14,10 @@ How it is built: only the *forward* pass is vectorized over tasks (torch.vmap); 
 it by torch.autograd.grad. The inner losses are summed over tasks, never averaged: d(sum_j L_j)/d(theta_i) is
 the gradient of task i alone, where a mean would divide every inner step by T.
 
-An inner rule (`mlearn_utils.meta.inner_rules`) may replace the gradient by another direction; the variants of
-MAML (`mlearn_utils.meta.variants`) call these functions and have no inner loop of their own.
+`walk` is the one inner loop: adaptation of every kind goes through it, that of the variants of MAML
+(`mlearn_utils.meta.variants`) and that of policies, which collect new episodes before each step
+(`mlearn_utils.meta.policies`). An inner rule (`mlearn_utils.meta.inner_rules`) may replace the gradient by
+another direction.
 
 Left out on purpose: optimizers, schedules, data. Callers own them. Memory grows linearly with tasks x steps;
 `chunk_size` bounds it.
@@ -25,7 +27,8 @@ https://arxiv.org/abs/1703.03400, section 2.2 and Algorithm 1; section 5.2 for t
 """
 
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from itertools import repeat
 from typing import Any
 
 import torch
@@ -51,6 +54,7 @@ __all__ = [
     "adapt",
     "expand_params",
     "inner_step",
+    "last",
     "mean_gradient",
     "meta_gradient",
     "module_loss",
@@ -59,6 +63,7 @@ __all__ = [
     "steepest",
     "task_losses",
     "trajectory",
+    "walk",
 ]
 
 InnerRate = float | Tensor | Params
@@ -66,6 +71,10 @@ InnerRate = float | Tensor | Params
 
 InnerRule = Callable[[Params, Any], tuple[Params, Any]]
 """Gradients [T, *], the rule's state (None at the first step) -> direction of the step [T, *], new state."""
+
+
+Support = Batch | Callable[[Params], Batch]
+"""A support set [T, K, ...], or what collects one with the parameters [T, *] reached so far."""
 
 
 def steepest(grads: Params, state: None) -> tuple[Params, None]:
@@ -80,6 +89,7 @@ def inner_step(
     *,
     inner_lr: InnerRate,
     first_order: bool = False,
+    rule: InnerRule = steepest,
 ) -> Params:
     """Take one gradient step on every task's support loss, each from its own parameters.
 
@@ -90,6 +100,7 @@ def inner_step(
         inner_lr: step size; a float, a 0-d tensor, or a rate for each parameter (0-d or of shape [*]).
             Values of rates on an accelerator are not checked: that would wait for the device.
         first_order: treat the gradient as a constant, so that no second derivative is taken through it.
+        rule: turns the gradient into the direction of the step, as its first; `walk` hands on its state.
 
     Returns:
         New parameters [T, *]. They carry a graph to `task_params` and `inner_lr` where one of these requires
@@ -100,7 +111,44 @@ def inner_step(
             about the number of tasks; if the loss is not a scalar, random, or independent of the parameters.
         TypeError: if an argument is not of the type stated.
     """
-    return _step(task_loss, task_params, support, inner_lr, first_order, steepest, None)[0]
+    return _step(task_loss, task_params, support, inner_lr, first_order, rule, None)[0]
+
+
+def walk(
+    task_loss: TaskLoss,
+    task_params: Params,
+    pairs: Iterable[tuple[Support, InnerRate]],
+    *,
+    first_order: bool = False,
+    rule: InnerRule = steepest,
+) -> Iterator[Params]:
+    """Yield every task's parameters before the first and after each inner step, one step for each pair.
+
+    Args:
+        task_loss: the loss of one task.
+        task_params: [T, *] parameters of each task at the start.
+        pairs: support set and inner rate of each step. In place of a support set there may be a function of
+            the parameters reached so far, such as one that plays episodes with them.
+        first_order: as in `inner_step`.
+        rule: turns gradients into the direction of a step; its state is handed on from step to step.
+
+    Yields:
+        Parameters [T, *] with the graph that `inner_step` says.
+
+    Raises:
+        ValueError, TypeError: as `inner_step`.
+    """
+    state = None
+    yield task_params
+    for support, inner_lr in pairs:
+        batch = support(task_params) if callable(support) else support
+        task_params, state = _step(task_loss, task_params, batch, inner_lr, first_order, rule, state)
+        yield task_params
+
+
+def last(path: Iterable[Params]) -> Params:
+    """Return where a walk ends, holding none of the points before it."""
+    return deque(path, maxlen=1).pop()
 
 
 def adapt(
@@ -118,8 +166,7 @@ def adapt(
     Arguments, graph and errors as in `inner_step`; `params` are shared, without a task axis. With steps=0
     every task gets `params` as they are. `rule` turns gradients into the direction of a step.
     """
-    walk = _walk(task_loss, params, support, inner_lr, steps, first_order, rule)
-    return deque(walk, maxlen=1).pop()  # holds no step but the last
+    return last(_walk_on(task_loss, params, support, inner_lr, steps, first_order, rule))
 
 
 def trajectory(
@@ -136,7 +183,7 @@ def trajectory(
 
     Arguments, graph and errors as in `adapt`, whose result is the last element.
     """
-    return list(_walk(task_loss, params, support, inner_lr, steps, first_order, rule))
+    return list(_walk_on(task_loss, params, support, inner_lr, steps, first_order, rule))
 
 
 def query_losses(
@@ -236,7 +283,7 @@ def mean_gradient(
     return loss, gradient
 
 
-def _walk(
+def _walk_on(
     task_loss: TaskLoss,
     params: Params,
     support: Batch,
@@ -245,15 +292,12 @@ def _walk(
     first_order: bool,
     rule: InnerRule,
 ) -> Iterator[Params]:
-    """Yield every task's parameters before and after each inner step: the one inner loop."""
+    """Check, then walk from shared parameters; every step has the same data and the same rate."""
     check_integer("steps", steps, minimum=0)
     task_params = expand_params(params, checks.batch("support", support))
     checks.rates(inner_lr, task_params)
-    state = None
-    yield task_params
-    for _ in range(steps):
-        task_params, state = _step(task_loss, task_params, support, inner_lr, first_order, rule, state)
-        yield task_params
+    pairs = repeat((support, inner_lr), steps)
+    return walk(task_loss, task_params, pairs, first_order=first_order, rule=rule)
 
 
 def _step(

@@ -26,7 +26,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from mlearn_utils.meta.maml import Params, TaskLoss, expand_params, inner_step
+from mlearn_utils.meta.maml import Params, TaskLoss, expand_params, last, walk
 from mlearn_utils.rl.policies import log_prob, mlp
 from mlearn_utils.rl.returns import advantages
 from mlearn_utils.rl.rollout import Rollout
@@ -121,10 +121,8 @@ def adapt_in_turn(
         n_tasks: T.
         first_order: treat the inner gradients as constants.
     """
-    adapted = expand_params(params, n_tasks)
-    for support, rate in zip(supports, rates, strict=True):
-        adapted = inner_step(task_loss, adapted, support, inner_lr=rate, first_order=first_order)
-    return adapted
+    pairs = zip(supports, rates, strict=True)
+    return last(walk(task_loss, expand_params(params, n_tasks), pairs, first_order=first_order))
 
 
 def clipped_losses(adapted: Params, query: Query, *, clip: float, horizon: int) -> Tensor:

@@ -164,9 +164,12 @@ class AdaptivePolicy:
     ) -> tuple[Params, list[Rollout]]:
         """Return policies [T, *] after an inner step for each rate, and the rollouts these were made of."""
         rollouts: list[Rollout] = []
-        shared = {name: value.detach() for name, value in self.params.items()}
-        params = maml.expand_params(shared, env.num_tasks)
-        for rate in rates:
+
+        def play(params: Params) -> Episodes:
             rollouts.append(collect(env, self.policy(params), generator=generator))
-            params = maml.inner_step(self._task_loss, params, self._judge(rollouts[-1]), inner_lr=rate)
-        return params, rollouts
+            return self._judge(rollouts[-1])
+
+        shared = {name: value.detach() for name, value in self.params.items()}
+        start = maml.expand_params(shared, env.num_tasks)
+        path = maml.walk(self._task_loss, start, [(play, rate) for rate in rates])
+        return maml.last(path), rollouts
