@@ -28,6 +28,7 @@ https://arxiv.org/abs/1703.03400, section 2.2 and Algorithm 1; section 5.2 for t
 
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
+from functools import partial
 from itertools import repeat
 from typing import Any
 
@@ -205,8 +206,10 @@ def query_losses(
         ValueError: as `inner_step`, and if support and query hold different numbers of tasks.
     """
     checks.tasks(tasks)
-    settings: Any = {"inner_lr": inner_lr, "steps": steps, "first_order": first_order, "rule": rule}
-    return task_losses(task_loss, adapt(task_loss, params, tasks.support, **settings), tasks.query)
+    end = adapt(
+        task_loss, params, tasks.support, inner_lr=inner_lr, steps=steps, first_order=first_order, rule=rule
+    )
+    return task_losses(task_loss, end, tasks.query)
 
 
 def meta_gradient(
@@ -238,11 +241,9 @@ def meta_gradient(
     Raises:
         ValueError: as `query_losses`, and if `chunk_size` is not an integer >= 1.
     """
-
-    def losses_of(theta: Params, chunk: TaskBatch) -> Tensor:
-        settings: Any = {"inner_lr": inner_lr, "steps": steps, "first_order": first_order, "rule": rule}
-        return query_losses(task_loss, theta, chunk, **settings)
-
+    losses_of = partial(
+        query_losses, task_loss, inner_lr=inner_lr, steps=steps, first_order=first_order, rule=rule
+    )
     return mean_gradient(losses_of, params, tasks, chunk_size=chunk_size)
 
 

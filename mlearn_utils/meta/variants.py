@@ -65,13 +65,7 @@ def adapt_only(
         return task_loss(fixed | some, batch)
 
     end = adapt(
-        loss_of_moving,
-        moving,
-        support,
-        inner_lr=inner_lr,
-        steps=steps,
-        first_order=first_order,
-        rule=rule,
+        loss_of_moving, moving, support, inner_lr=inner_lr, steps=steps, first_order=first_order, rule=rule
     )
     n_tasks = checks.batch("support", support)
     return {
@@ -175,14 +169,9 @@ def multi_step_losses(
     checks.tasks(tasks)
     if not len(weights) or not all(0 <= weight < float("inf") for weight in weights):
         raise ValueError(f"weights must hold a finite number >= 0 for each inner step, got {weights!r}")
+    steps = len(weights)
     _, *path = trajectory(
-        task_loss,
-        params,
-        tasks.support,
-        inner_lr=inner_lr,
-        steps=len(weights),
-        first_order=first_order,
-        rule=rule,
+        task_loss, params, tasks.support, inner_lr=inner_lr, steps=steps, first_order=first_order, rule=rule
     )
     losses = [task_losses(task_loss, task_params, tasks.query) for task_params in path]
     return sum(
