@@ -13,22 +13,19 @@ import torch
 from torch import Tensor
 
 from mlearn_utils.rl.adam import Moments, adam_direction, no_moments
-from mlearn_utils.rl.policies import Params, init_mlp, mlp
+from mlearn_utils.rl.policies import Params, mlp, start_policy
 from mlearn_utils.rl.returns import advantages
 from mlearn_utils.rl.rollout import BatchEnv, Rollout, collect
 from mlearn_utils.rl.surrogates import policy_loss
 from mlearn_utils.runtime import make_generator
+from mlearn_utils.tasks.cartpole import OBSERVATION_SCALE
 
 History = list[dict[str, Any]]
 
-OBS_SCALE = (1.0, 1.0, 10.0, 1.0)
-"""What cart-pole observations are multiplied by, so that all four are of the order of 1."""
-
 
 def policy_logits(params: Params, rollout: Rollout, scale: Tensor) -> Tensor:
-    """Return [T, S, E, A] the logits of T policies on their own episodes."""
-    obs = rollout.obs * scale
-    return mlp(params, obs.flatten(1, 2)).unflatten(1, rollout.act.shape[1:])
+    """Return [T, S, E, A] the logits of T policies on their own episodes; `scale` divides observations."""
+    return mlp(params, _scaled(rollout.obs, scale).flatten(1, 2)).unflatten(1, rollout.act.shape[1:])
 
 
 def policy_update(
@@ -51,7 +48,7 @@ def policy_update(
         learning_rate: [T] Adam's step sizes.
         gamma: [T] discounts.
         lam: [T] GAE's lambdas.
-        scale: [F] what observations are multiplied by.
+        scale: [F] what observations are divided by.
         differentiable: keep a graph from the new parameters to gamma and lam.
     """
     with torch.enable_grad():
@@ -68,6 +65,12 @@ def policy_update(
     return (new if differentiable else _detached(new)), kept
 
 
+def _scaled(obs: Tensor, scale: Tensor) -> Tensor:
+    return (
+        obs * scale.reciprocal()
+    )  # a quotient rounds differently, and lesson 07's stored curves are of this
+
+
 def _detached(params: Params) -> Params:
     return {name: value.detach() for name, value in params.items()}
 
@@ -81,7 +84,7 @@ class BatchedPolicyGradient:
         gamma: discount, a number or [T].
         lam: GAE's lambda, a number or [T].
         hidden: units of the hidden layer.
-        scale: [F] what observations are multiplied by.
+        scale: [F] what observations are divided by.
         seed: of the policies' start.
 
     Attributes:
@@ -100,7 +103,7 @@ class BatchedPolicyGradient:
         gamma: float | Tensor = 0.99,
         lam: float | Tensor = 0.97,
         hidden: int = 32,
-        scale: tuple[float, ...] = OBS_SCALE,
+        scale: tuple[float, ...] = OBSERVATION_SCALE,
         seed: int = 0,
     ):
         self.env, self.scale = env, torch.tensor(scale)
@@ -108,9 +111,9 @@ class BatchedPolicyGradient:
         self.gamma = _settings("gamma", gamma, env.num_tasks, high=1.0)
         self.lam = _settings("lam", lam, env.num_tasks, high=1.0)
         generator = make_generator(seed)
-        outputs = 1 if env.num_actions == 2 else env.num_actions
         starts = [
-            init_mlp((env.num_features, hidden, outputs), generator=generator) for _ in range(env.num_tasks)
+            start_policy(env.num_features, env.num_actions, hidden=hidden, generator=generator)
+            for _ in range(env.num_tasks)
         ]
         self.params: Params = {name: torch.stack([start[name] for start in starts]) for name in starts[0]}
         self.moments = no_moments(self.params)
@@ -136,7 +139,7 @@ class BatchedPolicyGradient:
     def play(self, generator: torch.Generator, params: Params | None = None) -> Rollout:
         """Play one batch of episodes with the policies of `params`, by default the learners' own."""
         params = self.params if params is None else params
-        return collect(self.env, lambda obs: mlp(params, obs * self.scale), generator=generator)
+        return collect(self.env, lambda obs: mlp(params, _scaled(obs, self.scale)), generator=generator)
 
 
 def _settings(name: str, value: float | Tensor, n_tasks: int, *, high: float) -> Tensor:

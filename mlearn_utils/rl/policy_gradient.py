@@ -18,7 +18,7 @@ from torch import Tensor
 from tqdm.auto import trange
 
 from mlearn_utils.rl.gymnasium_batch import batch_of, first_action
-from mlearn_utils.rl.policies import Params, choose, choose_best, entropy, init_mlp, mlp
+from mlearn_utils.rl.policies import Params, choose, choose_best, entropy, mlp, start_policy
 from mlearn_utils.rl.returns import (
     advantages,
     baseline_features,
@@ -113,8 +113,8 @@ class PolicyGradientAgent:
         self.env = gym.make(env) if isinstance(env, str) else env
         self._batch = batch_of(self.env, episodes)
         self._generator = make_generator(seed)
-        outputs = 1 if self._batch.num_actions == 2 else self._batch.num_actions
-        start = init_mlp((self._batch.num_features, hidden, outputs), generator=self._generator)
+        sizes = self._batch.num_features, self._batch.num_actions
+        start = start_policy(*sizes, hidden=hidden, generator=self._generator)
         self.params: Params = {name: value.requires_grad_() for name, value in start.items()}
         self.history: History = []
         self._hidden = hidden
@@ -143,7 +143,7 @@ class PolicyGradientAgent:
         generator = make_generator(seed)
         begin = len(self.history)
         if self._scale is None:
-            self._scale = _standard_deviation(collect(self._batch, self._policy, generator=generator))
+            self._scale = collect(self._batch, self._policy, generator=generator).deviation()
         bar = trange(iterations, desc="policy gradient", disable=not progress)
         for _ in bar:
             rollout = collect(self._batch, self._policy, generator=generator)
@@ -216,10 +216,3 @@ class PolicyGradientAgent:
             "steps": steps + int(played),
             "entropy": ((entropy(logits.detach()) * rollout.mask).sum() / played).item(),
         }
-
-
-def _standard_deviation(rollout: Rollout) -> Tensor:
-    """Return [F] the standard deviation of each feature over the steps taken (1 where it never varied)."""
-    seen = rollout.obs[rollout.mask > 0]
-    deviation = seen.std(dim=0, correction=0)
-    return torch.where(deviation > 0, deviation, torch.ones_like(deviation))

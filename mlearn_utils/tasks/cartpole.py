@@ -22,11 +22,19 @@ from mlearn_utils.tasks.cartpole_physics import (
     cartpole_step,
     fallen,
 )
-from mlearn_utils.tasks.cartpole_tasks import ENV_ID, FAMILIES, CartPoleTask, CartPoleTasks, Family
+from mlearn_utils.tasks.cartpole_tasks import (
+    ENV_ID,
+    FAMILIES,
+    OBSERVATION_SCALE,
+    CartPoleTask,
+    CartPoleTasks,
+    Family,
+)
 
 __all__ = [
     "ENV_ID",
     "FAMILIES",
+    "OBSERVATION_SCALE",
     "START_WIDTH",
     "THETA_LIMIT",
     "X_LIMIT",

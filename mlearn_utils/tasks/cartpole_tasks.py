@@ -29,6 +29,10 @@ ENV_ID = "mlearn/CartPole-v0"
 """Gymnasium id of one task as an environment."""
 
 
+OBSERVATION_SCALE = (1.0, 1.0, 0.1, 1.0)
+"""What the observations of a cart-pole are divided by, so that all four are of the order of 1."""
+
+
 def velocity_reward(state: Array, target: Array) -> Array:
     """Return [...] how close the cart's velocity is to the target (m/s): clip(1 - |x_dot - v*|, 0, 1)."""
     return (1 - abs(state[..., 1] - target)).clip(0, 1)

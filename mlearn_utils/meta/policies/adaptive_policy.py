@@ -17,16 +17,13 @@ from mlearn_utils.meta import maml
 from mlearn_utils.meta.policies.adaptation import Episodes, judge, policy_task_loss
 from mlearn_utils.meta.policies.config import MAMLConfig
 from mlearn_utils.meta.policies.tasks import PolicyTasks, find_family, make_batch
-from mlearn_utils.rl.policies import init_mlp, mlp
+from mlearn_utils.rl.policies import mlp, start_policy
 from mlearn_utils.rl.rollout import BatchEnv, Policy, Rollout, collect
 from mlearn_utils.rl.surrogates import SURROGATES
 from mlearn_utils.runtime import make_generator, pick_device
-from mlearn_utils.tasks.cartpole import CartPoleTasks
+from mlearn_utils.tasks.cartpole import OBSERVATION_SCALE, CartPoleTasks
 
 Params = maml.Params
-
-CARTPOLE_SCALE = (1.0, 1.0, 0.1, 1.0)
-"""What the observations of a cart-pole are divided by, so that all four are of size one."""
 
 
 class AdaptivePolicy:
@@ -62,8 +59,8 @@ class AdaptivePolicy:
         self.device = pick_device(device)
         self.family = find_family(env)
         example = self._batch(self.family.sample(1, seed=0), 1)
-        outputs = 1 if example.num_actions == 2 else example.num_actions
-        start = init_mlp((example.num_features, self.config.hidden, outputs), generator=generator)
+        sizes = example.num_features, example.num_actions
+        start = start_policy(*sizes, hidden=self.config.hidden, generator=generator)
         self.params: Params = {name: value.to(self.device).requires_grad_() for name, value in start.items()}
         self.scale = self._find_scale(example.num_features)
         self._task_loss = policy_task_loss(SURROGATES[self.config.surrogate], self.config.horizon)
@@ -148,12 +145,10 @@ class AdaptivePolicy:
     def _find_scale(self, num_features: int) -> Tensor:
         """Return [F] what observations are divided by: known for a cart-pole, else measured once."""
         if isinstance(self.family, CartPoleTasks):
-            return torch.tensor(CARTPOLE_SCALE, device=self.device)
+            return torch.tensor(OBSERVATION_SCALE, device=self.device)
         self.scale = torch.ones(num_features, device=self.device)
         env = self._batch(self.family.sample(self.config.tasks, seed=0), self.config.episodes)
-        rollout = collect(env, self.policy(), generator=make_generator(0))
-        deviation = rollout.obs[rollout.mask > 0].std(dim=0, correction=0).to(self.device)
-        return torch.where(deviation > 0, deviation, torch.ones_like(deviation))
+        return collect(env, self.policy(), generator=make_generator(0)).deviation().to(self.device)
 
     def _judge(self, rollout: Rollout) -> Episodes:
         rollout = Rollout(*(field.to(self.device) for field in rollout))
