@@ -16,12 +16,11 @@ from torch import Tensor
 from mlearn_utils.meta import maml
 from mlearn_utils.meta.policies.adaptation import Episodes, judge, policy_task_loss
 from mlearn_utils.meta.policies.config import MAMLConfig
-from mlearn_utils.meta.policies.tasks import PolicyTasks, find_family, make_batch
+from mlearn_utils.meta.policies.tasks import PolicyTasks, find_family, make_batch, observation_scale
 from mlearn_utils.rl.policies import mlp, start_policy
 from mlearn_utils.rl.rollout import BatchEnv, Policy, Rollout, collect
 from mlearn_utils.rl.surrogates import SURROGATES
 from mlearn_utils.runtime import make_generator, pick_device
-from mlearn_utils.tasks.cartpole import OBSERVATION_SCALE, CartPoleTasks
 
 Params = maml.Params
 
@@ -143,9 +142,10 @@ class AdaptivePolicy:
         return make_batch(self.family, tasks, num_envs, horizon=self.config.horizon, device=self.device)
 
     def _find_scale(self, num_features: int) -> Tensor:
-        """Return [F] what observations are divided by: known for a cart-pole, else measured once."""
-        if isinstance(self.family, CartPoleTasks):
-            return torch.tensor(OBSERVATION_SCALE, device=self.device)
+        """Return [F] what observations are divided by: what the family says, else measured once."""
+        stated = observation_scale(self.family, num_features)
+        if stated is not None:
+            return stated.to(self.device)
         self.scale = torch.ones(num_features, device=self.device)
         env = self._batch(self.family.sample(self.config.tasks, seed=0), self.config.episodes)
         return collect(env, self.policy(), generator=make_generator(0)).deviation().to(self.device)

@@ -27,10 +27,9 @@ from mlearn_utils.meta.policies.adaptation import (
 )
 from mlearn_utils.meta.policies.adaptive_policy import AdaptivePolicy
 from mlearn_utils.meta.policies.config import MAMLConfig
-from mlearn_utils.meta.policies.tasks import PolicyTasks
+from mlearn_utils.meta.policies.tasks import PolicyTasks, family_name
 from mlearn_utils.rl.rollout import Rollout, collect
 from mlearn_utils.runtime import check_integer, make_generator
-from mlearn_utils.tasks.cartpole import CartPoleTasks
 
 __all__ = ["MAMLAgent", "MAMLConfig"]
 
@@ -133,14 +132,15 @@ class MAMLAgent(AdaptivePolicy):
     def save(self, path: str | Path) -> None:
         """Write everything needed to go on exactly: parameters, optimizer, configuration, history, seed.
 
-        The write is atomic. The family is stored by name only.
+        The write is atomic. Of the family only its repr is stored (its class's name, if it has no repr of its
+        own), which `load` compares.
         """
         tensors, optimizer_facts = checkpoint.optimizer_tensors(self._optimizer)
         tensors |= {f"params.{name}": value for name, value in self.params.items()}
         tensors["scale"] = self.scale
         facts = {
             "config": dataclasses.asdict(self.config),
-            "family": self._family_name(),
+            "family": family_name(self.family),
             "optimizer": optimizer_facts,
             "seed": self._seed,
             "history": self.history,
@@ -174,10 +174,9 @@ class MAMLAgent(AdaptivePolicy):
         if config is not None and config != stored:
             raise ValueError(f"config: {path} was trained with {_differences(stored, config)}")
         agent = cls(env, stored, device=device)
-        if agent._family_name() != facts["family"]:
-            raise ValueError(
-                f"env: {path} was trained on {facts['family']}, expected that, got {agent._family_name()}"
-            )
+        given = family_name(agent.family)
+        if given != facts["family"]:
+            raise ValueError(f"env: {path} was trained on {facts['family']}, expected that, got {given}")
         agent._check_shapes(tensors, path)
         with torch.no_grad():
             for name, value in agent.params.items():
@@ -279,10 +278,6 @@ class MAMLAgent(AdaptivePolicy):
             for value, old in zip(self.params.values(), state[0], strict=True):
                 value.copy_(old)
         checkpoint.load_optimizer(self._optimizer, state[1]["tensors"], state[1]["facts"])
-
-    def _family_name(self) -> str:
-        own = isinstance(self.family, CartPoleTasks)
-        return repr(self.family) if own else type(self.family).__name__
 
     def _check_shapes(self, tensors: dict[str, Tensor], path: str | Path) -> None:
         own = {f"params.{name}": value.shape for name, value in self.params.items()}

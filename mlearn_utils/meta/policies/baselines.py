@@ -112,6 +112,9 @@ class ToldTasks:
     def __init__(self, family: str):
         self.hidden = CartPoleTasks(family)
 
+    def __repr__(self) -> str:
+        return f"ToldTasks({self.hidden.family!r})"
+
     def sample(self, n_tasks: int, *, seed: int) -> CartPoleTask:
         """Draw the tasks that `CartPoleTasks.sample` draws."""
         return self.hidden.sample(n_tasks, seed=seed)
@@ -128,7 +131,7 @@ class ToldTasks:
         self, tasks: CartPoleTask, num_envs: int, *, horizon: int, device: torch.device | None
     ) -> "ToldBatch":
         """Return the batch of these tasks with observations [T, E, 4 + H]."""
-        return ToldBatch(BatchedCartPole(tasks, num_envs, horizon=horizon, device=device))
+        return ToldBatch(self.hidden.make_batch(tasks, num_envs, horizon=horizon, device=device))
 
 
 class ToldBatch:
