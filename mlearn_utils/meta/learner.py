@@ -81,13 +81,13 @@ class MetaLearner:
         device: str | torch.device = "auto",
         compile: bool = False,
     ) -> None:
-        checks.parameters(maml.parameters_of(model))
-        checks.rates(inner_lr, {})
+        checks.check_parameters(maml.parameters_of(model))
+        checks.check_rate("inner_lr", inner_lr)
         check_integer("steps", steps, minimum=0)
         if chunk_size is not None:
             check_integer("chunk_size", chunk_size, minimum=1)
         check_positive("meta_lr", meta_lr)
-        checks.stateless(model)
+        checks.check_stateless(model)
         self.device = pick_device(device)
         self.model = model.to(self.device)
         self.inner_lr, self.meta_lr, self.steps, self.first_order = inner_lr, meta_lr, steps, first_order
@@ -199,8 +199,8 @@ class MetaLearner:
             Predictions, [K, *], or [T, K, *] where params or x hold T tasks.
         """
         x = self._tensor(x)
-        checks.stateless(self.model)
-        checks.input_dtype(self.model, x)
+        checks.check_stateless(self.model)
+        checks.check_input_dtype(self.model, x)
         own = maml.parameters_of(self.model)
         given = own if params is None else params
         name = next(iter(own))

@@ -205,7 +205,7 @@ def query_losses(
     Raises:
         ValueError: as `inner_step`, and if support and query hold different numbers of tasks.
     """
-    checks.tasks(tasks)
+    checks.count_task_pairs(tasks)
     end = adapt(
         task_loss, params, tasks.support, inner_lr=inner_lr, steps=steps, first_order=first_order, rule=rule
     )
@@ -268,8 +268,8 @@ def mean_gradient(
     Raises:
         ValueError: if `chunk_size` is not an integer >= 1, or the tasks disagree about their number.
     """
-    n_tasks = checks.tasks(tasks)
-    checks.parameters(params)
+    n_tasks = checks.count_task_pairs(tasks)
+    checks.check_parameters(params)
     if chunk_size is not None:
         check_integer("chunk_size", chunk_size, minimum=1)
     theta = {name: value.detach().requires_grad_() for name, value in params.items()}
@@ -277,7 +277,7 @@ def mean_gradient(
     gradient = {name: torch.zeros_like(value) for name, value in params.items()}
     for chunk in _chunks(tasks, n_tasks, chunk_size or n_tasks):
         with torch.enable_grad():
-            total = checks.depends_on_params(losses_of(theta, chunk).sum())
+            total = checks.differentiable(losses_of(theta, chunk).sum())
         grads = torch.autograd.grad(total, tuple(theta.values()), materialize_grads=True)
         loss = loss + total.detach() / n_tasks
         gradient = {name: gradient[name] + grad / n_tasks for name, grad in zip(theta, grads, strict=True)}
@@ -295,8 +295,8 @@ def _walk_on(
 ) -> Iterator[Params]:
     """Check, then walk from shared parameters; every step has the same data and the same rate."""
     check_integer("steps", steps, minimum=0)
-    task_params = expand_params(params, checks.batch("support", support))
-    checks.rates(inner_lr, task_params)
+    task_params = expand_params(params, checks.count_tasks("support", support))
+    checks.spread_rates(inner_lr, task_params)
     pairs = repeat((support, inner_lr), steps)
     return walk(task_loss, task_params, pairs, first_order=first_order, rule=rule)
 
@@ -311,9 +311,9 @@ def _step(
     state: Any,
 ) -> tuple[Params, Any]:
     """Take one inner step by `rule`: the one place where parameters are updated within a task."""
-    n_tasks = checks.batch("support", support)
-    checks.task_parameters(task_params, n_tasks)
-    rates = checks.rates(inner_lr, task_params)
+    n_tasks = checks.count_tasks("support", support)
+    checks.check_task_parameters(task_params, n_tasks)
+    rates = checks.spread_rates(inner_lr, task_params)
     tracked = torch.is_grad_enabled() and any(
         value.requires_grad for value in (*task_params.values(), *rates.values()) if isinstance(value, Tensor)
     )
@@ -322,7 +322,7 @@ def _step(
         for name, value in task_params.items()
     }
     with torch.enable_grad():
-        total = checks.depends_on_params(task_losses(task_loss, start, support).sum())
+        total = checks.differentiable(task_losses(task_loss, start, support).sum())
         grads = torch.autograd.grad(
             total, tuple(start.values()), create_graph=tracked and not first_order, materialize_grads=True
         )

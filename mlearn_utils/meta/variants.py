@@ -54,7 +54,7 @@ def adapt_only(
     Raises:
         ValueError: if `adapted` is empty or names no parameter.
     """
-    checks.parameters(params)
+    checks.check_parameters(params)
     unknown = sorted(set(adapted) - set(params))
     if isinstance(adapted, str) or not adapted or unknown:
         raise ValueError(f"adapted must name parameters, some of {sorted(params)}; got {adapted!r}")
@@ -67,7 +67,7 @@ def adapt_only(
     end = adapt(
         loss_of_moving, moving, support, inner_lr=inner_lr, steps=steps, first_order=first_order, rule=rule
     )
-    n_tasks = checks.batch("support", support)
+    n_tasks = checks.count_tasks("support", support)
     return {
         name: end[name] if name in end else params[name].expand(n_tasks, *params[name].shape)
         for name in params
@@ -91,7 +91,7 @@ def anil_losses(
     Reference: Raghu, Raghu, Bengio & Vinyals 2020, "Rapid Learning or Feature Reuse? Towards Understanding
     the Effectiveness of MAML", https://arxiv.org/abs/1909.09157 ("almost no inner loop").
     """
-    checks.tasks(tasks)
+    checks.count_task_pairs(tasks)
     end = adapt_only(
         adapted, task_loss, params, tasks.support, inner_lr=inner_lr, steps=steps, first_order=first_order
     )
@@ -104,7 +104,7 @@ def add_rates(params: Params, inner_lr: float) -> Params:
     Raises:
         ValueError: if `inner_lr` is not finite and > 0: the logarithm of a rate of 0 does not exist.
     """
-    checks.parameters(params)
+    checks.check_parameters(params)
     check_positive("inner_lr", inner_lr, "finite and > 0")
     rates = {RATE + name: torch.full_like(value, inner_lr).log() for name, value in params.items()}
     return params | rates
@@ -166,7 +166,7 @@ def multi_step_losses(
     Reference: Antoniou, Edwards & Storkey 2019, "How to train your MAML", https://arxiv.org/abs/1810.09502,
     equation 4.
     """
-    checks.tasks(tasks)
+    checks.count_task_pairs(tasks)
     if not len(weights) or not all(0 <= weight < float("inf") for weight in weights):
         raise ValueError(f"weights must hold a finite number >= 0 for each inner step, got {weights!r}")
     steps = len(weights)
@@ -201,7 +201,7 @@ def reptile_gradient(
     Reference: Nichol, Achiam & Schulman 2018, "On First-Order Meta-Learning Algorithms",
     https://arxiv.org/abs/1803.02999, Algorithm 2 (in batches).
     """
-    checks.parameters(params)
+    checks.check_parameters(params)
     start = {name: value.detach() for name, value in params.items()}
     end = adapt(task_loss, start, data, inner_lr=inner_lr, steps=steps, first_order=True)
     return {name: (start[name] - end[name]).mean(0) for name in start}

@@ -185,8 +185,8 @@ def test_every_such_module_that_torch_offers_is_known(kind):
     assert len(RANDOM) >= 6
     assert len(KEEPS_STATISTICS) >= 13
     with pytest.raises(ValueError, match=rf"model: {kind.__name__} '0' (draws|keeps)"):
-        checks.stateless(nn.Sequential(layer))
-    checks.stateless(nn.Sequential(layer).eval())
+        checks.check_stateless(nn.Sequential(layer))
+    checks.check_stateless(nn.Sequential(layer).eval())
 
 
 @pytest.mark.parametrize("layer", [nn.BatchNorm1d(1), nn.Dropout(0.5)], ids=["batch norm", "dropout"])

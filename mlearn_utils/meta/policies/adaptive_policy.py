@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from mlearn_utils.meta import maml
-from mlearn_utils.meta.policies.adaptation import Episodes, judge, policy_task_loss
+from mlearn_utils.meta.policies.adaptation import EpisodeBatch, policy_task_loss, with_advantages
 from mlearn_utils.meta.policies.config import MAMLConfig
 from mlearn_utils.meta.policies.tasks import PolicyTasks, find_family, make_batch, observation_scale
 from mlearn_utils.rl.policies import mlp, start_policy
@@ -150,9 +150,9 @@ class AdaptivePolicy:
         env = self._batch(self.family.sample(self.config.tasks, seed=0), self.config.episodes)
         return collect(env, self.policy(), generator=make_generator(0)).deviation().to(self.device)
 
-    def _judge(self, rollout: Rollout) -> Episodes:
+    def _judge(self, rollout: Rollout) -> EpisodeBatch:
         rollout = Rollout(*(field.to(self.device) for field in rollout))
-        return judge(rollout, self.scale, gamma=self.config.gamma, lam=self.config.lam)
+        return with_advantages(rollout, self.scale, gamma=self.config.gamma, lam=self.config.lam)
 
     def _explore(
         self, env: BatchEnv, rates: list[float], generator: torch.Generator
@@ -160,7 +160,7 @@ class AdaptivePolicy:
         """Return policies [T, *] after an inner step for each rate, and the rollouts these were made of."""
         rollouts: list[Rollout] = []
 
-        def play(params: Params) -> Episodes:
+        def play(params: Params) -> EpisodeBatch:
             rollouts.append(collect(env, self.policy(params), generator=generator))
             return self._judge(rollouts[-1])
 

@@ -19,7 +19,7 @@ from tqdm.auto import tqdm
 
 from mlearn_utils.meta import checkpoint, maml
 from mlearn_utils.meta.policies.adaptation import (
-    Episodes,
+    EpisodeBatch,
     Query,
     action_log_probs,
     adapt_in_turn,
@@ -229,7 +229,7 @@ class MAMLAgent(AdaptivePolicy):
             "steps": before + sum(int(rollout.mask.sum()) for rollout in rollouts),
         }
 
-    def _update(self, supports: list[Episodes], query: Query, first: Query) -> None:
+    def _update(self, supports: list[EpisodeBatch], query: Query, first: Query) -> None:
         """Take one Adam step on the outer loss, adapting anew from the stored episodes.
 
         `first` are the episodes before adaptation, whose return counts as well in the first half.
@@ -250,7 +250,7 @@ class MAMLAgent(AdaptivePolicy):
         self._optimizer.step()
         self._optimizer.zero_grad()
 
-    def outer_loss(self, params: Params, supports: list[Episodes], query: Query) -> Tensor:
+    def outer_loss(self, params: Params, supports: list[EpisodeBatch], query: Query) -> Tensor:
         """Return the mean outer loss () of one iteration's episodes, differentiable in `params`.
 
         Args:
