@@ -45,6 +45,21 @@ def make_generator(seed: int, device: str | torch.device = "cpu") -> torch.Gener
     return generator
 
 
+def next_seed(seed: int | None, last: int | None) -> int:
+    """Return the seed of a further call of `train`: the one given, else that of the last call, else 0.
+
+    Training starts a new stream of random numbers only if this is not the last seed; so a call that names no
+    seed, or the same, goes on where the last one stopped.
+
+    Raises:
+        ValueError: if `seed` is given and is not an integer >= 0.
+    """
+    if seed is None:
+        return 0 if last is None else last
+    check_integer("seed", seed, minimum=0)
+    return int(seed)
+
+
 def is_number(value: object) -> TypeGuard[float]:
     """Return whether `value` is a real number, Python's or numpy's; True and False are none."""
     return isinstance(value, Real) and not isinstance(value, bool)

@@ -16,6 +16,7 @@ from mlearn_utils.runtime import (
     data_path,
     fast_mode,
     make_generator,
+    next_seed,
     pick_device,
 )
 
@@ -117,6 +118,19 @@ def test_numbers_in_a_range(check):
         assert str(caught.value).endswith(repr(value))
         with pytest.raises(ValueError, match=r"^rate must be small, got "):
             check("rate", value, "small")
+
+
+@pytest.mark.parametrize(
+    ("given", "last", "expected"), [(None, None, 0), (None, 3, 3), (3, 3, 3), (0, 3, 0), (4, None, 4)]
+)
+def test_the_seed_of_a_further_training(given, last, expected):
+    assert next_seed(given, last) == expected
+
+
+@pytest.mark.parametrize("seed", [-1, True, 1.5])
+def test_a_seed_of_training_that_is_none(seed):
+    with pytest.raises(ValueError, match="seed must be an integer >= 0"):
+        next_seed(seed, 1)
 
 
 @pytest.mark.parametrize("seed", [np.int64(7), np.uint32(7)])

@@ -15,7 +15,7 @@ from tqdm.auto import tqdm
 
 from mlearn_utils.meta import checkpoint, checks, maml
 from mlearn_utils.meta.compiled import compiled_meta_gradient
-from mlearn_utils.runtime import check_integer, check_positive, make_generator, pick_device
+from mlearn_utils.runtime import check_integer, check_positive, make_generator, next_seed, pick_device
 from mlearn_utils.tasks.regression import TaskBatch
 
 History = list[dict[str, Any]]
@@ -108,13 +108,14 @@ class MetaLearner:
         outer_batch_size: int,
         *,
         query_batch_size: int | None = None,
-        seed: int = 0,
+        seed: int | None = None,
         progress: bool = True,
     ) -> History:
         """Make `epochs` meta-updates.
 
-        Called again with the same seed, it goes on in the stream of tasks where it stopped; another seed
-        starts another stream. Interrupted, it keeps every finished update and its history.
+        Called again without a seed, or with the same, it goes on in the stream of tasks where it stopped
+        (which `save` stores); another seed starts another stream. Interrupted, it keeps every finished update
+        and its history.
 
         Args:
             tasks: a family of tasks, such as `LinearTasks()`.
@@ -122,7 +123,7 @@ class MetaLearner:
             inner_batch_size: support examples K a task.
             outer_batch_size: tasks T an update.
             query_batch_size: query examples a task; K by default.
-            seed: seed of the stream of tasks.
+            seed: seed of the stream of tasks; None is the last one used, 0 at first.
             progress: show a progress bar.
 
         Returns:
@@ -140,6 +141,7 @@ class MetaLearner:
         sizes["query_batch_size"] = inner_batch_size if query_batch_size is None else query_batch_size
         for name, value in ({"epochs": epochs} | sizes).items():
             check_integer(name, value, minimum=1)
+        seed = next_seed(seed, self._seed)
         if seed != self._seed:
             self._generator, self._seed = make_generator(seed), seed
         before = len(self.history)

@@ -17,7 +17,7 @@ from mlearn_utils.rl.policies import Params, mlp, start_policy
 from mlearn_utils.rl.returns import advantages
 from mlearn_utils.rl.rollout import BatchEnv, Rollout, collect
 from mlearn_utils.rl.surrogates import policy_loss
-from mlearn_utils.runtime import make_generator
+from mlearn_utils.runtime import make_generator, next_seed
 from mlearn_utils.tasks.cartpole import OBSERVATION_SCALE
 
 History = list[dict[str, Any]]
@@ -118,10 +118,18 @@ class BatchedPolicyGradient:
         self.params: Params = {name: torch.stack([start[name] for start in starts]) for name in starts[0]}
         self.moments = no_moments(self.params)
         self.history: History = []
+        self._seed: int | None = None
+        self._stream = torch.Generator()
 
-    def train(self, iterations: int, *, seed: int = 0) -> History:
-        """Play and learn for `iterations` batches; return their rows of the history."""
-        generator, begin = make_generator(seed), len(self.history)
+    def train(self, iterations: int, *, seed: int | None = None) -> History:
+        """Play and learn for `iterations` batches; return their rows of the history.
+
+        Args:
+            iterations: how many.
+            seed: start of the random numbers of episodes and actions. None, or the last one used, goes on in
+                their stream; None is 0 at first.
+        """
+        generator, begin = self._go_on(seed), len(self.history)
         for _ in range(iterations):
             rollout = self.play(generator)
             self.history.append({"return": rollout.episode_returns().mean(dim=-1)})
@@ -135,6 +143,13 @@ class BatchedPolicyGradient:
                 scale=self.scale,
             )
         return self.history[begin:]
+
+    def _go_on(self, seed: int | None) -> torch.Generator:
+        """Return the stream of random numbers of a further call of `train`."""
+        seed = next_seed(seed, self._seed)
+        if seed != self._seed:
+            self._stream, self._seed = make_generator(seed), seed
+        return self._stream
 
     def play(self, generator: torch.Generator, params: Params | None = None) -> Rollout:
         """Play one batch of episodes with the policies of `params`, by default the learners' own."""

@@ -37,7 +37,7 @@ from mlearn_utils.rl.surrogates import (
     plain_surrogate,
     policy_loss,
 )
-from mlearn_utils.runtime import check_fraction, check_integer, check_positive, make_generator
+from mlearn_utils.runtime import check_fraction, check_integer, check_positive, make_generator, next_seed
 
 __all__ = [
     "SURROGATES",
@@ -119,14 +119,19 @@ class PolicyGradientAgent:
         self.history: History = []
         self._hidden = hidden
         self._scale: Tensor | None = None  # [F], set by the first call of train
+        self._seed: int | None = None  # of the last call of train, which drew from _stream
+        self._stream = torch.Generator()
         self._optimizer = torch.optim.Adam(self.params.values(), lr=float(learning_rate))
 
-    def train(self, iterations: int | None = None, *, seed: int = 0, progress: bool = False) -> History:
-        """Play and learn; a further call goes on from where the last one stopped.
+    def train(
+        self, iterations: int | None = None, *, seed: int | None = None, progress: bool = False
+    ) -> History:
+        """Play and learn; a further call without a seed, or with the same, goes on where the last stopped.
 
         Args:
             iterations: batches of episodes; None means 60, enough for CartPole-v1.
-            seed: start of the random numbers of episodes and actions; a further call wants another.
+            seed: start of the random numbers of episodes and actions; None is the last one used, 0 at first.
+                Another seed starts another stream of them.
             progress: show a progress bar with the return.
 
         Returns:
@@ -140,13 +145,15 @@ class PolicyGradientAgent:
         """
         iterations = 60 if iterations is None else iterations
         check_integer("iterations", iterations, minimum=1)
-        generator = make_generator(seed)
+        seed = next_seed(seed, self._seed)
+        if seed != self._seed:
+            self._stream, self._seed = make_generator(seed), seed
         begin = len(self.history)
         if self._scale is None:
-            self._scale = collect(self._batch, self._policy, generator=generator).deviation()
+            self._scale = collect(self._batch, self._policy, generator=self._stream).deviation()
         bar = trange(iterations, desc="policy gradient", disable=not progress)
         for _ in bar:
-            rollout = collect(self._batch, self._policy, generator=generator)
+            rollout = collect(self._batch, self._policy, generator=self._stream)
             self.history.append(self._update(rollout))
             bar.set_postfix({"return": f"{self.history[-1]['return']:.1f}"})
         return self.history[begin:]

@@ -271,6 +271,25 @@ class TestResume:
             MetaLearner.load(tmp_path / "x.safetensors", make_network())
         MetaLearner.load(tmp_path / "x.safetensors", make_network(), loss=l1_loss, device="cpu")
 
+    @pytest.mark.parametrize("seed", [None, 3])
+    def test_a_resumed_training_goes_on_with_its_own_seed(self, tmp_path, seed):
+        straight, first = make_learner(), make_learner()
+        train(straight, 6, seed=3)
+        train(first, 1, seed=3)
+        train(first, 2)
+        first.save(tmp_path / "half.safetensors")
+        resumed = MetaLearner.load(tmp_path / "half.safetensors", make_network(seed=5), device="cpu")
+        train(resumed, 3, seed=seed)
+        assert resumed.history == straight.history
+        assert largest_difference(parameters_of(resumed.model), parameters_of(straight.model)) == 0.0
+
+    def test_the_seed_is_0_if_none_was_ever_named_and_0_is_another_than_3(self):
+        assert train(make_learner(), 2) == train(make_learner(), 2, seed=0)
+        learner, fresh = make_learner(), make_learner()
+        train(learner, 2, seed=3)
+        learner.model.load_state_dict(fresh.model.state_dict())
+        assert train(learner, 1, seed=0)[0]["query_loss"] == train(fresh, 1)[0]["query_loss"]
+
     def test_numbers_of_numpy_train_and_resume_as_pythons_do(self, tmp_path):
         rates: Any = {"inner_lr": float(np.float32(0.05)), "meta_lr": float(np.float32(0.01))}
         own = make_learner(**rates, steps=2, chunk_size=3)

@@ -78,6 +78,18 @@ def test_the_step_is_that_of_torchs_adam():
     assert moments.updates == 3
 
 
+def test_a_further_call_with_the_same_seed_or_none_goes_on_in_its_stream():
+    whole, parts = (BatchedPolicyGradient(plain(2), seed=0) for _ in range(2))
+    whole.train(4, seed=3)
+    for seed in (3, 3, None, None):
+        parts.train(1, seed=seed)
+    for name, value in parts.params.items():
+        assert torch.equal(value, whole.params[name])
+    parts.train(1, seed=4)
+    whole.train(1)
+    assert not torch.equal(parts.history[-1]["return"], whole.history[-1]["return"])
+
+
 @pytest.mark.parametrize("scale", [(1.0, 1.0, 0.1, 1.0), (0.5, 2.0, 0.1, 4.0)])
 def test_observations_are_divided_by_the_scale_for_playing_and_for_learning(scale):
     """A policy with large weights is sure of most of its actions: they are the signs of its logits."""

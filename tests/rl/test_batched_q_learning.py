@@ -143,6 +143,20 @@ def test_same_seed_same_numbers():
     assert (runs[0].q_tables != runs[2].q_tables).any()
 
 
+def test_a_further_call_with_the_same_seed_or_none_draws_other_numbers():
+    def rows(*seeds):
+        learner = BatchedQLearner(grid_mdp(GridTask(slip=0.4)), learning_rate=1e-12, epsilon=1.0)
+        return [learner.train(1, seed=seed)[0]["steps"].tolist() for seed in seeds]
+
+    assert len({tuple(row) for row in rows(*[3] * 8)}) > 4
+    assert rows(3, 3, 3, 3) == rows(3, None, None, 3)
+    assert rows(None) == rows(0)
+    assert rows(4, 3)[1] == rows(3)[0]
+    learner = BatchedQLearner(grid_mdp(GridTask(slip=0.4)), epsilon=1.0)
+    first, second = (learner.train_steps(300, windows=1)[0]["return"] for _ in range(2))
+    assert first != second
+
+
 @pytest.mark.parametrize(
     ("settings", "message"),
     [

@@ -111,6 +111,21 @@ def test_a_further_call_of_train_goes_on():
     assert second[0]["steps"] > first[-1]["steps"]
 
 
+def test_a_further_call_with_the_same_seed_or_none_goes_on_in_its_stream():
+    whole, parts, again = (PolicyGradientAgent(signal(), seed=0, episodes=3) for _ in range(3))
+    whole.train(4, seed=3)
+    parts.train(1, seed=3)
+    parts.train(1, seed=3)
+    parts.evaluate(5, seed=0)
+    parts.train(2)
+    assert parts.history == whole.history
+    for name, value in parts.params.items():
+        assert torch.equal(value, whole.params[name])
+    assert again.train(2) == PolicyGradientAgent(signal(), seed=0, episodes=3).train(2, seed=0)
+    with pytest.raises(ValueError, match="seed must be an integer >= 0, got -1"):
+        again.train(1, seed=-1)
+
+
 def test_actions_are_sampled_unless_greedy():
     agent = PolicyGradientAgent("CartPole-v1", seed=0)
     obs = np.zeros(4, dtype=np.float32)

@@ -179,6 +179,32 @@ def test_training_goes_on_where_it_stopped():
     assert agent.episodes == 8
 
 
+@pytest.mark.parametrize("kind", [QLearningAgent, SarsaAgent])
+@pytest.mark.parametrize("seed", [None, 0, 3])
+def test_training_in_parts_is_the_same_training(kind, seed):
+    """The random numbers go on, too: those of the slippery lake, of exploration and of replay."""
+    whole, parts = (kind(gym.make("FrozenLake-v1"), replay=2) for _ in range(2))
+    history = whole.train(40, seed=seed)
+    rows = parts.train(7, seed=seed) + parts.train(1)
+    parts.evaluate(20, seed=9)
+    rows += parts.train(12, seed=seed)
+    parts.evaluate(20, seed=9)
+    assert rows + parts.train(20) == history
+    np.testing.assert_array_equal(parts.q_table, whole.q_table)
+    assert len({(row["return"], row["steps"]) for row in history}) > 5
+
+
+def test_another_seed_is_another_stream_and_the_first_one_begins_anew():
+    agent = QLearningAgent(gym.make("FrozenLake-v1"), learning_rate=1e-12)
+    steps = {}
+    for name, seed in (("three", 3), ("four", 4), ("three again", 3), ("gone on", None)):
+        steps[name] = [row["steps"] for row in agent.train(10, seed=seed)]
+        agent.episodes, agent.q_table[:] = 0, 0.0
+    assert steps["three"] == steps["three again"]
+    assert steps["three"] != steps["four"]
+    assert steps["gone on"] not in (steps["three"], steps["four"])
+
+
 def test_evaluation_learns_nothing_and_is_cut():
     agent = QLearningAgent(gym.make("CliffWalking-v1"))
     agent.q_table[:, 0] = 1.0  # always up: never arrives

@@ -29,7 +29,7 @@ from mlearn_utils.rl.policies import Params
 from mlearn_utils.rl.returns import advantages
 from mlearn_utils.rl.rollout import BatchEnv, Rollout
 from mlearn_utils.rl.surrogates import policy_loss
-from mlearn_utils.runtime import check_not_negative, make_generator
+from mlearn_utils.runtime import check_not_negative
 
 
 class OnlineSettings(BatchedPolicyGradient):
@@ -75,9 +75,13 @@ class OnlineSettings(BatchedPolicyGradient):
         self.eta = torch.stack([torch.logit(self.gamma), torch.logit(self.lam)]).requires_grad_()
         self._meta_optimizer = torch.optim.Adam([self.eta], lr=float(meta_lr))
 
-    def train(self, iterations: int, *, seed: int = 0) -> History:
-        """Play and learn for `iterations` batches; return their rows of the history."""
-        generator, begin = make_generator(seed), len(self.history)
+    def train(self, iterations: int, *, seed: int | None = None) -> History:
+        """Play and learn for `iterations` batches; return their rows of the history.
+
+        Arguments as in `BatchedPolicyGradient.train`. The settings are adjusted between two batches, so not
+        after the last one of a call.
+        """
+        generator, begin = self._go_on(seed), len(self.history)
         rollout = self.play(generator)
         for k in range(iterations):
             gamma, lam = torch.sigmoid(self.eta)

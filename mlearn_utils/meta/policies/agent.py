@@ -29,7 +29,7 @@ from mlearn_utils.meta.policies.adaptive_policy import AdaptivePolicy
 from mlearn_utils.meta.policies.config import MAMLConfig
 from mlearn_utils.meta.policies.tasks import PolicyTasks, family_name
 from mlearn_utils.rl.rollout import Rollout, collect
-from mlearn_utils.runtime import check_integer, make_generator
+from mlearn_utils.runtime import check_integer, make_generator, next_seed
 
 __all__ = ["MAMLAgent", "MAMLConfig"]
 
@@ -83,11 +83,11 @@ class MAMLAgent(AdaptivePolicy):
         self,
         iterations: int | None = None,
         *,
-        seed: int = 0,
+        seed: int | None = None,
         progress: bool = True,
         checkpoint: str | Path | None = None,
     ) -> History:
-        """Learn; a further call with the same seed goes on exactly where the last one stopped.
+        """Learn; a further call without a seed, or with the same, goes on exactly where the last one stopped.
 
         Interrupted, it keeps every finished iteration, and with `checkpoint` the file as well: the agent that
         `load` returns and this one go on alike. The step size falls over `config.iterations` in all and stays
@@ -95,7 +95,8 @@ class MAMLAgent(AdaptivePolicy):
 
         Args:
             iterations: how many; None means what is left of `config.iterations`.
-            seed: start of the random numbers of tasks, episodes and actions.
+            seed: start of the random numbers of tasks, episodes and actions; None is the last one used, which
+                `save` stores, and 0 at first.
             progress: show a progress bar with the return before and after adaptation.
             checkpoint: a file to save to every ten iterations and at the end.
 
@@ -112,7 +113,7 @@ class MAMLAgent(AdaptivePolicy):
         """
         iterations = self._left() if iterations is None else iterations
         check_integer("iterations", iterations, minimum=1)
-        check_integer("seed", seed, minimum=0)
+        seed = next_seed(seed, self._seed)
         if checkpoint is not None and not Path(checkpoint).parent.is_dir():
             raise FileNotFoundError(f"checkpoint: the folder {Path(checkpoint).parent} does not exist")
         self._seed = seed

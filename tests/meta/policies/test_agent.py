@@ -184,6 +184,28 @@ class TestGoingOn:
         train(second, 3, seed=3)
         assert_same(whole, second)
 
+    @pytest.mark.parametrize("seed", [None, 3])
+    def test_a_resumed_training_goes_on_with_its_own_seed(self, tmp_path, seed):
+        whole, first = make_agent(), make_agent()
+        train(whole, 5, seed=3)
+        train(first, 1, seed=3)
+        train(first, 1)
+        first.save(tmp_path / "agent.safetensors")
+        second = MAMLAgent.load(tmp_path / "agent.safetensors", CartPoleTasks("dirv"), device="cpu")
+        train(second, 3, seed=seed)
+        assert_same(whole, second)
+
+    def test_the_seed_is_0_if_none_was_ever_named_and_0_is_another_than_3(self):
+        unnamed, zero, three, mixed = (make_agent() for _ in range(4))
+        train(unnamed, 2)
+        train(zero, 2, seed=0)
+        train(three, 2, seed=3)
+        train(mixed, 1, seed=3)
+        train(mixed, 1, seed=0)
+        assert_same(unnamed, zero)
+        assert mixed.history[0] == three.history[0]
+        assert mixed.history[1] not in (three.history[1], zero.history[1])
+
     def test_numbers_of_numpy_train_and_resume_as_pythons_do(self, tmp_path):
         numbers: Any = {"inner_lr": np.float32(5.0), "meta_lr": np.float32(0.01), "gamma": np.float64(0.9)}
         counts: Any = {"tasks": np.int64(3), "hidden": np.int32(5), "horizon": np.int64(9)}
