@@ -2,7 +2,7 @@
 
 The update is one pure function of the policy's parameters *and* of the settings: discount and lambda may be
 tensors that require a gradient, and then the new parameters carry a graph to them. That is what lets
-`meta.online_settings` ask how the next return would change with the discount.
+`meta.hyperparameters.online_settings` ask how the next return would change with the discount.
 
 `PolicyGradientAgent` is the same learner for one Gymnasium environment; it tells the story better.
 """

@@ -1,6 +1,6 @@
 """Meta-reinforcement learning: MAML for policies, in a class that only keeps state.
 
-All mathematics is in `meta.policy_adaptation` and `meta.maml`. One iteration: draw tasks, explore each with
+All mathematics is in `meta.policies.adaptation` and `meta.maml`. One iteration: draw tasks, explore each with
 the shared policy, adapt, play each adapted policy, and let Adam follow the gradient through the adaptation.
 
 Reference: Finn, Abbeel & Levine (2017), "Model-agnostic meta-learning for fast adaptation of deep networks",
@@ -200,11 +200,11 @@ class MAMLAgent(AdaptivePolicy):
         assert self._seed is not None
         number = len(self.history)
         task_seed, seed = np.random.SeedSequence([self._seed, number]).generate_state(2).tolist()
-        env = self._batch(self.family.sample(self.config.tasks, seed=task_seed), self.config.episodes)
+        env = self.make_batch(self.family.sample(self.config.tasks, seed=task_seed))
         generator = make_generator(seed)
-        params, rollouts = self._explore(env, self.config.rates(self.config.inner_steps), generator)
+        params, rollouts = self.explore(env, self.config.rates(self.config.inner_steps), generator)
         rollouts.append(collect(env, self.policy(params), generator=generator))
-        episodes = [self._judge(rollout) for rollout in rollouts]
+        episodes = [self.with_advantages(rollout) for rollout in rollouts]
         with torch.no_grad():
             query = Query(episodes[-1], action_log_probs(params, episodes[-1]))
             shared = maml.expand_params(self.params, env.num_tasks)
@@ -260,7 +260,7 @@ class MAMLAgent(AdaptivePolicy):
             query: the episodes of the policies after these steps.
         """
         adapted = adapt_in_turn(
-            self._task_loss,
+            self.task_loss,
             params,
             supports,
             self.config.rates(len(supports)),

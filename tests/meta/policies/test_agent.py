@@ -263,7 +263,7 @@ class TestGoingOn:
 def interrupt_in_third_iteration(agent: MAMLAgent, monkeypatch: pytest.MonkeyPatch, where: str) -> None:
     """Raise KeyboardInterrupt while the third iteration plays, or updates for the first or second time."""
     calls = {"count": 0}
-    name, last = {"collect": ("_explore", 3), "update": ("_update", 5), "between": ("_update", 6)}[where]
+    name, last = {"collect": ("explore", 3), "update": ("_update", 5), "between": ("_update", 6)}[where]
     original = getattr(agent, name)
 
     def wrapper(*arguments):
