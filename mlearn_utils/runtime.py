@@ -1,4 +1,4 @@
-"""What every room asks: of the machine (device, random generator, speed mode, data folder) and of numbers.
+"""What every room asks: of the machine (device, random generator, data folder) and of numbers.
 
 Nothing here is set globally; every function only answers a question. The checks of plain numbers stand here
 once; `meta.checks` has those of tensors and tasks.
@@ -100,11 +100,6 @@ def check_decay(name: str, value: object, expected: str = "in [0, 1)") -> None:
     """Raise ValueError, saying what is expected, unless `value` is a number in [0, 1)."""
     if not (is_number(value) and 0 <= value < 1):
         raise ValueError(f"{name} must be {expected}, got {value!r}")
-
-
-def fast_mode() -> bool:
-    """Return True when the environment variable MLEARN_FAST asks for shortened runs ("1", "true", "yes")."""
-    return os.environ.get("MLEARN_FAST", "").strip().lower() in {"1", "true", "yes"}
 
 
 def data_path(*parts: str) -> Path:

@@ -1,4 +1,4 @@
-"""Device, generator, speed mode and data folder; what counts as a number, and in which range."""
+"""Device, generator and data folder; what counts as a number, and in which range."""
 
 from fractions import Fraction
 from typing import Any
@@ -14,7 +14,6 @@ from mlearn_utils.runtime import (
     check_not_negative,
     check_positive,
     data_path,
-    fast_mode,
     make_generator,
     next_seed,
     pick_device,
@@ -61,14 +60,6 @@ def test_generator_starts_from_its_seed():
 def test_seed(seed):
     with pytest.raises(ValueError, match="seed must be an integer >= 0"):
         make_generator(seed)
-
-
-@pytest.mark.parametrize(
-    ("value", "expected"), [("1", True), (" TRUE ", True), ("yes", True), ("0", False), ("", False)]
-)
-def test_fast_mode(monkeypatch, value, expected):
-    monkeypatch.setenv("MLEARN_FAST", value)
-    assert fast_mode() is expected
 
 
 def test_data_path(monkeypatch, tmp_path):
