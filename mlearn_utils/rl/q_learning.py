@@ -15,6 +15,7 @@ import numpy as np
 from gymnasium import spaces
 
 from mlearn_utils.rl.discretizer import Discretizer
+from mlearn_utils.rl.gymnasium_batch import check_spaces
 from mlearn_utils.rl.replay import ReplayPool, Transition
 from mlearn_utils.rl.schedules import (
     DEFAULT_EPSILON,
@@ -80,7 +81,7 @@ class QLearningAgent:
         replay: int = 0,
         discretizer: Discretizer | None = None,
     ) -> None:
-        observations, actions = _check_spaces(env)
+        observations, actions = check_spaces(env, discrete=True)
         check_fraction("gamma", gamma)
         check_integer("replay", replay, minimum=0, expected="a number of transitions >= 0")
         self.env, self.gamma, self.replay = env, gamma, replay
@@ -236,14 +237,3 @@ class SarsaAgent(QLearningAgent):
 
     def _choose_ahead(self, next_state: int) -> int | None:
         return self._choose(next_state)
-
-
-def _check_spaces(env: gym.Env[Any, Any]) -> tuple[spaces.Discrete | spaces.Box, spaces.Discrete]:
-    """Return the observation and the action space of an environment that a table can serve."""
-    if not isinstance(env, gym.Env):
-        raise TypeError(f"env must be a Gymnasium environment, such as gymnasium.make(...), got {env!r}")
-    if not isinstance(env.action_space, spaces.Discrete):
-        raise TypeError(f"env must have Discrete actions, got the action space {env.action_space}")
-    if not isinstance(env.observation_space, spaces.Discrete | spaces.Box):
-        raise TypeError(f"env must have Discrete or Box observations, got {env.observation_space}")
-    return env.observation_space, env.action_space
