@@ -48,11 +48,8 @@ def make_generator(seed: int, device: str | torch.device = "cpu") -> torch.Gener
 def next_seed(seed: int | None, last: int | None) -> int:
     """Return the seed of a further call of `train`: the one given, else that of the last call, else 0.
 
-    Training starts a new stream of random numbers only if this is not the last seed; so a call that names no
-    seed, or the same, goes on where the last one stopped.
-
-    Raises:
-        ValueError: if `seed` is given and is not an integer >= 0.
+    A new stream of random numbers starts only if this is not the last seed: without a seed, or with the same,
+    training goes on where it stopped.
     """
     if seed is None:
         return 0 if last is None else last
@@ -66,14 +63,7 @@ def is_number(value: object) -> TypeGuard[float]:
 
 
 def check_integer(name: str, value: object, *, minimum: int, expected: str | None = None) -> None:
-    """Raise ValueError unless `value` is an integer >= `minimum`, Python's or numpy's; True is none.
-
-    Args:
-        name: of the argument, as the error shall name it.
-        value: what was given.
-        minimum: the least that is accepted.
-        expected: what the error says is expected; "an integer >= `minimum`" if not given.
-    """
+    """Raise ValueError, saying what is expected, unless `value` is an integer >= `minimum`; True is none."""
     if isinstance(value, bool) or not isinstance(value, Integral) or int(value) < minimum:
         raise ValueError(f"{name} must be {expected or f'an integer >= {minimum}'}, got {value!r}")
 

@@ -4,8 +4,9 @@ A rule turns the gradients of one inner step into its direction; `inner_step`'s 
 
     theta^{k+1} = theta^k - inner_lr * direction^k
 
-Give a rule to `adapt`, `query_losses` or `meta_gradient`. It is a pure function: its state is handed on from
-step to step, starts anew for every adaptation, and carries the graph: the meta-gradient goes through it.
+Give a rule to `adapt`, `walk`, `query_losses` or `meta_gradient`. It is a pure function: its state is handed
+on from step to step, starts anew for every adaptation, and carries the graph: the meta-gradient goes through
+it.
 
 Left out on purpose: weight decay, Nesterov's variant.
 """

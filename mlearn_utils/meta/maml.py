@@ -36,14 +36,7 @@ import torch
 from torch import Tensor
 
 from mlearn_utils.meta import checks
-from mlearn_utils.meta.losses import (
-    Params,
-    TaskLoss,
-    expand_params,
-    module_loss,
-    parameters_of,
-    task_losses,
-)
+from mlearn_utils.meta.losses import Params, TaskLoss, expand_params, module_loss, parameters_of, task_losses
 from mlearn_utils.runtime import check_integer
 from mlearn_utils.tasks.regression import Batch, TaskBatch
 
@@ -134,10 +127,7 @@ def walk(
         rule: turns gradients into the direction of a step; its state is handed on from step to step.
 
     Yields:
-        Parameters [T, *] with the graph that `inner_step` says.
-
-    Raises:
-        ValueError, TypeError: as `inner_step`.
+        Parameters [T, *], with graph and errors as in `inner_step`.
     """
     state = None
     yield task_params
@@ -167,7 +157,8 @@ def adapt(
     Arguments, graph and errors as in `inner_step`; `params` are shared, without a task axis. With steps=0
     every task gets `params` as they are. `rule` turns gradients into the direction of a step.
     """
-    return last(_walk_on(task_loss, params, support, inner_lr, steps, first_order, rule))
+    start, pairs = _same_pair(params, support, inner_lr, steps)
+    return last(walk(task_loss, start, pairs, first_order=first_order, rule=rule))
 
 
 def trajectory(
@@ -184,7 +175,8 @@ def trajectory(
 
     Arguments, graph and errors as in `adapt`, whose result is the last element.
     """
-    return list(_walk_on(task_loss, params, support, inner_lr, steps, first_order, rule))
+    start, pairs = _same_pair(params, support, inner_lr, steps)
+    return list(walk(task_loss, start, pairs, first_order=first_order, rule=rule))
 
 
 def query_losses(
@@ -284,21 +276,14 @@ def mean_gradient(
     return loss, gradient
 
 
-def _walk_on(
-    task_loss: TaskLoss,
-    params: Params,
-    support: Batch,
-    inner_lr: InnerRate,
-    steps: int,
-    first_order: bool,
-    rule: InnerRule,
-) -> Iterator[Params]:
-    """Check, then walk from shared parameters; every step has the same data and the same rate."""
+def _same_pair(
+    params: Params, support: Batch, inner_lr: InnerRate, steps: int
+) -> tuple[Params, Iterable[tuple[Batch, InnerRate]]]:
+    """Return the start [T, *] and the pairs of a walk whose steps all have the same data and rate."""
     check_integer("steps", steps, minimum=0)
     task_params = expand_params(params, checks.count_tasks("support", support))
     checks.spread_rates(inner_lr, task_params)
-    pairs = repeat((support, inner_lr), steps)
-    return walk(task_loss, task_params, pairs, first_order=first_order, rule=rule)
+    return task_params, repeat((support, inner_lr), steps)
 
 
 def _step(

@@ -124,10 +124,7 @@ class BatchedPolicyGradient:
     def train(self, iterations: int, *, seed: int | None = None) -> History:
         """Play and learn for `iterations` batches; return their rows of the history.
 
-        Args:
-            iterations: how many.
-            seed: start of the random numbers of episodes and actions. None, or the last one used, goes on in
-                their stream; None is 0 at first.
+        Without a `seed`, or with the one used last, the random numbers go on; None is 0 at first.
         """
         generator, begin = self._go_on(seed), len(self.history)
         for _ in range(iterations):

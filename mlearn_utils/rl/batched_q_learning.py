@@ -79,9 +79,7 @@ class BatchedQLearner:
     def train(self, episodes: int, *, seed: int | None = None) -> History:
         """Let every learner learn from `episodes` more episodes; one that has them all learns no further.
 
-        Args:
-            episodes: how many, for each learner.
-            seed: of all draws. None, or the last one used, goes on in their stream; None is 0 at first.
+        Without a `seed`, or with the one used last, the random numbers go on; None is 0 at first.
 
         Returns:
             One row per episode: "episode", "return" [L] (undiscounted), "steps" [L].
@@ -103,10 +101,7 @@ class BatchedQLearner:
     def train_steps(self, steps: int, *, windows: int = 20, seed: int | None = None) -> History:
         """Let every learner learn from `steps` more steps, however many episodes these make.
 
-        Args:
-            steps: how many; each call begins with new episodes.
-            windows: rows to return.
-            seed: as in `train`.
+        Each call begins with new episodes; `seed` as in `train`.
 
         Returns:
             One row per window of steps: "steps" (those done at its end), "return" [L] mean of the episodes
@@ -195,9 +190,6 @@ class BatchedQLearner:
     def _count(self, learners: IntArray) -> None:
         """Count one more episode for these learners and let schedules follow."""
         self.episodes[learners] += 1
-        self._follow_schedules()
-
-    def _follow_schedules(self) -> None:
         if callable(self.learning_rate):
             self._rate = self.learning_rate(self.episodes)
         if callable(self.epsilon):

@@ -30,13 +30,7 @@ from mlearn_utils.rl.returns import (
     returns_to_go,
 )
 from mlearn_utils.rl.rollout import Rollout, collect
-from mlearn_utils.rl.surrogates import (
-    SURROGATES,
-    dice_surrogate,
-    lvc_surrogate,
-    plain_surrogate,
-    policy_loss,
-)
+from mlearn_utils.rl.surrogates import SURROGATES, dice_surrogate, lvc_surrogate, plain_surrogate, policy_loss
 from mlearn_utils.runtime import check_fraction, check_integer, check_positive, make_generator, next_seed
 
 __all__ = [

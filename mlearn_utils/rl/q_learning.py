@@ -25,21 +25,9 @@ from mlearn_utils.rl.schedules import (
     check_learning_rate,
     check_unit_interval,
 )
-from mlearn_utils.rl.temporal_difference import TDUpdate, epsilon_greedy, td_update
+from mlearn_utils.rl.temporal_difference import epsilon_greedy, td_update
 from mlearn_utils.runtime import check_fraction, check_integer, next_seed
 from mlearn_utils.tasks.tabular import FloatArray
-
-__all__ = [
-    "Discretizer",
-    "History",
-    "QLearningAgent",
-    "ReplayPool",
-    "SarsaAgent",
-    "TDUpdate",
-    "Transition",
-    "epsilon_greedy",
-    "td_update",
-]
 
 History: TypeAlias = list[dict[str, Any]]
 
@@ -48,8 +36,8 @@ class QLearningAgent:
     """Tabular Q-learning in a Gymnasium environment with discrete actions.
 
     The defaults run everywhere and learn CartPole-v1 with most seeds, but no setting is good everywhere: for
-    more, choose the schedules and the bins of the discretizer. `tests/benchmarks/bench_q_learning.py targets`
-    holds settings that were measured.
+    more, choose the schedules and the bins of the discretizer. `tests/benchmarks/bench_q_learning.py` holds
+    settings that were measured.
 
     Args:
         env: an environment with Discrete actions and Discrete or Box observations.
@@ -116,8 +104,8 @@ class QLearningAgent:
             One row per episode: "episode", "return" (undiscounted), "steps", "epsilon".
 
         Raises:
-            ValueError: if the environment returns a reward that is not finite. What was learned before that
-                step stays in `q_table`.
+            ValueError: if `seed` is not an integer >= 0, or the environment returns a reward that is not
+                finite; what was learned before that step stays in `q_table`.
         """
         seed = next_seed(seed, self._seed)
         if seed != self._seed:

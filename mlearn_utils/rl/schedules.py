@@ -37,21 +37,13 @@ def at_episode(setting: Any, episode: int | IntArray) -> Any:
 
 
 def check_learning_rate(learning_rate: Any) -> None:
-    """Check a step size or an array of them.
-
-    Raises:
-        ValueError: if one is not positive and finite.
-    """
+    """Raise ValueError unless a step size, or every one of an array of them, is positive and finite."""
     if not all(is_number(rate) and 0 < rate < np.inf for rate in np.ravel(learning_rate)):
         raise ValueError(f"learning_rate must be positive and finite, got {learning_rate}")
 
 
 def check_unit_interval(name: str, value: Any) -> None:
-    """Check a number in [0, 1] or an array of them.
-
-    Raises:
-        ValueError: naming the argument, if one is outside.
-    """
+    """Raise ValueError, naming the argument, unless a number, or every one of an array, is in [0, 1]."""
     if not all(is_number(number) and 0 <= number <= 1 for number in np.ravel(value)):
         raise ValueError(f"{name} must be in [0, 1], got {value}")
 

@@ -7,7 +7,7 @@ Reference: Finn, Abbeel & Levine 2017, "Model-Agnostic Meta-Learning", section 5
 """
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -152,11 +152,8 @@ def _uniform(bounds: Range, shape: tuple[int, ...], generator: torch.Generator) 
 
 
 def _check_range(name: str, bounds: Range) -> None:
-    try:
-        low, high = bounds
-    except (TypeError, ValueError):
-        low, high = None, None
-    if not (is_number(low) and is_number(high) and -math.inf < low <= high < math.inf):
+    pair = list(bounds) if isinstance(bounds, Iterable) else []
+    if len(pair) != 2 or not all(map(is_number, pair)) or not -math.inf < pair[0] <= pair[1] < math.inf:
         raise ValueError(f"{name} must be finite bounds (low, high) with low <= high, got {bounds!r}")
 
 

@@ -78,8 +78,7 @@ class OnlineSettings(BatchedPolicyGradient):
     def train(self, iterations: int, *, seed: int | None = None) -> History:
         """Play and learn for `iterations` batches; return their rows of the history.
 
-        Arguments as in `BatchedPolicyGradient.train`. The settings are adjusted between two batches, so not
-        after the last one of a call.
+        `seed` as in `BatchedPolicyGradient.train`. Settings are adjusted between two batches of one call.
         """
         generator, begin = self._go_on(seed), len(self.history)
         rollout = self.play(generator)

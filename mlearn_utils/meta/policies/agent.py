@@ -7,6 +7,7 @@ Reference: Finn, Abbeel & Levine (2017), "Model-agnostic meta-learning for fast 
 Algorithm 3, https://arxiv.org/abs/1703.03400.
 """
 
+import copy
 import dataclasses
 from pathlib import Path
 from typing import Any
@@ -188,12 +189,10 @@ class MAMLAgent(AdaptivePolicy):
         return agent
 
     def _left(self) -> int:
-        left = self.config.iterations - len(self.history)
-        if left < 1:
-            raise ValueError(
-                f"iterations must be given: all {self.config.iterations} of the configuration are done"
-            )
-        return left
+        done, planned = len(self.history), self.config.iterations
+        if done >= planned:
+            raise ValueError(f"iterations must be given: all {planned} of the configuration are done")
+        return planned - done
 
     def _iterate(self) -> dict[str, Any]:
         """Make one iteration, entirely or not at all."""
@@ -270,15 +269,14 @@ class MAMLAgent(AdaptivePolicy):
         return clipped_losses(adapted, query, clip=self.config.clip, horizon=self.config.horizon).mean()
 
     def _state(self) -> tuple[list[Tensor], dict[str, Any]]:
-        tensors, facts = checkpoint.optimizer_tensors(self._optimizer)
-        copies = {name: value.clone() for name, value in tensors.items()}
-        return [value.detach().clone() for value in self.params.values()], {"tensors": copies, "facts": facts}
+        params = [value.detach().clone() for value in self.params.values()]
+        return params, copy.deepcopy(self._optimizer.state_dict())
 
     def _restore(self, state: tuple[list[Tensor], dict[str, Any]]) -> None:
         with torch.no_grad():
             for value, old in zip(self.params.values(), state[0], strict=True):
                 value.copy_(old)
-        checkpoint.load_optimizer(self._optimizer, state[1]["tensors"], state[1]["facts"])
+        self._optimizer.load_state_dict(state[1])
 
     def _check_shapes(self, tensors: dict[str, Tensor], path: str | Path) -> None:
         own = {f"params.{name}": value.shape for name, value in self.params.items()}

@@ -84,14 +84,9 @@ def tune_inner_lr(
 def evaluate_tuned(
     agent: MAMLAgent, tasks: Any, tuned: dict[int, list[float]], *, episodes: int = 10, seed: int = 0
 ) -> np.ndarray:
-    """Return [steps + 1, T] returns after k steps, each k with the sizes that were tuned for it.
+    """Return [steps + 1, T] returns on test tasks after k steps, each k with the sizes tuned for it.
 
-    Args:
-        agent: whose policy is adapted.
-        tasks: test tasks.
-        tuned: what `tune_inner_lr` returned.
-        episodes: episodes a task and step.
-        seed: start of the random numbers of episodes and actions.
+    Arguments as in `tune_inner_lr`, which returned `tuned`.
     """
     rows = [agent.evaluate(tasks, steps=0, episodes=episodes, seed=seed)[0]]
     for k, sizes in sorted(tuned.items()):
@@ -123,7 +118,9 @@ class ToldTasks:
         """Return one task whose observation [4 + H] ends with `task.hidden()`."""
         env = self.hidden.make_env(task)
         told = task.hidden()[0].astype(np.float32)
-        low, high = (np.concatenate([bound, told]) for bound in _bounds(env))
+        seen = env.observation_space
+        assert isinstance(seen, gym.spaces.Box)
+        low, high = (np.concatenate([bound, told]) for bound in (seen.low, seen.high))
         space = gym.spaces.Box(low, high, dtype=np.float32)
         return gym.wrappers.TransformObservation(env, lambda obs: np.concatenate([obs, told]), space)
 
@@ -170,9 +167,3 @@ class ToldBatch:
 
 def _sizes(rate: float, decay: float, steps: int) -> list[float]:
     return [rate * decay**k for k in range(steps)]
-
-
-def _bounds(env: gym.Env) -> tuple[np.ndarray, np.ndarray]:
-    space = env.observation_space
-    assert isinstance(space, gym.spaces.Box)
-    return space.low, space.high

@@ -92,11 +92,10 @@ class MAMLConfig:
         """
         check_integer("steps", steps, minimum=0)
         given = self.inner_lr if inner_lr is None else inner_lr
-        sizes = list(given) if isinstance(given, Iterable) else [given]
-        for size in sizes:
+        for size in np.ravel(given):
             check_not_negative("inner_lr", size, "finite and >= 0")
         if not isinstance(given, Iterable):
             return [given * self.step_decay**k for k in range(steps)]
-        if len(sizes) != steps:
-            raise ValueError(f"inner_lr must hold a size for each of the {steps} steps, got {len(sizes)}")
-        return [float(size) for size in sizes]
+        if len(given) != steps:
+            raise ValueError(f"inner_lr must hold a size for each of the {steps} steps, got {len(given)}")
+        return [float(size) for size in given]
