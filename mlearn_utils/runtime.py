@@ -1,10 +1,13 @@
-"""What a run needs to know about its machine: device, random generator, speed mode, data folder.
+"""What every room asks: of the machine (device, random generator, data folder) and of numbers.
 
-Nothing here is set globally; every function only answers a question.
+Nothing here is set globally; every function only answers a question. The checks of plain numbers stand here
+once; `meta.checks` has those of tensors and tasks.
 """
 
 import os
+from numbers import Integral, Real
 from pathlib import Path
+from typing import TypeGuard
 
 import torch
 
@@ -36,16 +39,57 @@ def make_generator(seed: int, device: str | torch.device = "cpu") -> torch.Gener
     Raises:
         ValueError: if `seed` is not an integer >= 0.
     """
-    if isinstance(seed, bool) or not isinstance(seed, int) or seed < 0:
-        raise ValueError(f"seed must be an integer >= 0, got {seed!r}")
+    check_integer("seed", seed, minimum=0)
     generator = torch.Generator(device=device)
-    generator.manual_seed(seed)
+    generator.manual_seed(int(seed))
     return generator
 
 
-def fast_mode() -> bool:
-    """Return True when the environment variable MLEARN_FAST asks for shortened runs ("1", "true", "yes")."""
-    return os.environ.get("MLEARN_FAST", "").strip().lower() in {"1", "true", "yes"}
+def next_seed(seed: int | None, last: int | None) -> int:
+    """Return the seed of a further call of `train`: the one given, else that of the last call, else 0.
+
+    A new stream of random numbers starts only if this is not the last seed: without a seed, or with the same,
+    training goes on where it stopped.
+    """
+    if seed is None:
+        return 0 if last is None else last
+    check_integer("seed", seed, minimum=0)
+    return int(seed)
+
+
+def is_number(value: object) -> TypeGuard[float]:
+    """Return whether `value` is a real number, Python's or numpy's; True and False are none."""
+    return isinstance(value, Real) and not isinstance(value, bool)
+
+
+def check_integer(name: str, value: object, *, minimum: int, expected: str | None = None) -> None:
+    """Raise ValueError, saying what is expected, unless `value` is an integer >= `minimum`; True is none."""
+    if isinstance(value, bool) or not isinstance(value, Integral) or int(value) < minimum:
+        raise ValueError(f"{name} must be {expected or f'an integer >= {minimum}'}, got {value!r}")
+
+
+def check_positive(name: str, value: object, expected: str = "a finite number > 0") -> None:
+    """Raise ValueError, saying what is expected, unless `value` is a finite number > 0."""
+    if not (is_number(value) and 0 < value < float("inf")):
+        raise ValueError(f"{name} must be {expected}, got {value!r}")
+
+
+def check_not_negative(name: str, value: object, expected: str = "a finite number >= 0") -> None:
+    """Raise ValueError, saying what is expected, unless `value` is a finite number >= 0."""
+    if not (is_number(value) and 0 <= value < float("inf")):
+        raise ValueError(f"{name} must be {expected}, got {value!r}")
+
+
+def check_fraction(name: str, value: object, expected: str = "in [0, 1]") -> None:
+    """Raise ValueError, saying what is expected, unless `value` is a number in [0, 1]."""
+    if not (is_number(value) and 0 <= value <= 1):
+        raise ValueError(f"{name} must be {expected}, got {value!r}")
+
+
+def check_decay(name: str, value: object, expected: str = "in [0, 1)") -> None:
+    """Raise ValueError, saying what is expected, unless `value` is a number in [0, 1)."""
+    if not (is_number(value) and 0 <= value < 1):
+        raise ValueError(f"{name} must be {expected}, got {value!r}")
 
 
 def data_path(*parts: str) -> Path:

@@ -11,6 +11,7 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
@@ -20,7 +21,7 @@ FORMAT = 1
 """Version of the layout; a file with a higher one comes from a later release and is refused."""
 
 Facts = dict[str, Any]
-"""Anything that JSON can hold."""
+"""Anything that JSON can hold, and numbers of numpy."""
 
 
 def save_checkpoint(path: str | Path, kind: str, tensors: dict[str, Tensor], facts: Facts) -> None:
@@ -30,7 +31,7 @@ def save_checkpoint(path: str | Path, kind: str, tensors: dict[str, Tensor], fac
         path: the file to write; its folder must exist.
         kind: what is saved, such as "MetaLearner"; asked for again on loading.
         tensors: tensors by name, on any device.
-        facts: JSON-able values.
+        facts: JSON-able values; numbers of numpy are stored as Python's.
 
     Raises:
         FileNotFoundError: if the folder of `path` does not exist.
@@ -39,7 +40,7 @@ def save_checkpoint(path: str | Path, kind: str, tensors: dict[str, Tensor], fac
     path = Path(path)
     if not path.parent.is_dir():
         raise FileNotFoundError(f"path: the folder {path.parent} does not exist")
-    header = {"checkpoint": json.dumps({"format": FORMAT, "kind": kind, "facts": facts})}
+    header = {"checkpoint": json.dumps({"format": FORMAT, "kind": kind, "facts": facts}, default=_plain)}
     stored = {name: tensor.detach().cpu().contiguous().clone() for name, tensor in tensors.items()}
     handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     os.close(handle)
@@ -123,6 +124,12 @@ def load_optimizer(optimizer: torch.optim.Optimizer, tensors: dict[str, Tensor],
             _, index, key = name.split(".", 2)
             state.setdefault(int(index), {})[key] = tensor
     optimizer.load_state_dict({"state": state, "param_groups": facts["param_groups"]})
+
+
+def _plain(value: object) -> object:
+    if isinstance(value, np.generic):
+        return value.item()
+    raise TypeError(f"facts must be what JSON can hold, got {value!r}")
 
 
 def _flush_to_disk(file: str) -> None:

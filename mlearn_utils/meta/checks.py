@@ -1,6 +1,5 @@
 """What the MAML core asks of its arguments: each error names the argument and says what is expected."""
 
-import math
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
@@ -8,17 +7,13 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 from torch.fx.experimental.proxy_tensor import get_proxy_mode
-from torch.nn.modules.batchnorm import _NormBase
-from torch.nn.modules.dropout import _DropoutNd
+
+from mlearn_utils.runtime import check_not_negative, is_number
+
+DROPOUTS = (nn.Dropout, nn.Dropout1d, nn.Dropout2d, nn.Dropout3d, nn.AlphaDropout, nn.FeatureAlphaDropout)
 
 
-def count(name: str, value: int, *, minimum: int) -> None:
-    """Raise ValueError unless `value` is an integer >= `minimum`."""
-    if isinstance(value, bool) or not isinstance(value, int) or value < minimum:
-        raise ValueError(f"{name} must be an integer >= {minimum}, got {value!r}")
-
-
-def parameters(params: Mapping[str, Tensor]) -> None:
+def check_parameters(params: Mapping[str, Tensor]) -> None:
     """Raise unless `params` is a non-empty dict of floating-point tensors."""
     if not isinstance(params, Mapping) or not params:
         raise TypeError(f"params must be a non-empty dict of tensors by name, got {params!r}")
@@ -27,9 +22,9 @@ def parameters(params: Mapping[str, Tensor]) -> None:
             raise TypeError(f"params[{name!r}] must be a floating-point tensor, got {_kind(value)}")
 
 
-def task_parameters(task_params: Mapping[str, Tensor], n_tasks: int) -> None:
+def check_task_parameters(task_params: Mapping[str, Tensor], n_tasks: int) -> None:
     """Raise unless every parameter has the leading task axis that the data have."""
-    parameters(task_params)
+    check_parameters(task_params)
     for name, value in task_params.items():
         if value.ndim == 0 or value.shape[0] != n_tasks:
             raise ValueError(
@@ -38,7 +33,7 @@ def task_parameters(task_params: Mapping[str, Tensor], n_tasks: int) -> None:
             )
 
 
-def batch(name: str, value: tuple[Tensor, ...]) -> int:
+def count_tasks(name: str, value: tuple[Tensor, ...]) -> int:
     """Return the number of tasks T in a batch; raise unless its tensors agree about it and hold examples."""
     if not isinstance(value, tuple) or not value or not all(isinstance(tensor, Tensor) for tensor in value):
         raise TypeError(f"{name} must be a non-empty tuple of tensors such as (x, y), got {_kind(value)}")
@@ -52,20 +47,20 @@ def batch(name: str, value: tuple[Tensor, ...]) -> int:
     return shapes[0][0]
 
 
-def tasks(value: tuple[tuple[Tensor, ...], tuple[Tensor, ...]]) -> int:
+def count_task_pairs(value: tuple[tuple[Tensor, ...], tuple[Tensor, ...]]) -> int:
     """Return the number of tasks; raise unless support and query agree about it."""
     if not isinstance(value, tuple) or len(value) != 2:
         raise TypeError(f"tasks must be a TaskBatch(support, query), got {_kind(value)}")
-    n_support, n_query = batch("tasks.support", value[0]), batch("tasks.query", value[1])
+    n_support, n_query = count_tasks("tasks.support", value[0]), count_tasks("tasks.query", value[1])
     if n_support != n_query:
         raise ValueError(f"tasks must have as many support as query sets, got {n_support} and {n_query}")
     return n_support
 
 
-def rates(inner_lr: Any, task_params: Mapping[str, Tensor]) -> dict[str, Any]:
+def spread_rates(inner_lr: Any, task_params: Mapping[str, Tensor]) -> dict[str, Any]:
     """Return one rate for each parameter; raise unless all are of a fitting shape, finite and >= 0."""
     if not isinstance(inner_lr, Mapping):
-        _check_rate("inner_lr", inner_lr, shape=None)
+        check_rate("inner_lr", inner_lr)
         return dict.fromkeys(task_params, inner_lr)
     if set(inner_lr) != set(task_params):
         missing, unknown = sorted(set(task_params) - set(inner_lr)), sorted(set(inner_lr) - set(task_params))
@@ -73,44 +68,44 @@ def rates(inner_lr: Any, task_params: Mapping[str, Tensor]) -> dict[str, Any]:
             f"inner_lr must hold one rate for each parameter: missing {missing}, unknown {unknown}"
         )
     for name, rate in inner_lr.items():
-        _check_rate(f"inner_lr[{name!r}]", rate, shape=task_params[name].shape[1:])
+        check_rate(f"inner_lr[{name!r}]", rate, shape=task_params[name].shape[1:])
     return dict(inner_lr)
 
 
-def _check_rate(name: str, rate: Any, *, shape: torch.Size | None) -> None:
+def check_rate(name: str, rate: Any, *, shape: torch.Size | None = None) -> None:
+    """Raise unless `rate` is a finite number >= 0, or a tensor of such that is 0-d or of the given shape."""
     if isinstance(rate, Tensor):
         if rate.ndim and rate.shape != shape:
             expected = "a 0-d tensor" if shape is None else f"0-d or of the parameter's shape {list(shape)}"
             raise ValueError(f"{name} must be {expected}, got shape {list(rate.shape)}")
         # a comparison on an accelerator would stall the hot path; while tracing, there are no values
         readable = rate.device.type == "cpu" and get_proxy_mode() is None
-        valid = not readable or bool(((rate >= 0) & rate.isfinite()).all())
-    elif isinstance(rate, (int, float)) and not isinstance(rate, bool):
-        valid = math.isfinite(rate) and rate >= 0
+        if readable and not ((rate >= 0) & rate.isfinite()).all():
+            raise ValueError(f"{name} must be finite and >= 0, got {rate!r}")
+    elif is_number(rate):
+        check_not_negative(name, rate, "finite and >= 0")
     else:
         raise TypeError(f"{name} must be a float or a tensor, got {_kind(rate)}")
-    if not valid:
-        raise ValueError(f"{name} must be finite and >= 0, got {rate!r}")
 
 
-def stateless(model: nn.Module) -> None:
+def check_stateless(model: nn.Module) -> None:
     """Raise if a forward pass in training mode would write running statistics or draw random numbers."""
     for name, module in model.named_modules():
         if not module.training:
             continue
-        if isinstance(module, _NormBase) and module.track_running_stats:
+        if getattr(module, "track_running_stats", False):
             raise ValueError(
                 f"model: {type(module).__name__} {name!r} keeps running statistics, which every task would "
                 "overwrite; build it with track_running_stats=False, or call model.eval()"
             )
-        if isinstance(module, _DropoutNd) and module.p > 0:
+        if isinstance(module, DROPOUTS) and module.p > 0:
             raise ValueError(
                 f"model: {type(module).__name__} {name!r} draws random numbers, so the loss is no function "
                 "of (params, batch); set p=0, or call model.eval()"
             )
 
 
-def input_dtype(model: nn.Module, x: Tensor) -> None:
+def check_input_dtype(model: nn.Module, x: Tensor) -> None:
     """Raise if x is integer (or boolean) and the model has no embedding that would look it up."""
     if x.is_floating_point() or x.is_complex():
         return
@@ -118,7 +113,7 @@ def input_dtype(model: nn.Module, x: Tensor) -> None:
         raise TypeError(f"batch: x must be floating point, got {x.dtype}; convert it with x.float()")
 
 
-def buffers_unwritten(buffers: Mapping[str, Tensor], versions: Mapping[str, int]) -> None:
+def check_buffers_unwritten(buffers: Mapping[str, Tensor], versions: Mapping[str, int]) -> None:
     """Raise if a forward pass wrote one of the buffers it was given."""
     written = sorted(name for name, buffer in buffers.items() if buffer._version != versions[name])
     if written:
@@ -137,7 +132,7 @@ def scalar_loss(task_loss: Callable[..., Tensor]) -> Callable[..., Tensor]:
     return checked
 
 
-def depends_on_params(loss: Tensor) -> Tensor:
+def differentiable(loss: Tensor) -> Tensor:
     """Return `loss`; raise if no parameter had a part in it."""
     if not loss.requires_grad:
         raise ValueError("task_loss must depend on the parameters it is given; its value does not")

@@ -13,6 +13,7 @@ from torch import Tensor
 from torch.fx.experimental.proxy_tensor import make_fx
 
 from mlearn_utils.meta.maml import Params, TaskLoss, meta_gradient
+from mlearn_utils.runtime import is_number
 from mlearn_utils.tasks.regression import TaskBatch
 
 Update = Callable[[Params, TaskBatch], tuple[Tensor, Params]]
@@ -56,7 +57,7 @@ def compiled_meta_gradient(
     def compiled(
         task_loss: TaskLoss, params: Params, tasks: TaskBatch, *, inner_lr: float, **settings: Any
     ) -> tuple[Tensor, Params]:
-        if not isinstance(inner_lr, (int, float)):
+        if not is_number(inner_lr):
             raise TypeError(f"inner_lr must be a float where the update is compiled, got {inner_lr!r}")
         key = (task_loss, inner_lr, *sorted(settings.items()))
         if key not in updates:

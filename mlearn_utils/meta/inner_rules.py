@@ -4,26 +4,18 @@ A rule turns the gradients of one inner step into its direction; `inner_step`'s 
 
     theta^{k+1} = theta^k - inner_lr * direction^k
 
-Give a rule to `adapt`, `query_losses` or `meta_gradient`. It is a pure function: its state is handed on from
-step to step, starts anew for every adaptation, and carries the graph: the meta-gradient goes through it.
+Give a rule to `adapt`, `walk`, `query_losses` or `meta_gradient`. It is a pure function: its state is handed
+on from step to step, starts anew for every adaptation, and carries the graph: the meta-gradient goes through
+it.
 
 Left out on purpose: weight decay, Nesterov's variant.
 """
 
-from typing import NamedTuple
-
 import torch
-from torch import Tensor
 
 from mlearn_utils.meta.maml import InnerRule, Params
-
-
-class AdamState(NamedTuple):
-    """Steps taken so far, and the running means of the gradients and of their squares, each [T, *]."""
-
-    steps: int
-    mean: Params
-    square: Params
+from mlearn_utils.rl.adam import Moments, adam_direction, no_moments
+from mlearn_utils.runtime import check_decay, check_positive
 
 
 def momentum(decay: float = 0.9) -> InnerRule:
@@ -37,7 +29,7 @@ def momentum(decay: float = 0.9) -> InnerRule:
 
     Reference: Polyak 1964, "Some methods of speeding up the convergence of iteration methods".
     """
-    _check_decay("decay", decay)
+    check_decay("decay", decay)
 
     def rule(grads: Params, state: Params | None) -> tuple[Params, Params]:
         last = {name: torch.zeros_like(grad) for name, grad in grads.items()} if state is None else state
@@ -48,49 +40,20 @@ def momentum(decay: float = 0.9) -> InnerRule:
 
 
 def adam(decays: tuple[float, float] = (0.9, 0.999), eps: float = 1e-8) -> InnerRule:
-    """Return Adam's direction, with eps under the root: m / sqrt(v + eps), m and v corrected for their start.
-
-    Adam as usually written divides by sqrt(v) + eps. Where a gradient is zero, so is v, and there the
-    derivative of sqrt(v) is infinite: one dead unit would make the whole meta-gradient NaN. Under the root,
-    eps bounds it. For the same smallest divisor, give this rule the square of the usual eps.
+    """Return Adam's direction, m / sqrt(v + eps), with eps under the root so that it can be differentiated.
 
     Args:
         decays: shares of the running means of gradient and squared gradient that are kept, each in [0, 1).
-        eps: what is added to v under the root, > 0.
+        eps: what is added to v under the root, > 0; see `rl.adam`.
 
     Raises:
         ValueError: if an argument is out of range.
-
-    Reference: Kingma & Ba 2015, "Adam: A Method for Stochastic Optimization", https://arxiv.org/abs/1412.6980,
-    Algorithm 1, but for the place of eps.
     """
     for k, decay in enumerate(decays):
-        _check_decay(f"decays[{k}]", decay)
-    if not 0 < eps < float("inf"):
-        raise ValueError(f"eps must be finite and > 0, got {eps!r}")
-    keep_mean, keep_square = decays
+        check_decay(f"decays[{k}]", decay)
+    check_positive("eps", eps, "finite and > 0")
 
-    def rule(grads: Params, state: AdamState | None) -> tuple[Params, AdamState]:
-        zeros = {name: torch.zeros_like(grad) for name, grad in grads.items()}
-        last = AdamState(0, zeros, zeros) if state is None else state
-        now = AdamState(
-            last.steps + 1,
-            _running_mean(last.mean, grads, keep_mean),
-            _running_mean(last.square, {name: grad**2 for name, grad in grads.items()}, keep_square),
-        )
-        of_mean, of_square = 1 - keep_mean**now.steps, 1 - keep_square**now.steps
-        direction = {
-            name: now.mean[name] / of_mean / (now.square[name] / of_square + eps).sqrt() for name in grads
-        }
-        return direction, now
+    def rule(grads: Params, state: Moments | None) -> tuple[Params, Moments]:
+        return adam_direction(grads, no_moments(grads) if state is None else state, decays=decays, eps=eps)
 
     return rule
-
-
-def _running_mean(last: Params, new: dict[str, Tensor], keep: float) -> Params:
-    return {name: keep * last[name] + (1 - keep) * value for name, value in new.items()}
-
-
-def _check_decay(name: str, decay: float) -> None:
-    if not 0 <= decay < 1:
-        raise ValueError(f"{name} must be in [0, 1), got {decay!r}")

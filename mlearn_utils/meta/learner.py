@@ -15,7 +15,7 @@ from tqdm.auto import tqdm
 
 from mlearn_utils.meta import checkpoint, checks, maml
 from mlearn_utils.meta.compiled import compiled_meta_gradient
-from mlearn_utils.runtime import make_generator, pick_device
+from mlearn_utils.runtime import check_integer, check_positive, make_generator, next_seed, pick_device
 from mlearn_utils.tasks.regression import TaskBatch
 
 History = list[dict[str, Any]]
@@ -81,14 +81,13 @@ class MetaLearner:
         device: str | torch.device = "auto",
         compile: bool = False,
     ) -> None:
-        checks.parameters(maml.parameters_of(model))
-        checks.rates(inner_lr, {})
-        checks.count("steps", steps, minimum=0)
+        checks.check_parameters(maml.parameters_of(model))
+        checks.check_rate("inner_lr", inner_lr)
+        check_integer("steps", steps, minimum=0)
         if chunk_size is not None:
-            checks.count("chunk_size", chunk_size, minimum=1)
-        if not (isinstance(meta_lr, (int, float)) and 0 < meta_lr < float("inf")):
-            raise ValueError(f"meta_lr must be a finite number > 0, got {meta_lr!r}")
-        checks.stateless(model)
+            check_integer("chunk_size", chunk_size, minimum=1)
+        check_positive("meta_lr", meta_lr)
+        checks.check_stateless(model)
         self.device = pick_device(device)
         self.model = model.to(self.device)
         self.inner_lr, self.meta_lr, self.steps, self.first_order = inner_lr, meta_lr, steps, first_order
@@ -96,7 +95,7 @@ class MetaLearner:
         self.history: History = []
         self._task_loss = maml.module_loss(self.model, loss)
         self._meta_gradient = compiled_meta_gradient() if compile else maml.meta_gradient
-        self._optimizer = torch.optim.Adam(self.model.parameters(), lr=meta_lr)
+        self._optimizer = torch.optim.Adam(self.model.parameters(), lr=float(meta_lr))
         self._seed: int | None = None
         self._generator = torch.Generator()
         self._task_ndim = 2  # dimensions of one task's x; [K, features] until training shows otherwise
@@ -109,13 +108,14 @@ class MetaLearner:
         outer_batch_size: int,
         *,
         query_batch_size: int | None = None,
-        seed: int = 0,
+        seed: int | None = None,
         progress: bool = True,
     ) -> History:
         """Make `epochs` meta-updates.
 
-        Called again with the same seed, it goes on in the stream of tasks where it stopped; another seed
-        starts another stream. Interrupted, it keeps every finished update and its history.
+        Called again without a seed, or with the same, it goes on in the stream of tasks where it stopped
+        (which `save` stores); another seed starts another stream. Interrupted, it keeps every finished update
+        and its history.
 
         Args:
             tasks: a family of tasks, such as `LinearTasks()`.
@@ -123,7 +123,7 @@ class MetaLearner:
             inner_batch_size: support examples K a task.
             outer_batch_size: tasks T an update.
             query_batch_size: query examples a task; K by default.
-            seed: seed of the stream of tasks.
+            seed: seed of the stream of tasks; None is the last one used, 0 at first.
             progress: show a progress bar.
 
         Returns:
@@ -140,7 +140,8 @@ class MetaLearner:
         sizes = {"inner_batch_size": inner_batch_size, "outer_batch_size": outer_batch_size}
         sizes["query_batch_size"] = inner_batch_size if query_batch_size is None else query_batch_size
         for name, value in ({"epochs": epochs} | sizes).items():
-            checks.count(name, value, minimum=1)
+            check_integer(name, value, minimum=1)
+        seed = next_seed(seed, self._seed)
         if seed != self._seed:
             self._generator, self._seed = make_generator(seed), seed
         before = len(self.history)
@@ -200,8 +201,8 @@ class MetaLearner:
             Predictions, [K, *], or [T, K, *] where params or x hold T tasks.
         """
         x = self._tensor(x)
-        checks.stateless(self.model)
-        checks.input_dtype(self.model, x)
+        checks.check_stateless(self.model)
+        checks.check_input_dtype(self.model, x)
         own = maml.parameters_of(self.model)
         given = own if params is None else params
         name = next(iter(own))

@@ -13,6 +13,7 @@ from torch.func import functional_call
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from mlearn_utils.meta import checks
+from mlearn_utils.runtime import check_integer
 from mlearn_utils.tasks.regression import Batch
 
 Params = dict[str, Tensor]
@@ -40,13 +41,13 @@ def module_loss(model: nn.Module, criterion: Callable[[Tensor, Tensor], Tensor])
     """
 
     def task_loss(params: Params, batch: Batch) -> Tensor:
-        checks.stateless(model)
+        checks.check_stateless(model)
         x, y = batch
-        checks.input_dtype(model, x)
+        checks.check_input_dtype(model, x)
         buffers = {name: buffer.clone() for name, buffer in model.named_buffers()}
         versions = {name: buffer._version for name, buffer in buffers.items()}
         prediction = functional_call(model, {**buffers, **params}, (x,))
-        checks.buffers_unwritten(buffers, versions)
+        checks.check_buffers_unwritten(buffers, versions)
         return criterion(prediction, y)
 
     return task_loss
@@ -59,8 +60,8 @@ def parameters_of(model: nn.Module) -> Params:
 
 def expand_params(params: Params, n_tasks: int) -> Params:
     """Give every task its own view of the shared parameters: [*] -> [T, *], without copying."""
-    checks.parameters(params)
-    checks.count("n_tasks", n_tasks, minimum=1)
+    checks.check_parameters(params)
+    check_integer("n_tasks", n_tasks, minimum=1)
     return {name: value.expand(n_tasks, *value.shape) for name, value in params.items()}
 
 

@@ -29,6 +29,7 @@ from mlearn_utils.meta.maml import (
     task_losses,
     trajectory,
 )
+from mlearn_utils.runtime import check_positive
 from mlearn_utils.tasks.regression import Batch, TaskBatch
 
 RATE = "log_rate."
@@ -53,7 +54,7 @@ def adapt_only(
     Raises:
         ValueError: if `adapted` is empty or names no parameter.
     """
-    checks.parameters(params)
+    checks.check_parameters(params)
     unknown = sorted(set(adapted) - set(params))
     if isinstance(adapted, str) or not adapted or unknown:
         raise ValueError(f"adapted must name parameters, some of {sorted(params)}; got {adapted!r}")
@@ -64,15 +65,9 @@ def adapt_only(
         return task_loss(fixed | some, batch)
 
     end = adapt(
-        loss_of_moving,
-        moving,
-        support,
-        inner_lr=inner_lr,
-        steps=steps,
-        first_order=first_order,
-        rule=rule,
+        loss_of_moving, moving, support, inner_lr=inner_lr, steps=steps, first_order=first_order, rule=rule
     )
-    n_tasks = checks.batch("support", support)
+    n_tasks = checks.count_tasks("support", support)
     return {
         name: end[name] if name in end else params[name].expand(n_tasks, *params[name].shape)
         for name in params
@@ -96,7 +91,7 @@ def anil_losses(
     Reference: Raghu, Raghu, Bengio & Vinyals 2020, "Rapid Learning or Feature Reuse? Towards Understanding
     the Effectiveness of MAML", https://arxiv.org/abs/1909.09157 ("almost no inner loop").
     """
-    checks.tasks(tasks)
+    checks.count_task_pairs(tasks)
     end = adapt_only(
         adapted, task_loss, params, tasks.support, inner_lr=inner_lr, steps=steps, first_order=first_order
     )
@@ -109,9 +104,8 @@ def add_rates(params: Params, inner_lr: float) -> Params:
     Raises:
         ValueError: if `inner_lr` is not finite and > 0: the logarithm of a rate of 0 does not exist.
     """
-    checks.parameters(params)
-    if not 0 < inner_lr < float("inf"):
-        raise ValueError(f"inner_lr must be finite and > 0, got {inner_lr!r}")
+    checks.check_parameters(params)
+    check_positive("inner_lr", inner_lr, "finite and > 0")
     rates = {RATE + name: torch.full_like(value, inner_lr).log() for name, value in params.items()}
     return params | rates
 
@@ -172,42 +166,17 @@ def multi_step_losses(
     Reference: Antoniou, Edwards & Storkey 2019, "How to train your MAML", https://arxiv.org/abs/1810.09502,
     equation 4.
     """
-    checks.tasks(tasks)
+    checks.count_task_pairs(tasks)
     if not len(weights) or not all(0 <= weight < float("inf") for weight in weights):
         raise ValueError(f"weights must hold a finite number >= 0 for each inner step, got {weights!r}")
+    steps = len(weights)
     _, *path = trajectory(
-        task_loss,
-        params,
-        tasks.support,
-        inner_lr=inner_lr,
-        steps=len(weights),
-        first_order=first_order,
-        rule=rule,
+        task_loss, params, tasks.support, inner_lr=inner_lr, steps=steps, first_order=first_order, rule=rule
     )
     losses = [task_losses(task_loss, task_params, tasks.query) for task_params in path]
     return sum(
         (weight * loss for weight, loss in zip(weights, losses, strict=True)), torch.zeros_like(losses[0])
     )
-
-
-def annealed_weights(steps: int, progress: float) -> list[float]:
-    """Return weights for `multi_step_losses` that move from all steps alike to the last step alone.
-
-    Args:
-        steps: inner steps.
-        progress: how far the shift has come, from 0 (all alike) to 1 (the last alone: MAML's objective).
-
-    Returns:
-        One weight for each step; they add up to 1.
-
-    Raises:
-        ValueError: if an argument is out of range.
-    """
-    checks.count("steps", steps, minimum=1)
-    if not 0 <= progress <= 1:
-        raise ValueError(f"progress must be in [0, 1], got {progress!r}")
-    share = (1 - progress) / steps
-    return [share] * (steps - 1) + [1 - share * (steps - 1)]
 
 
 def reptile_gradient(
@@ -232,7 +201,7 @@ def reptile_gradient(
     Reference: Nichol, Achiam & Schulman 2018, "On First-Order Meta-Learning Algorithms",
     https://arxiv.org/abs/1803.02999, Algorithm 2 (in batches).
     """
-    checks.parameters(params)
+    checks.check_parameters(params)
     start = {name: value.detach() for name, value in params.items()}
     end = adapt(task_loss, start, data, inner_lr=inner_lr, steps=steps, first_order=True)
     return {name: (start[name] - end[name]).mean(0) for name in start}

@@ -2,48 +2,30 @@
 
 The update is one pure function of the policy's parameters *and* of the settings: discount and lambda may be
 tensors that require a gradient, and then the new parameters carry a graph to them. That is what lets
-`meta.online_settings` ask how the next return would change with the discount.
+`meta.hyperparameters.online_settings` ask how the next return would change with the discount.
 
 `PolicyGradientAgent` is the same learner for one Gymnasium environment; it tells the story better.
 """
 
-from typing import Any, NamedTuple
+from typing import Any
 
 import torch
 from torch import Tensor
 
-from mlearn_utils.rl.policies import Params, init_mlp, mlp
+from mlearn_utils.rl.adam import Moments, adam_direction, no_moments
+from mlearn_utils.rl.policies import Params, mlp, start_policy
 from mlearn_utils.rl.returns import advantages
 from mlearn_utils.rl.rollout import BatchEnv, Rollout, collect
 from mlearn_utils.rl.surrogates import policy_loss
-from mlearn_utils.runtime import make_generator
+from mlearn_utils.runtime import make_generator, next_seed
+from mlearn_utils.tasks.cartpole import OBSERVATION_SCALE
 
 History = list[dict[str, Any]]
 
-OBS_SCALE = (1.0, 1.0, 10.0, 1.0)
-"""What cart-pole observations are multiplied by, so that all four are of the order of 1."""
-
-BETAS, EPS = (0.9, 0.999), 1e-16
-
-
-class Moments(NamedTuple):
-    """What Adam remembers: averages of gradients and of their squares, and the number of updates."""
-
-    first: Params
-    second: Params
-    updates: int
-
-
-def no_moments(params: Params) -> Moments:
-    """Return the memory of an Adam that has made no update yet."""
-    zeros = {name: torch.zeros_like(value) for name, value in params.items()}
-    return Moments(zeros, dict(zeros), 0)
-
 
 def policy_logits(params: Params, rollout: Rollout, scale: Tensor) -> Tensor:
-    """Return [T, S, E, A] the logits of T policies on their own episodes."""
-    obs = rollout.obs * scale
-    return mlp(params, obs.flatten(1, 2)).unflatten(1, rollout.act.shape[1:])
+    """Return [T, S, E, A] the logits of T policies on their own episodes; `scale` divides observations."""
+    return mlp(params, _scaled(rollout.obs, scale).flatten(1, 2)).unflatten(1, rollout.act.shape[1:])
 
 
 def policy_update(
@@ -66,7 +48,7 @@ def policy_update(
         learning_rate: [T] Adam's step sizes.
         gamma: [T] discounts.
         lam: [T] GAE's lambdas.
-        scale: [F] what observations are multiplied by.
+        scale: [F] what observations are divided by.
         differentiable: keep a graph from the new parameters to gamma and lam.
     """
     with torch.enable_grad():
@@ -74,32 +56,23 @@ def policy_update(
         adv = advantages(rollout, gamma=gamma[:, None, None], lam=lam[:, None, None])
         loss = policy_loss(policy_logits(start, rollout, scale), rollout.act, adv, rollout.mask).sum()
         grads = torch.autograd.grad(loss, tuple(start.values()), create_graph=differentiable)
-        direction, first, second = _adam(dict(zip(start, grads, strict=True)), moments)
+        direction, moments = adam_direction(dict(zip(start, grads, strict=True)), moments)
         new = {
             name: value.detach() - learning_rate.view(-1, *[1] * (value.ndim - 1)) * direction[name]
             for name, value in params.items()
         }
-    kept = Moments(_detached(first), _detached(second), moments.updates + 1)
+    kept = Moments(_detached(moments.first), _detached(moments.second), moments.updates)
     return (new if differentiable else _detached(new)), kept
+
+
+def _scaled(obs: Tensor, scale: Tensor) -> Tensor:
+    return (
+        obs * scale.reciprocal()
+    )  # a quotient rounds differently, and lesson 07's stored curves are of this
 
 
 def _detached(params: Params) -> Params:
     return {name: value.detach() for name, value in params.items()}
-
-
-def _adam(grads: Params, moments: Moments) -> tuple[Params, Params, Params]:
-    """Return Adam's direction and its averages; eps stands under the root, for a finite slope at 0."""
-    first_beta, second_beta = BETAS
-    count = moments.updates + 1
-    first = {name: first_beta * moments.first[name] + (1 - first_beta) * grad for name, grad in grads.items()}
-    second = {
-        name: second_beta * moments.second[name] + (1 - second_beta) * grad**2 for name, grad in grads.items()
-    }
-    direction = {
-        name: (first[name] / (1 - first_beta**count)) / (second[name] / (1 - second_beta**count) + EPS).sqrt()
-        for name in grads
-    }
-    return direction, first, second
 
 
 class BatchedPolicyGradient:
@@ -111,7 +84,7 @@ class BatchedPolicyGradient:
         gamma: discount, a number or [T].
         lam: GAE's lambda, a number or [T].
         hidden: units of the hidden layer.
-        scale: [F] what observations are multiplied by.
+        scale: [F] what observations are divided by.
         seed: of the policies' start.
 
     Attributes:
@@ -130,7 +103,7 @@ class BatchedPolicyGradient:
         gamma: float | Tensor = 0.99,
         lam: float | Tensor = 0.97,
         hidden: int = 32,
-        scale: tuple[float, ...] = OBS_SCALE,
+        scale: tuple[float, ...] = OBSERVATION_SCALE,
         seed: int = 0,
     ):
         self.env, self.scale = env, torch.tensor(scale)
@@ -138,17 +111,22 @@ class BatchedPolicyGradient:
         self.gamma = _settings("gamma", gamma, env.num_tasks, high=1.0)
         self.lam = _settings("lam", lam, env.num_tasks, high=1.0)
         generator = make_generator(seed)
-        outputs = 1 if env.num_actions == 2 else env.num_actions
         starts = [
-            init_mlp((env.num_features, hidden, outputs), generator=generator) for _ in range(env.num_tasks)
+            start_policy(env.num_features, env.num_actions, hidden=hidden, generator=generator)
+            for _ in range(env.num_tasks)
         ]
         self.params: Params = {name: torch.stack([start[name] for start in starts]) for name in starts[0]}
         self.moments = no_moments(self.params)
         self.history: History = []
+        self._seed: int | None = None
+        self._stream = torch.Generator()
 
-    def train(self, iterations: int, *, seed: int = 0) -> History:
-        """Play and learn for `iterations` batches; return their rows of the history."""
-        generator, begin = make_generator(seed), len(self.history)
+    def train(self, iterations: int, *, seed: int | None = None) -> History:
+        """Play and learn for `iterations` batches; return their rows of the history.
+
+        Without a `seed`, or with the one used last, the random numbers go on; None is 0 at first.
+        """
+        generator, begin = self._go_on(seed), len(self.history)
         for _ in range(iterations):
             rollout = self.play(generator)
             self.history.append({"return": rollout.episode_returns().mean(dim=-1)})
@@ -163,10 +141,17 @@ class BatchedPolicyGradient:
             )
         return self.history[begin:]
 
+    def _go_on(self, seed: int | None) -> torch.Generator:
+        """Return the stream of random numbers of a further call of `train`."""
+        seed = next_seed(seed, self._seed)
+        if seed != self._seed:
+            self._stream, self._seed = make_generator(seed), seed
+        return self._stream
+
     def play(self, generator: torch.Generator, params: Params | None = None) -> Rollout:
         """Play one batch of episodes with the policies of `params`, by default the learners' own."""
         params = self.params if params is None else params
-        return collect(self.env, lambda obs: mlp(params, obs * self.scale), generator=generator)
+        return collect(self.env, lambda obs: mlp(params, _scaled(obs, self.scale)), generator=generator)
 
 
 def _settings(name: str, value: float | Tensor, n_tasks: int, *, high: float) -> Tensor:

@@ -18,6 +18,7 @@ from mlearn_utils.rl.schedules import (
     check_unit_interval,
 )
 from mlearn_utils.rl.temporal_difference import epsilon_greedy_actions, td_update
+from mlearn_utils.runtime import check_integer, next_seed
 from mlearn_utils.tasks.tabular import BoolArray, FloatArray, IntArray, TabularMDP
 from mlearn_utils.tasks.tabular_batch import TabularBatch
 
@@ -56,8 +57,7 @@ class BatchedQLearner:
     ) -> None:
         mdps = [mdps] if isinstance(mdps, TabularMDP) else list(mdps)
         task = np.arange(len(mdps)) if task is None else np.asarray(task)
-        if horizon < 1:
-            raise ValueError(f"horizon must be at least 1, got {horizon}")
+        check_integer("horizon", horizon, minimum=1, expected="at least 1")
         check_unit_interval("gamma", gamma)
         self.walks = TabularBatch(mdps, task)
         self.learning_rate, self.gamma, self.epsilon = learning_rate, gamma, epsilon
@@ -65,6 +65,8 @@ class BatchedQLearner:
         self.q_tables = np.zeros((self.n_learners, self.walks.n_states, self.walks.n_actions))
         self.episodes = np.zeros(self.n_learners, dtype=np.int64)
         self._learner = np.arange(self.n_learners)
+        self._seed: int | None = None
+        self._rng = np.random.default_rng(0)
         self._first_row = self._learner * self.walks.n_states
         self._rate = at_episode(learning_rate, self.episodes)
         self._epsilon = at_episode(epsilon, self.episodes)
@@ -74,8 +76,10 @@ class BatchedQLearner:
             if np.shape(value) not in {(), (self.n_learners,)}:
                 raise ValueError(f"{name} has shape {np.shape(value)}, expected () or ({self.n_learners},)")
 
-    def train(self, episodes: int, *, seed: int = 0) -> History:
+    def train(self, episodes: int, *, seed: int | None = None) -> History:
         """Let every learner learn from `episodes` more episodes; one that has them all learns no further.
+
+        Without a `seed`, or with the one used last, the random numbers go on; None is 0 at first.
 
         Returns:
             One row per episode: "episode", "return" [L] (undiscounted), "steps" [L].
@@ -94,8 +98,10 @@ class BatchedQLearner:
             active[learner[row == episodes - 1]] = False
         return [{"episode": e, "return": returns[e], "steps": lengths[e]} for e in range(episodes)]
 
-    def train_steps(self, steps: int, *, windows: int = 20, seed: int = 0) -> History:
+    def train_steps(self, steps: int, *, windows: int = 20, seed: int | None = None) -> History:
         """Let every learner learn from `steps` more steps, however many episodes these make.
+
+        Each call begins with new episodes; `seed` as in `train`.
 
         Returns:
             One row per window of steps: "steps" (those done at its end), "return" [L] mean of the episodes
@@ -154,12 +160,14 @@ class BatchedQLearner:
             V = reward + np.einsum("lsak,lsak->ls", chances, V.reshape(-1)[ahead])
         return (walks.start_chances[task] * np.take_along_axis(V, walks.starts[task], axis=1)).sum(axis=1)
 
-    def _begin(self, seed: int) -> np.random.Generator:
+    def _begin(self, seed: int | None) -> np.random.Generator:
         """Start a new episode for every learner and return the generator of the run."""
-        rng = np.random.default_rng(seed)
-        self._state = self.walks.reset(self._learner, rng)
+        seed = next_seed(seed, self._seed)
+        if seed != self._seed:
+            self._rng, self._seed = np.random.default_rng(seed), seed
+        self._state = self.walks.reset(self._learner, self._rng)
         self._total, self._elapsed = np.zeros(self.n_learners), np.zeros(self.n_learners, dtype=np.int64)
-        return rng
+        return self._rng
 
     def _step(
         self, rng: np.random.Generator, active: BoolArray | None = None
@@ -182,9 +190,6 @@ class BatchedQLearner:
     def _count(self, learners: IntArray) -> None:
         """Count one more episode for these learners and let schedules follow."""
         self.episodes[learners] += 1
-        self._follow_schedules()
-
-    def _follow_schedules(self) -> None:
         if callable(self.learning_rate):
             self._rate = self.learning_rate(self.episodes)
         if callable(self.epsilon):

@@ -13,6 +13,7 @@ from collections.abc import Callable
 
 import numpy as np
 
+from mlearn_utils.runtime import check_fraction
 from mlearn_utils.tasks.tabular import BoolArray, FloatArray, IntArray, check_rows
 
 MAX_SWEEPS = 100_000
@@ -82,12 +83,7 @@ def policy_evaluation(
 
 
 def value_iteration(
-    P: FloatArray,
-    R: FloatArray,
-    gamma: float,
-    *,
-    terminal: BoolArray | None = None,
-    tolerance: float = 1e-10,
+    P: FloatArray, R: FloatArray, gamma: float, *, terminal: BoolArray | None = None, tolerance: float = 1e-10
 ) -> FloatArray:
     """Return V [S], what each state is worth under the best policy.
 
@@ -116,14 +112,7 @@ def expected_return(
 ) -> float:
     """Return the expected return of episodes truncated after `horizon` steps, exactly and without sampling.
 
-    Args:
-        P: [S, A, S] probability of the next state.
-        R: [S, A] expected reward.
-        policy: [S, A] probability of each action, or [S] the action taken (integers).
-        start: [S] distribution of the first state.
-        horizon: number of steps after which an episode is truncated.
-        gamma: discount in [0, 1].
-        terminal: [S] True where the episode ends.
+    The first state is drawn from `start` [S]. Other arguments and errors as in `policy_evaluation`.
     """
     check_model(P, R, gamma, terminal)
     chances, V = policy_rows(policy, n_actions=R.shape[1]), np.zeros(len(R))
@@ -160,8 +149,7 @@ def check_model(P: FloatArray, R: FloatArray, gamma: float, terminal: BoolArray 
         raise ValueError(f"R has shape {R.shape}, expected {P.shape[:2]} to match P")
     if terminal is not None and terminal.shape != R.shape[:1]:
         raise ValueError(f"terminal has shape {terminal.shape}, expected {R.shape[:1]} to match P")
-    if not 0 <= gamma <= 1:
-        raise ValueError(f"gamma must be in [0, 1], got {gamma}")
+    check_fraction("gamma", gamma)
     check_rows("P", P)
 
 

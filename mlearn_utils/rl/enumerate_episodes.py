@@ -11,6 +11,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from mlearn_utils.runtime import check_integer
+
 
 class Episodes(NamedTuple):
     """All E possible episodes of S steps, float64 but for the integers.
@@ -51,8 +53,7 @@ def enumerate_episodes(P: np.ndarray, R: np.ndarray, start: np.ndarray, *, steps
         raise ValueError(f"P must be [X, A, X] and R [X, A], got shapes {P.shape} and {R.shape}")
     if start.shape != (n_states,) or not (np.allclose(P.sum(-1), 1) and np.allclose(start.sum(), 1)):
         raise ValueError("P and start must hold probabilities that sum to 1 over their last axis")
-    if steps < 1:
-        raise ValueError(f"steps must be an integer >= 1, got {steps!r}")
+    check_integer("steps", steps, minimum=1)
     pairs = list(product(range(n_states), range(n_actions)))
     paths = np.array(list(product(pairs, repeat=steps)))  # [E, S, 2]
     state, act = paths[..., 0].T, paths[..., 1].T

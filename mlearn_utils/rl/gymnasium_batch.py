@@ -9,31 +9,30 @@ import numpy as np
 from gymnasium.envs.classic_control.cartpole import CartPoleEnv
 from gymnasium.wrappers import OrderEnforcing, PassiveEnvChecker, TimeLimit
 
-from mlearn_utils.tasks.cartpole import (
-    THETA_LIMIT,
-    X_LIMIT,
-    BatchedCartPole,
-    CartPolePhysics,
-    CartPoleTask,
-)
+from mlearn_utils.runtime import check_integer
+from mlearn_utils.tasks.cartpole import THETA_LIMIT, X_LIMIT, BatchedCartPole, CartPolePhysics, CartPoleTask
 from mlearn_utils.tasks.cartpole_env import CartPoleTaskEnv
-from mlearn_utils.tasks.cartpole_tasks import check_count
 
 DEFAULT_HORIZON = 1000
 
 
-def check_spaces(env: gym.Env) -> None:
-    """Check that an environment has a Box observation and discrete actions.
+def check_spaces(
+    env: gym.Env, *, discrete: bool = False
+) -> tuple[gym.spaces.Box | gym.spaces.Discrete, gym.spaces.Discrete]:
+    """Return an environment's space of observations, a Box (or Discrete if that will do), and its actions.
 
     Raises:
         TypeError: if `env` is not a Gymnasium environment, or one of its spaces is of another kind.
     """
     if not isinstance(env, gym.Env):
         raise TypeError(f"env must be a Gymnasium environment, such as gymnasium.make(...), got {env!r}")
-    if not isinstance(env.action_space, gym.spaces.Discrete):
-        raise TypeError(f"env must have Discrete actions, got the action space {env.action_space}")
-    if not isinstance(env.observation_space, gym.spaces.Box):
-        raise TypeError(f"env must have Box observations, got {env.observation_space}")
+    observations, actions = env.observation_space, env.action_space
+    kinds = (gym.spaces.Box, gym.spaces.Discrete) if discrete else gym.spaces.Box
+    if not isinstance(actions, gym.spaces.Discrete):
+        raise TypeError(f"env must have Discrete actions, got the action space {actions}")
+    if not isinstance(observations, kinds):
+        raise TypeError(f"env must have {'Discrete or ' * discrete}Box observations, got {observations}")
+    return observations, actions
 
 
 def first_action(env: gym.Env) -> int:
@@ -57,7 +56,7 @@ def batch_of(env: gym.Env, num_envs: int) -> "BatchedCartPole | GymnasiumBatch":
         ValueError: if `num_envs` is not an integer >= 1.
     """
     check_spaces(env)
-    check_count("num_envs", num_envs)
+    check_integer("num_envs", num_envs, minimum=1)
     task, horizon = cartpole_task(env.unwrapped), _standard_horizon(env)
     if task is not None and horizon is not None:
         return BatchedCartPole(task, num_envs, horizon=horizon)
@@ -122,7 +121,7 @@ class GymnasiumBatch:
         first = self._envs[0]
         limit = first.spec.max_episode_steps if first.spec is not None else None
         self.horizon = horizon if horizon is not None else limit or DEFAULT_HORIZON
-        check_count("horizon", self.horizon)
+        check_integer("horizon", self.horizon, minimum=1)
         self.num_tasks, self.num_envs = len(rows), len(rows[0])
         assert isinstance(first.action_space, gym.spaces.Discrete)
         self.num_actions, self._first_action = int(first.action_space.n), first_action(first)

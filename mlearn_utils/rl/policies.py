@@ -37,6 +37,18 @@ def init_mlp(sizes: Sequence[int], *, generator: torch.Generator) -> Params:
     return params
 
 
+def start_policy(num_features: int, num_actions: int, *, hidden: int, generator: torch.Generator) -> Params:
+    """Return the parameters of a policy with one hidden layer; for two actions it has a single logit.
+
+    Args:
+        num_features: F of the observations.
+        num_actions: A.
+        hidden: tanh units of the hidden layer.
+        generator: CPU generator to draw from.
+    """
+    return init_mlp((num_features, hidden, 1 if num_actions == 2 else num_actions), generator=generator)
+
+
 def mlp(params: Params, x: Tensor) -> Tensor:
     """Return the outputs of a multilayer perceptron with tanh between its layers.
 

@@ -9,7 +9,6 @@ learning"; Schulman et al. (2016), "High-dimensional continuous control using ge
 estimation".
 """
 
-import math
 from typing import Any
 
 import gymnasium as gym
@@ -19,12 +18,11 @@ from torch import Tensor
 from tqdm.auto import trange
 
 from mlearn_utils.rl.gymnasium_batch import batch_of, first_action
-from mlearn_utils.rl.policies import Params, choose, choose_best, entropy, init_mlp, mlp
+from mlearn_utils.rl.policies import Params, choose, choose_best, entropy, mlp, start_policy
 from mlearn_utils.rl.returns import (
     advantages,
     baseline_features,
     baseline_values,
-    check_fraction,
     discounted_sums,
     fit_ridge,
     gae,
@@ -32,15 +30,8 @@ from mlearn_utils.rl.returns import (
     returns_to_go,
 )
 from mlearn_utils.rl.rollout import Rollout, collect
-from mlearn_utils.rl.surrogates import (
-    SURROGATES,
-    dice_surrogate,
-    lvc_surrogate,
-    plain_surrogate,
-    policy_loss,
-)
-from mlearn_utils.runtime import make_generator
-from mlearn_utils.tasks.cartpole_tasks import check_count
+from mlearn_utils.rl.surrogates import SURROGATES, dice_surrogate, lvc_surrogate, plain_surrogate, policy_loss
+from mlearn_utils.runtime import check_fraction, check_integer, check_positive, make_generator, next_seed
 
 __all__ = [
     "SURROGATES",
@@ -107,30 +98,34 @@ class PolicyGradientAgent:
         episodes: int = 16,
         seed: int = 0,
     ):
-        if not (math.isfinite(learning_rate) and learning_rate > 0):
-            raise ValueError(f"learning_rate must be > 0, got {learning_rate!r}")
+        check_positive("learning_rate", learning_rate, "> 0")
         check_fraction("gamma", gamma)
         check_fraction("lam", lam)
-        check_count("hidden", hidden)
-        check_count("episodes", episodes)
+        check_integer("hidden", hidden, minimum=1)
+        check_integer("episodes", episodes, minimum=1)
         self.gamma, self.lam, self.learning_rate = gamma, lam, learning_rate
         self.env = gym.make(env) if isinstance(env, str) else env
         self._batch = batch_of(self.env, episodes)
         self._generator = make_generator(seed)
-        outputs = 1 if self._batch.num_actions == 2 else self._batch.num_actions
-        start = init_mlp((self._batch.num_features, hidden, outputs), generator=self._generator)
+        sizes = self._batch.num_features, self._batch.num_actions
+        start = start_policy(*sizes, hidden=hidden, generator=self._generator)
         self.params: Params = {name: value.requires_grad_() for name, value in start.items()}
         self.history: History = []
         self._hidden = hidden
         self._scale: Tensor | None = None  # [F], set by the first call of train
-        self._optimizer = torch.optim.Adam(self.params.values(), lr=learning_rate)
+        self._seed: int | None = None  # of the last call of train, which drew from _stream
+        self._stream = torch.Generator()
+        self._optimizer = torch.optim.Adam(self.params.values(), lr=float(learning_rate))
 
-    def train(self, iterations: int | None = None, *, seed: int = 0, progress: bool = False) -> History:
-        """Play and learn; a further call goes on from where the last one stopped.
+    def train(
+        self, iterations: int | None = None, *, seed: int | None = None, progress: bool = False
+    ) -> History:
+        """Play and learn; a further call without a seed, or with the same, goes on where the last stopped.
 
         Args:
             iterations: batches of episodes; None means 60, enough for CartPole-v1.
-            seed: start of the random numbers of episodes and actions; a further call wants another.
+            seed: start of the random numbers of episodes and actions; None is the last one used, 0 at first.
+                Another seed starts another stream of them.
             progress: show a progress bar with the return.
 
         Returns:
@@ -143,14 +138,16 @@ class PolicyGradientAgent:
                 the step, and what was learnt before that batch is kept.
         """
         iterations = 60 if iterations is None else iterations
-        check_count("iterations", iterations)
-        generator = make_generator(seed)
+        check_integer("iterations", iterations, minimum=1)
+        seed = next_seed(seed, self._seed)
+        if seed != self._seed:
+            self._stream, self._seed = make_generator(seed), seed
         begin = len(self.history)
         if self._scale is None:
-            self._scale = _standard_deviation(collect(self._batch, self._policy, generator=generator))
+            self._scale = collect(self._batch, self._policy, generator=self._stream).deviation()
         bar = trange(iterations, desc="policy gradient", disable=not progress)
         for _ in bar:
-            rollout = collect(self._batch, self._policy, generator=generator)
+            rollout = collect(self._batch, self._policy, generator=self._stream)
             self.history.append(self._update(rollout))
             bar.set_postfix({"return": f"{self.history[-1]['return']:.1f}"})
         return self.history[begin:]
@@ -169,7 +166,7 @@ class PolicyGradientAgent:
         Raises:
             ValueError: if `episodes` is not an integer >= 1.
         """
-        check_count("episodes", episodes)
+        check_integer("episodes", episodes, minimum=1)
         batch = batch_of(self.env, episodes)
         rollout = collect(batch, self._policy, generator=make_generator(seed), greedy=True)
         return rollout.episode_returns()[0].double().numpy()
@@ -220,10 +217,3 @@ class PolicyGradientAgent:
             "steps": steps + int(played),
             "entropy": ((entropy(logits.detach()) * rollout.mask).sum() / played).item(),
         }
-
-
-def _standard_deviation(rollout: Rollout) -> Tensor:
-    """Return [F] the standard deviation of each feature over the steps taken (1 where it never varied)."""
-    seen = rollout.obs[rollout.mask > 0]
-    deviation = seen.std(dim=0, correction=0)
-    return torch.where(deviation > 0, deviation, torch.ones_like(deviation))

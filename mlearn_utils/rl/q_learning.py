@@ -15,6 +15,7 @@ import numpy as np
 from gymnasium import spaces
 
 from mlearn_utils.rl.discretizer import Discretizer
+from mlearn_utils.rl.gymnasium_batch import check_spaces
 from mlearn_utils.rl.replay import ReplayPool, Transition
 from mlearn_utils.rl.schedules import (
     DEFAULT_EPSILON,
@@ -24,20 +25,9 @@ from mlearn_utils.rl.schedules import (
     check_learning_rate,
     check_unit_interval,
 )
-from mlearn_utils.rl.temporal_difference import TDUpdate, epsilon_greedy, td_update
+from mlearn_utils.rl.temporal_difference import epsilon_greedy, td_update
+from mlearn_utils.runtime import check_fraction, check_integer, next_seed
 from mlearn_utils.tasks.tabular import FloatArray
-
-__all__ = [
-    "Discretizer",
-    "History",
-    "QLearningAgent",
-    "ReplayPool",
-    "SarsaAgent",
-    "TDUpdate",
-    "Transition",
-    "epsilon_greedy",
-    "td_update",
-]
 
 History: TypeAlias = list[dict[str, Any]]
 
@@ -46,8 +36,8 @@ class QLearningAgent:
     """Tabular Q-learning in a Gymnasium environment with discrete actions.
 
     The defaults run everywhere and learn CartPole-v1 with most seeds, but no setting is good everywhere: for
-    more, choose the schedules and the bins of the discretizer. `tests/benchmarks/bench_q_learning.py targets`
-    holds settings that were measured.
+    more, choose the schedules and the bins of the discretizer. `tests/benchmarks/bench_q_learning.py` holds
+    settings that were measured.
 
     Args:
         env: an environment with Discrete actions and Discrete or Box observations.
@@ -79,10 +69,9 @@ class QLearningAgent:
         replay: int = 0,
         discretizer: Discretizer | None = None,
     ) -> None:
-        observations, actions = _check_spaces(env)
-        check_unit_interval("gamma", gamma)
-        if isinstance(replay, bool) or not isinstance(replay, int) or replay < 0:
-            raise ValueError(f"replay must be a number of transitions >= 0, got {replay!r}")
+        observations, actions = check_spaces(env, discrete=True)
+        check_fraction("gamma", gamma)
+        check_integer("replay", replay, minimum=0, expected="a number of transitions >= 0")
         self.env, self.gamma, self.replay = env, gamma, replay
         self.learning_rate, self.epsilon = learning_rate, epsilon
         self.episodes = 0
@@ -97,26 +86,35 @@ class QLearningAgent:
         self._first_action = int(actions.start)
         self._pool = ReplayPool()
         self._rng = np.random.default_rng(0)
+        self._seed: int | None = None  # of the last call of train
+        self._env_seed: int | None = None  # what the environment's next reset is given
 
-    def train(self, episodes: int, *, seed: int = 0) -> History:
-        """Learn from `episodes` more episodes; schedules go on from where the last call ended.
+    def train(self, episodes: int, *, seed: int | None = None) -> History:
+        """Learn from `episodes` more episodes; everything goes on from where the last call ended.
+
+        `train(2)` after `train(3)` is `train(5)`, also with an `evaluate` between them: schedules go on, and
+        so do the random numbers of the environment and of the agent. (`act` draws from the agent's too.)
 
         Args:
             episodes: number of episodes.
-            seed: of the environment and of the agent's own draws.
+            seed: of the environment and of the agent's own draws; None is the last one used, 0 at first.
+                Another seed starts another stream of random numbers.
 
         Returns:
             One row per episode: "episode", "return" (undiscounted), "steps", "epsilon".
 
         Raises:
-            ValueError: if the environment returns a reward that is not finite. What was learned before that
-                step stays in `q_table`.
+            ValueError: if `seed` is not an integer >= 0, or the environment returns a reward that is not
+                finite; what was learned before that step stays in `q_table`.
         """
-        self._rng = np.random.default_rng(seed)
+        seed = next_seed(seed, self._seed)
+        if seed != self._seed:
+            self._rng, self._seed, self._env_seed = np.random.default_rng(seed), seed, seed
         history = []
-        for episode in range(episodes):
+        for _ in range(episodes):
             self._begin_episode()
-            observation, _ = self.env.reset(seed=seed if episode == 0 else None)
+            observation, _ = self.env.reset(seed=self._env_seed)
+            self._env_seed = None
             history.append(self._train_episode(self.state(observation)))
             self.episodes += 1
         return history
@@ -151,20 +149,30 @@ class QLearningAgent:
     def evaluate(self, episodes: int = 100, *, seed: int = 0, max_steps: int = 1000) -> FloatArray:
         """Return the undiscounted returns [episodes] of greedy episodes; nothing is learned.
 
+        Training goes on as if this had not been: the environment's and the agent's generators are put back.
         An episode is cut after `max_steps`: a poor greedy policy may walk in circles, and not every
         environment has a time limit (CliffWalking-v1 has none).
         """
+        in_training = self._rng, self.env.unwrapped.np_random
         self._rng = np.random.default_rng(seed)
         returns = np.zeros(episodes)
-        for episode in range(episodes):
-            observation, _ = self.env.reset(seed=seed if episode == 0 else None)
-            for _ in range(max_steps):
-                action = self.act(observation, greedy=True)
-                observation, reward, terminated, truncated, _ = self.env.step(action)
-                returns[episode] += float(reward)
-                if terminated or truncated:
-                    break
+        try:
+            for episode in range(episodes):
+                observation, _ = self.env.reset(seed=int(seed) if episode == 0 else None)
+                returns[episode] = self._greedy_return(observation, max_steps)
+        finally:
+            self._rng, self.env.unwrapped.np_random = in_training
         return returns
+
+    def _greedy_return(self, observation: Any, max_steps: int) -> float:
+        total = 0.0
+        for _ in range(max_steps):
+            action = self.act(observation, greedy=True)
+            observation, reward, terminated, truncated, _ = self.env.step(action)
+            total += float(reward)
+            if terminated or truncated:
+                break
+        return total
 
     def _begin_episode(self) -> None:
         self._rate = at_episode(self.learning_rate, self.episodes)
@@ -217,14 +225,3 @@ class SarsaAgent(QLearningAgent):
 
     def _choose_ahead(self, next_state: int) -> int | None:
         return self._choose(next_state)
-
-
-def _check_spaces(env: gym.Env[Any, Any]) -> tuple[spaces.Discrete | spaces.Box, spaces.Discrete]:
-    """Return the observation and the action space of an environment that a table can serve."""
-    if not isinstance(env, gym.Env):
-        raise TypeError(f"env must be a Gymnasium environment, such as gymnasium.make(...), got {env!r}")
-    if not isinstance(env.action_space, spaces.Discrete):
-        raise TypeError(f"env must have Discrete actions, got the action space {env.action_space}")
-    if not isinstance(env.observation_space, spaces.Discrete | spaces.Box):
-        raise TypeError(f"env must have Discrete or Box observations, got {env.observation_space}")
-    return env.observation_space, env.action_space

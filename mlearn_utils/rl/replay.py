@@ -4,6 +4,8 @@ from typing import NamedTuple
 
 import numpy as np
 
+from mlearn_utils.runtime import check_integer
+
 
 class Transition(NamedTuple):
     """One step of a tabular learner. Only SARSA knows `next_action`."""
@@ -20,8 +22,7 @@ class ReplayPool:
     """The last `capacity` transitions."""
 
     def __init__(self, capacity: int = 50_000) -> None:
-        if capacity < 1:
-            raise ValueError(f"capacity must be at least 1, got {capacity}")
+        check_integer("capacity", capacity, minimum=1, expected="at least 1")
         self.capacity = capacity
         self.transitions: list[Transition] = []
         self._oldest = 0

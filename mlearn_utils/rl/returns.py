@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from mlearn_utils.rl.rollout import Rollout
+from mlearn_utils.runtime import check_fraction
 
 Scalar = float | Tensor
 
@@ -41,7 +42,7 @@ def returns_to_go(reward: Tensor, mask: Tensor, *, gamma: Scalar) -> Tensor:
     Raises:
         ValueError: if `gamma` is outside [0, 1].
     """
-    check_fraction("gamma", gamma)
+    _check_scalar("gamma", gamma)
     return discounted_sums(reward * mask, gamma)
 
 
@@ -77,8 +78,8 @@ def gae(
         Schulman et al. (2016), "High-dimensional continuous control using generalized advantage
         estimation", equation 16.
     """
-    check_fraction("gamma", gamma)
-    check_fraction("lam", lam)
+    _check_scalar("gamma", gamma)
+    _check_scalar("lam", lam)
     if (terminated is None) != (last_values is None):
         raise ValueError("terminated and last_values must be given together: bootstrapping needs both")
     nothing = torch.zeros_like(values[..., :1, :])
@@ -160,7 +161,7 @@ def advantages(rollout: Rollout, *, gamma: Scalar, lam: Scalar) -> Tensor:
     return normalise(gae(rollout.reward, values, rollout.mask, gamma=gamma, lam=lam), rollout.mask)
 
 
-def check_fraction(name: str, value: Scalar) -> None:
-    """Raise ValueError unless `value` lies in [0, 1] (a tensor is not looked into: it may be under vmap)."""
-    if not isinstance(value, Tensor) and not 0 <= value <= 1:
-        raise ValueError(f"{name} must be in [0, 1], got {value!r}")
+def _check_scalar(name: str, value: Scalar) -> None:
+    """Raise ValueError unless `value` lies in [0, 1]; a tensor is not looked into, it may be under vmap."""
+    if not isinstance(value, Tensor):
+        check_fraction(name, value)

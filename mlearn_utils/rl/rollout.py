@@ -72,6 +72,11 @@ class Rollout(NamedTuple):
         """Return [T, E] the undiscounted return of each episode."""
         return self.reward.sum(dim=-2)
 
+    def deviation(self) -> Tensor:
+        """Return [F] the standard deviation of each feature over all steps taken; 1 where it never varied."""
+        deviation = self.obs[self.mask > 0].std(dim=0, correction=0)
+        return torch.where(deviation > 0, deviation, torch.ones_like(deviation))
+
 
 @torch.no_grad()
 def collect(env: BatchEnv, policy: Policy, *, generator: torch.Generator, greedy: bool = False) -> Rollout:

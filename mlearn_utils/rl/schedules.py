@@ -5,6 +5,7 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
+from mlearn_utils.runtime import check_positive, is_number
 from mlearn_utils.tasks.tabular import IntArray
 
 Schedule: TypeAlias = Callable[[Any], Any]
@@ -15,7 +16,7 @@ def linear_decay(start: float, end: float, episodes: int) -> Schedule:
 
     It takes the episode's number, counted from 0, or an array of such numbers.
     """
-    _check_length(episodes)
+    check_positive("episodes", episodes, "positive")
     return lambda episode: start + (end - start) * np.minimum(episode / episodes, 1.0)
 
 
@@ -24,7 +25,7 @@ def exponential_decay(start: float, end: float, episodes: int) -> Schedule:
 
     It takes the episode's number, counted from 0, or an array of such numbers.
     """
-    _check_length(episodes)
+    check_positive("episodes", episodes, "positive")
     if not (start > 0 and end > 0):
         raise ValueError(f"start and end must be positive, got start={start}, end={end}")
     return lambda episode: start * (end / start) ** np.minimum(episode / episodes, 1.0)
@@ -36,30 +37,15 @@ def at_episode(setting: Any, episode: int | IntArray) -> Any:
 
 
 def check_learning_rate(learning_rate: Any) -> None:
-    """Check a step size or an array of them.
-
-    Raises:
-        ValueError: if one is not positive and finite.
-    """
-    rates = np.asarray(learning_rate, dtype=np.float64)
-    if not ((rates > 0) & np.isfinite(rates)).all():
+    """Raise ValueError unless a step size, or every one of an array of them, is positive and finite."""
+    if not all(is_number(rate) and 0 < rate < np.inf for rate in np.ravel(learning_rate)):
         raise ValueError(f"learning_rate must be positive and finite, got {learning_rate}")
 
 
 def check_unit_interval(name: str, value: Any) -> None:
-    """Check a number in [0, 1] or an array of them.
-
-    Raises:
-        ValueError: naming the argument, if one is outside.
-    """
-    numbers = np.asarray(value, dtype=np.float64)
-    if not ((numbers >= 0) & (numbers <= 1)).all():
+    """Raise ValueError, naming the argument, unless a number, or every one of an array, is in [0, 1]."""
+    if not all(is_number(number) and 0 <= number <= 1 for number in np.ravel(value)):
         raise ValueError(f"{name} must be in [0, 1], got {value}")
-
-
-def _check_length(episodes: int) -> None:
-    if not episodes > 0:
-        raise ValueError(f"episodes must be positive, got {episodes}")
 
 
 DEFAULT_EPSILON = linear_decay(1.0, 0.05, 500)

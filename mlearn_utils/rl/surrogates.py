@@ -57,10 +57,7 @@ def lvc_surrogate(logp: Tensor, adv: Tensor, mask: Tensor) -> Tensor:
     The Hessian keeps the product of each step's score with itself and drops those across steps, and with
     them the way in which later returns depend on theta: a small bias for a much smaller variance.
 
-    Args:
-        logp: [..., S, E] log-probabilities of the actions taken, differentiable.
-        adv: [..., S, E] credits, constants.
-        mask: [..., S, E] 1 for every step taken.
+    Arguments as in `plain_surrogate`.
 
     Reference:
         Rothfuss et al. (2019), section 5.
@@ -73,10 +70,7 @@ def dice_surrogate(logp: Tensor, adv: Tensor, mask: Tensor) -> Tensor:
 
     With A_t = gamma^t G_t the sum telescopes to Foerster's sum_t box(c_t) gamma^t r_t, less the constant G_0.
 
-    Args:
-        logp: [..., S, E] log-probabilities of the actions taken, differentiable.
-        adv: [..., S, E] credits, constants.
-        mask: [..., S, E] 1 for every step taken.
+    Arguments as in `plain_surrogate`.
 
     Reference:
         Foerster et al. (2018), section 3; Farquhar et al. (2019) for the advantages.

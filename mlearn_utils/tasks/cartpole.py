@@ -11,6 +11,7 @@ import array_api_compat.torch as torch_namespace
 import numpy as np
 import torch
 
+from mlearn_utils.runtime import check_integer
 from mlearn_utils.tasks.cartpole_physics import (
     START_WIDTH,
     THETA_LIMIT,
@@ -24,15 +25,16 @@ from mlearn_utils.tasks.cartpole_physics import (
 from mlearn_utils.tasks.cartpole_tasks import (
     ENV_ID,
     FAMILIES,
+    OBSERVATION_SCALE,
     CartPoleTask,
     CartPoleTasks,
     Family,
-    check_count,
 )
 
 __all__ = [
     "ENV_ID",
     "FAMILIES",
+    "OBSERVATION_SCALE",
     "START_WIDTH",
     "THETA_LIMIT",
     "X_LIMIT",
@@ -98,8 +100,8 @@ class BatchedCartPole:
     ):
         if tasks is not None and not isinstance(tasks, CartPoleTask):
             raise TypeError(f"tasks must be a CartPoleTask or None, got {type(tasks).__name__}")
-        check_count("num_envs", num_envs)
-        check_count("horizon", horizon)
+        check_integer("num_envs", num_envs, minimum=1)
+        check_integer("horizon", horizon, minimum=1)
         if dtype not in ("float32", "float64"):
             raise ValueError(f'dtype must be "float32" or "float64", got {dtype!r}')
         self.tasks = CartPoleTask() if tasks is None else tasks

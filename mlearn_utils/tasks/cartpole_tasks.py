@@ -16,16 +16,25 @@ The velocity is that of the state which the step reaches, and the step that ends
 import dataclasses
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import gymnasium as gym
 import numpy as np
+import torch
 from array_api_compat import array_namespace
 
+from mlearn_utils.runtime import check_integer
 from mlearn_utils.tasks.cartpole_physics import Array, CartPolePhysics
+
+if TYPE_CHECKING:
+    from mlearn_utils.tasks.cartpole import BatchedCartPole
 
 ENV_ID = "mlearn/CartPole-v0"
 """Gymnasium id of one task as an environment."""
+
+
+OBSERVATION_SCALE = (1.0, 1.0, 0.1, 1.0)
+"""What the observations of a cart-pole are divided by, so that all four are of the order of 1."""
 
 
 def velocity_reward(state: Array, target: Array) -> Array:
@@ -135,9 +144,14 @@ class CartPoleTasks:
         >>> batch = tasks.sample(20, seed=0)
         >>> env = tasks.make_env(batch[3], render_mode="rgb_array")
 
+    Attributes:
+        observation_scale: [F] what observations are divided by before a policy sees them.
+
     Raises:
         ValueError: if the family is unknown.
     """
+
+    observation_scale: tuple[float, ...] = OBSERVATION_SCALE
 
     def __init__(self, family: str, *, physics: CartPolePhysics | None = None):
         check_family(family)
@@ -145,7 +159,11 @@ class CartPoleTasks:
         self.physics = CartPolePhysics() if physics is None else physics
 
     def __repr__(self) -> str:
-        return f"CartPoleTasks({self.family!r})"
+        constants = {name: np.asarray(value, dtype=float) for name, value in vars(self.physics).items()}
+        usual = vars(CartPolePhysics())
+        changed = ", ".join(f"{k}={v.tolist()}" for k, v in constants.items() if (v != usual[k]).any())
+        physics = f", physics=CartPolePhysics({changed})" if changed else ""
+        return f"{type(self).__name__}({self.family!r}{physics})"
 
     def sample(self, n_tasks: int, *, seed: int) -> CartPoleTask:
         """Draw a batch of tasks; the same seed gives the same tasks.
@@ -157,7 +175,7 @@ class CartPoleTasks:
         Raises:
             ValueError: if `n_tasks` is not an integer >= 1.
         """
-        check_count("n_tasks", n_tasks)
+        check_integer("n_tasks", n_tasks, minimum=1)
         rng = np.random.default_rng(seed)
         family = FAMILIES[self.family]
         drawn = {name: rng.uniform(low, high, (n_tasks, 1)) for name, (low, high) in family.physics.items()}
@@ -177,20 +195,31 @@ class CartPoleTasks:
             raise TypeError(f"task must be a CartPoleTask of one task, got {type(task).__name__}")
         if task.family != self.family:
             raise ValueError(f"task must be of family {self.family!r}, got one of {task.family!r}")
-        check_count("horizon", horizon)
+        check_integer("horizon", horizon, minimum=1)
         return gym.make(ENV_ID, task=task, max_episode_steps=horizon, render_mode=render_mode)
+
+    def make_batch(
+        self, tasks: CartPoleTask, num_envs: int, *, horizon: int = 100, device: torch.device | None = None
+    ) -> "BatchedCartPole":
+        """Return T tasks x E environments, stepped together; arguments as in `BatchedCartPole`.
+
+        Raises:
+            TypeError: if `tasks` is not a CartPoleTask.
+            ValueError: if the tasks are of another family, or a number is out of range.
+        """
+        from mlearn_utils.tasks.cartpole import BatchedCartPole  # which is built on this module
+
+        if not isinstance(tasks, CartPoleTask):
+            raise TypeError(f"tasks must be what {self}.sample returns, got {type(tasks).__name__}")
+        if tasks.family != self.family:
+            raise ValueError(f"tasks must be of the family {self.family!r}, got {tasks.family!r}")
+        return BatchedCartPole(tasks, num_envs, horizon=horizon, device=device)
 
 
 def check_family(family: str) -> None:
     """Raise ValueError unless `family` is the name of a family."""
     if not isinstance(family, str) or family not in FAMILIES:
         raise ValueError(f"family must be one of {tuple(FAMILIES)}, got {family!r}")
-
-
-def check_count(name: str, value: int) -> None:
-    """Raise ValueError unless `value` is an integer >= 1."""
-    if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < 1:
-        raise ValueError(f"{name} must be an integer >= 1, got {value!r}")
 
 
 def _one_row_a_task(physics: CartPolePhysics, n_tasks: int) -> CartPolePhysics:

@@ -14,6 +14,7 @@ from typing import Any
 import gymnasium as gym
 import numpy as np
 
+from mlearn_utils.runtime import check_fraction, check_integer, check_not_negative
 from mlearn_utils.tasks.tabular import BoolArray, IntArray, TabularMDP, absorb
 
 Cell = tuple[int, int]
@@ -53,12 +54,9 @@ class GridTask:
     trap_reward: float = 0.2
 
     def __post_init__(self) -> None:
-        if self.size < 2:
-            raise ValueError(f"size must be at least 2, got {self.size}")
-        if not 0 <= self.slip <= 1:
-            raise ValueError(f"slip must be a probability in [0, 1], got {self.slip}")
-        if not self.reward_noise >= 0:
-            raise ValueError(f"reward_noise must be a standard deviation >= 0, got {self.reward_noise}")
+        check_integer("size", self.size, minimum=2, expected="at least 2")
+        check_fraction("slip", self.slip, "a probability in [0, 1]")
+        check_not_negative("reward_noise", self.reward_noise, "a standard deviation >= 0")
         self._check_cells()
 
     def _check_cells(self) -> None:
@@ -173,8 +171,7 @@ class GridTasks:
 
     def sample(self, n_tasks: int, *, seed: int) -> list[GridTask]:
         """Return `n_tasks` grids whose goal can be reached without crossing a pit or a trap."""
-        if n_tasks < 1:
-            raise ValueError(f"n_tasks must be at least 1, got {n_tasks}")
+        check_integer("n_tasks", n_tasks, minimum=1, expected="at least 1")
         rng = np.random.default_rng(seed)
         return [_sample_task(self.family, rng) for _ in range(n_tasks)]
 

@@ -7,14 +7,14 @@ Reference: Finn, Abbeel & Levine 2017, "Model-Agnostic Meta-Learning", section 5
 """
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
-from mlearn_utils.runtime import pick_device
+from mlearn_utils.runtime import check_integer, check_not_negative, is_number, pick_device
 
 Batch = tuple[Tensor, ...]
 """The data of one task or, with a leading axis, of T tasks: any tuple of tensors, usually (x, y)."""
@@ -49,8 +49,7 @@ class LinearTasks:
     def __post_init__(self) -> None:
         for name in ("slope", "intercept", "x"):
             _check_range(name, getattr(self, name))
-        if not (math.isfinite(self.noise) and self.noise >= 0):
-            raise ValueError(f"noise must be a finite standard deviation >= 0, got {self.noise!r}")
+        check_not_negative("noise", self.noise, "a finite standard deviation >= 0")
 
     def sample_functions(self, n_tasks: int, *, generator: torch.Generator) -> tuple[Tensor, Tensor]:
         """Draw the slopes and intercepts of `n_tasks` lines: two tensors [T] on the CPU."""
@@ -153,16 +152,11 @@ def _uniform(bounds: Range, shape: tuple[int, ...], generator: torch.Generator) 
 
 
 def _check_range(name: str, bounds: Range) -> None:
-    try:
-        low, high = bounds
-        valid = math.isfinite(low) and math.isfinite(high) and low <= high
-    except (TypeError, ValueError):
-        valid = False
-    if not valid:
+    pair = list(bounds) if isinstance(bounds, Iterable) else []
+    if len(pair) != 2 or not all(map(is_number, pair)) or not -math.inf < pair[0] <= pair[1] < math.inf:
         raise ValueError(f"{name} must be finite bounds (low, high) with low <= high, got {bounds!r}")
 
 
 def _check_counts(**counts: int) -> None:
     for name, value in counts.items():
-        if isinstance(value, bool) or not isinstance(value, int) or value < 1:
-            raise ValueError(f"{name} must be an integer >= 1, got {value!r}")
+        check_integer(name, value, minimum=1)

@@ -7,11 +7,11 @@ Reference: Puterman, Markov Decision Processes, 1994, chapter 2.
 """
 
 from dataclasses import dataclass
-from typing import Any
 
-import gymnasium as gym
 import numpy as np
 from numpy.typing import NDArray
+
+from mlearn_utils.runtime import check_not_negative
 
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
@@ -64,45 +64,12 @@ class TabularMDP:
         check_rows("start", self.start)
         if not np.isfinite(self.rewards).all():
             raise ValueError(f"rewards must be finite, got {self.rewards[~np.isfinite(self.rewards)][0]}")
-        if not self.reward_noise >= 0:
-            raise ValueError(f"reward_noise must be a standard deviation >= 0, got {self.reward_noise}")
+        check_not_negative("reward_noise", self.reward_noise, "a standard deviation >= 0")
 
     @property
     def R(self) -> FloatArray:  # noqa: N802  (the field's name)
         """[S, A] expected reward of an action."""
         return np.einsum("ijk,ijk->ij", self.P, self.rewards)
-
-    @classmethod
-    def from_gymnasium(cls, env: gym.Env[Any, Any]) -> "TabularMDP":
-        """Read the table `P` that Gymnasium's toy-text environments carry.
-
-        Two outcomes of one action that lead to the same state are merged: probabilities add up, rewards are
-        averaged. A state is taken to be terminal if some transition into it ends the episode.
-
-        Args:
-            env: FrozenLake, CliffWalking, Taxi, or another environment whose `unwrapped.P[state][action]`
-                lists (probability, next state, reward, terminated) and whose
-                `unwrapped.initial_state_distrib` is [S].
-
-        Raises:
-            TypeError: if `env` carries no such table.
-        """
-        table = getattr(env.unwrapped, "P", None)
-        start = getattr(env.unwrapped, "initial_state_distrib", None)
-        if table is None or start is None:
-            raise TypeError(f"env must be a toy-text environment with a table P, got {env}")
-        S, A = len(table), len(table[0])
-        outcomes = np.array(
-            [(s, a, *o) for s in range(S) for a in range(A) for o in table[s][a]], dtype=np.float64
-        )
-        state, action, next_state = (outcomes[:, i].astype(np.int64) for i in (0, 1, 3))
-        probability, reward, ended = outcomes[:, 2], outcomes[:, 4], outcomes[:, 5] > 0
-        P, rewards, terminal = np.zeros((S, A, S)), np.zeros((S, A, S)), np.zeros(S, dtype=bool)
-        terminal[next_state[ended]] = True
-        np.add.at(P, (state, action, next_state), probability)
-        np.add.at(rewards, (state, action, next_state), probability * reward)
-        np.divide(rewards, P, out=rewards, where=P > 0)
-        return cls(*absorb(P, rewards, terminal), terminal, np.asarray(start, dtype=np.float64))
 
 
 def absorb(P: FloatArray, rewards: FloatArray, terminal: BoolArray) -> tuple[FloatArray, FloatArray]:

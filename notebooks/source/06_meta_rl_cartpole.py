@@ -36,7 +36,7 @@ from mlearn_utils.course.lesson_06 import results as stored
 from mlearn_utils.course.lesson_06.buggy_family import SomebodysTasks
 from mlearn_utils.course.lesson_06.goals import Goal
 from mlearn_utils.meta import maml
-from mlearn_utils.meta.policies.adaptation import Query, judge
+from mlearn_utils.meta.policies.adaptation import Query, with_advantages
 from mlearn_utils.meta.policies.agent import MAMLAgent, MAMLConfig
 from mlearn_utils.rl import policy_gradient as pg
 from mlearn_utils.rl.enumerate_episodes import enumerate_episodes
@@ -283,8 +283,8 @@ assert abs(difference - by_autograd) < 1e-5
 
 # %%
 agent = MAMLAgent(CartPoleTasks("dirv"), device="cpu")
-judged = [judge(rollout, agent.scale, gamma=0.99, lam=0.97) for rollout in (support, query)]
-loss = agent.outer_loss(theta, judged[:1], Query(judged[1], old_query))
+batches = [with_advantages(rollout, agent.scale, gamma=0.99, lam=0.97) for rollout in (support, query)]
+loss = agent.outer_loss(theta, batches[:1], Query(batches[1], old_query))
 package = torch.autograd.grad(loss, list(theta.values()))
 assert all(torch.allclose(-mine, its, atol=1e-6) for mine, its in zip(meta_gradient, package, strict=True))
 print(f"the same meta-gradient, with alpha = {agent.config.inner_lr:g}")

@@ -1,7 +1,7 @@
 """What the vectorised Q-learner buys, and how surely the plain agent reaches its targets.
 
-    python tests/benchmarks/bench_q_learning.py            speed: steps per CPU second, both sides in one run
-    python tests/benchmarks/bench_q_learning.py targets    ten seeds of each target, two to five minutes
+    python -m tests.benchmarks.bench_q_learning            speed: steps per CPU second, both sides in one run
+    python -m tests.benchmarks.bench_q_learning targets    ten seeds of each target, two to five minutes
 
 The rounds of the two sides alternate and the median of the ratios is printed, because other processes on the
 machine slow both sides down.
@@ -23,6 +23,7 @@ from mlearn_utils.rl.q_learning import QLearningAgent
 from mlearn_utils.rl.schedules import exponential_decay, linear_decay
 from mlearn_utils.tasks.gridworld import GridTask, GridTasks, grid_mdp, make_env
 from mlearn_utils.tasks.tabular import TabularMDP
+from tests.tasks.toy_text import read_table
 
 ROUNDS = 7
 PLAIN_EPISODES, BATCH_STEPS = 300, 300
@@ -89,7 +90,7 @@ def print_table_of_tasks() -> None:
 
 def lake_success(agent: QLearningAgent) -> float:
     """Return the exact probability that the greedy policy reaches the goal within 100 steps."""
-    lake = TabularMDP.from_gymnasium(agent.env)
+    lake = read_table(agent.env)
     best = agent.q_table == agent.q_table.max(axis=1, keepdims=True)
     policy = best / best.sum(axis=1, keepdims=True)
     return dp.expected_return(lake.P, lake.R, policy, lake.start, horizon=100, terminal=lake.terminal)
@@ -162,7 +163,7 @@ def main() -> None:
         return
     print("| task | learners | plain, steps/s | batch, steps/s | ratio |\n|---|---|---|---|---|")
     lake = gym.make("FrozenLake-v1")
-    print_speed("FrozenLake-v1", lake, TabularMDP.from_gymnasium(lake))
+    print_speed("FrozenLake-v1", lake, read_table(lake))
     print_speed("mlearn/Grid-v0", make_env(GRID), grid_mdp(GRID))
     print_table_of_tasks()
 

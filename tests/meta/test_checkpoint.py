@@ -5,6 +5,7 @@ import pickle
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from safetensors.torch import save_file
@@ -106,6 +107,13 @@ def test_facts_that_json_cannot_hold_are_refused_before_anything_is_written(tmp_
         save_checkpoint(path, "Thing", {}, {"x": object()})
     load_checkpoint(path, "Thing")
     assert [file.name for file in tmp_path.iterdir()] == ["x.safetensors"]
+
+
+def test_numbers_of_numpy_are_stored_as_pythons(tmp_path):
+    facts = {"seed": np.int64(3), "rates": [np.float32(0.1), np.float64(0.1)], "flag": np.True_}
+    save_checkpoint(tmp_path / "x.safetensors", "Thing", {}, facts)
+    loaded = load_checkpoint(tmp_path / "x.safetensors", "Thing")[1]
+    assert loaded == {"seed": 3, "rates": [float(np.float32(0.1)), 0.1], "flag": True}
 
 
 def test_the_new_file_replaces_the_old(tmp_path):

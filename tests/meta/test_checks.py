@@ -8,6 +8,7 @@ from torch import nn
 from torch.nn import functional as F
 from torch.nn.functional import mse_loss
 
+from mlearn_utils.meta import checks
 from mlearn_utils.meta.maml import adapt, expand_params, inner_step, meta_gradient, module_loss, parameters_of
 from mlearn_utils.tasks.regression import TaskBatch
 from tests.meta.reference import make_model, make_tasks
@@ -171,6 +172,21 @@ def test_a_module_that_writes_or_draws_in_its_forward_pass(layer):
         run(model)
     assert all(torch.equal(value, before[name]) for name, value in model.state_dict().items())
     assert torch.equal(torch.get_rng_state(), state)
+
+
+RANDOM = [kind for name, kind in vars(nn).items() if "Dropout" in name]
+KEEPS_STATISTICS = [kind for name, kind in vars(nn).items() if "BatchNorm" in name or "InstanceNorm" in name]
+
+
+@pytest.mark.parametrize("kind", RANDOM + KEEPS_STATISTICS)
+def test_every_such_module_that_torch_offers_is_known(kind):
+    size = () if kind.__name__.startswith("Lazy") else (1,)
+    layer = kind(0.5) if kind in RANDOM else kind(*size, track_running_stats=True)
+    assert len(RANDOM) >= 6
+    assert len(KEEPS_STATISTICS) >= 13
+    with pytest.raises(ValueError, match=rf"model: {kind.__name__} '0' (draws|keeps)"):
+        checks.check_stateless(nn.Sequential(layer))
+    checks.check_stateless(nn.Sequential(layer).eval())
 
 
 @pytest.mark.parametrize("layer", [nn.BatchNorm1d(1), nn.Dropout(0.5)], ids=["batch norm", "dropout"])

@@ -7,7 +7,17 @@ import torch
 from torch.nn.functional import mse_loss
 
 from mlearn_utils.meta.inner_rules import adam, momentum
-from mlearn_utils.meta.maml import adapt, meta_gradient, module_loss, parameters_of, trajectory
+from mlearn_utils.meta.maml import (
+    adapt,
+    expand_params,
+    inner_step,
+    last,
+    meta_gradient,
+    module_loss,
+    parameters_of,
+    trajectory,
+    walk,
+)
 from mlearn_utils.meta.variants import adapt_only, multi_step_losses
 from tests.meta.reference import (
     NORMS,
@@ -115,6 +125,32 @@ def test_a_trajectory_ends_where_adaptation_ends(rule):
     for steps, point in enumerate(path):
         end = adapt(task_loss, params, tasks.support, inner_lr=0.1, steps=steps, rule=rule)
         assert largest_difference(point, end) == 0.0
+
+
+@pytest.mark.parametrize("rule", [momentum(0.9), adam()], ids=["momentum", "adam"])
+def test_a_rule_walks_over_changing_support_sets_with_its_state(rule):
+    """The second step starts with what the first remembers, on other data."""
+    model, tasks = make_model(), make_tasks()
+    task_loss, start = module_loss(model, mse_loss), expand_params(parameters_of(model), 3)
+    one = inner_step(task_loss, start, tasks.support, inner_lr=0.1, rule=rule)
+    both = last(walk(task_loss, start, [(tasks.support, 0.1), (tasks.query, 0.1)], rule=rule))
+    forgot = inner_step(task_loss, one, tasks.query, inner_lr=0.1, rule=rule)
+    same = adapt(task_loss, parameters_of(model), tasks.support, inner_lr=0.1, steps=1, rule=rule)
+    assert largest_difference(one, same) == 0.0
+    assert largest_difference(both, forgot) > 1e-3
+
+
+def test_one_step_by_a_rule():
+    model, tasks = make_model(), make_tasks()
+    task_loss, start = module_loss(model, mse_loss), expand_params(parameters_of(model), 3)
+    plain = inner_step(task_loss, start, tasks.support, inner_lr=0.1)
+    assert (
+        largest_difference(plain, inner_step(task_loss, start, tasks.support, inner_lr=0.1, rule=momentum()))
+        == 0
+    )
+    signs = inner_step(task_loss, start, tasks.support, inner_lr=0.1, rule=adam(eps=1e-30))
+    for name, value in start.items():
+        torch.testing.assert_close(value - signs[name], 0.1 * (value - plain[name]).sign(), rtol=0, atol=1e-6)
 
 
 def test_a_rule_reaches_the_variants():

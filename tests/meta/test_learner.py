@@ -271,6 +271,40 @@ class TestResume:
             MetaLearner.load(tmp_path / "x.safetensors", make_network())
         MetaLearner.load(tmp_path / "x.safetensors", make_network(), loss=l1_loss, device="cpu")
 
+    @pytest.mark.parametrize("seed", [None, 3])
+    def test_a_resumed_training_goes_on_with_its_own_seed(self, tmp_path, seed):
+        straight, first = make_learner(), make_learner()
+        train(straight, 6, seed=3)
+        train(first, 1, seed=3)
+        train(first, 2)
+        first.save(tmp_path / "half.safetensors")
+        resumed = MetaLearner.load(tmp_path / "half.safetensors", make_network(seed=5), device="cpu")
+        train(resumed, 3, seed=seed)
+        assert resumed.history == straight.history
+        assert largest_difference(parameters_of(resumed.model), parameters_of(straight.model)) == 0.0
+
+    def test_the_seed_is_0_if_none_was_ever_named_and_0_is_another_than_3(self):
+        assert train(make_learner(), 2) == train(make_learner(), 2, seed=0)
+        learner, fresh = make_learner(), make_learner()
+        train(learner, 2, seed=3)
+        learner.model.load_state_dict(fresh.model.state_dict())
+        assert train(learner, 1, seed=0)[0]["query_loss"] == train(fresh, 1)[0]["query_loss"]
+
+    def test_numbers_of_numpy_train_and_resume_as_pythons_do(self, tmp_path):
+        rates: Any = {"inner_lr": float(np.float32(0.05)), "meta_lr": float(np.float32(0.01))}
+        own = make_learner(**rates, steps=2, chunk_size=3)
+        numpys: Any = {"inner_lr": np.float32(0.05), "meta_lr": np.float32(0.01), "chunk_size": np.int32(3)}
+        theirs = make_learner(**numpys, steps=np.int64(2))
+        own.train(LinearTasks(), 4, 5, 4, seed=3, progress=False)
+        sizes: Any = (np.int64(2), np.int32(5), np.uint8(4))
+        seed: Any = np.int64(3)
+        theirs.train(LinearTasks(), *sizes, seed=seed, progress=False)
+        theirs.save(tmp_path / "x.safetensors")
+        resumed = MetaLearner.load(tmp_path / "x.safetensors", make_network(seed=5), device="cpu")
+        resumed.train(LinearTasks(), *sizes, seed=3, progress=False)
+        assert resumed.history == own.history
+        assert resumed._config() == own._config()
+
 
 class TestBadInput:
     @pytest.mark.parametrize(
@@ -281,6 +315,7 @@ class TestBadInput:
             ({"meta_lr": 0.0}, "meta_lr must be a finite number > 0"),
             ({"meta_lr": float("nan")}, "meta_lr must be a finite number > 0"),
             ({"meta_lr": "fast"}, "meta_lr must be a finite number > 0"),
+            ({"meta_lr": True}, "meta_lr must be a finite number > 0"),
             ({"steps": -1}, "steps must be an integer >= 0"),
             ({"chunk_size": 0}, "chunk_size must be an integer >= 1"),
             ({"device": "cuda:99"}, "device cuda:99 is not there"),

@@ -13,11 +13,13 @@ from mlearn_utils.meta.maml import (
     adapt,
     expand_params,
     inner_step,
+    last,
     meta_gradient,
     module_loss,
     parameters_of,
     query_losses,
     trajectory,
+    walk,
 )
 from mlearn_utils.tasks.regression import TaskBatch
 from tests.meta.reference import (
@@ -253,6 +255,44 @@ class TestTasksAreIndependent:
         whole = meta_gradient(loss_of, params, named, inner_lr=0.1)[1]
         chunked = meta_gradient(loss_of, params, named, inner_lr=0.1, chunk_size=2)[1]
         assert largest_difference(whole, chunked) < 1e-12
+
+
+def half_square(params, batch):
+    """L(theta) = (theta - c)^2 / 2: its gradient is theta - c."""
+    return (params["theta"] - batch[0]).square().sum() / 2
+
+
+class TestWalk:
+    start: dict[str, Tensor] = {"theta": torch.tensor([1.0, 2.0]).double()}  # noqa: RUF012 - only read
+
+    def test_every_step_has_a_support_set_and_a_rate_of_its_own(self):
+        centers = [(torch.tensor([[c], [-c]]).double(),) for c in (3.0, 5.0)]
+        points = [
+            point["theta"] for point in walk(half_square, self.start, zip(centers, (0.5, 0.1), strict=True))
+        ]
+        after_one = torch.tensor([1 - 0.5 * (1 - 3), 2 - 0.5 * (2 + 3)]).double()
+        after_two = torch.tensor([2 - 0.1 * (2 - 5), -0.5 - 0.1 * (-0.5 + 5)]).double()
+        assert torch.equal(points[0], self.start["theta"])
+        torch.testing.assert_close(points[1], after_one)
+        torch.testing.assert_close(points[2], after_two)
+        assert len(points) == 3
+
+    def test_a_support_set_may_be_collected_with_the_parameters_reached_so_far(self):
+        seen = []
+
+        def collect(params):
+            seen.append(params["theta"].tolist())
+            return (params["theta"][:, None] + 1,)  # one above, wherever that is: the gradient is -1
+
+        end = last(walk(half_square, self.start, [(collect, 0.5), (collect, 2.0)]))
+        assert seen == [[1.0, 2.0], [1.5, 2.5]]
+        assert end["theta"].tolist() == [3.5, 4.5]
+
+    def test_nothing_is_collected_before_it_is_needed(self):
+        def never(params):
+            raise AssertionError
+
+        assert next(walk(half_square, self.start, [(never, 0.1)])) is self.start
 
 
 class TestAdapt:

@@ -21,7 +21,6 @@ from mlearn_utils.meta.variants import (
     adapt_only,
     add_rates,
     anil_losses,
-    annealed_weights,
     meta_sgd_losses,
     multi_step_losses,
     reptile_gradient,
@@ -184,16 +183,10 @@ class TestMultiStepLosses:
     def test_all_weight_on_the_last_step_is_maml(self, steps):
         model, tasks = make_model(), make_tasks()
         task_loss, params = module_loss(model, mse_loss), detached(model)
-        weights = annealed_weights(steps, 1.0)
+        weights = [0.0] * (steps - 1) + [1.0]
         losses = multi_step_losses(task_loss, params, tasks, weights=weights, inner_lr=0.1)
         plain = query_losses(task_loss, params, tasks, inner_lr=0.1, steps=steps)
         torch.testing.assert_close(losses, plain, rtol=1e-12, atol=0)
-
-    def test_annealed_weights(self):
-        assert annealed_weights(4, 0.0) == pytest.approx([0.25] * 4)
-        assert annealed_weights(4, 1.0) == [0.0, 0.0, 0.0, 1.0]
-        assert annealed_weights(4, 0.5) == pytest.approx([0.125, 0.125, 0.125, 0.625])
-        assert annealed_weights(1, 0.3) == [1.0]
 
     def test_weights_out_of_range(self):
         model, tasks = make_model(), make_tasks()
@@ -202,11 +195,6 @@ class TestMultiStepLosses:
                 multi_step_losses(
                     module_loss(model, mse_loss), detached(model), tasks, weights=weights, inner_lr=0.1
                 )
-        with pytest.raises(ValueError, match="steps must be an integer >= 1"):
-            annealed_weights(0, 0.5)
-        for progress in (-0.1, 1.1, math.nan):
-            with pytest.raises(ValueError, match=r"progress must be in \[0, 1\]"):
-                annealed_weights(3, progress)
 
 
 class TestFirstOrder:

@@ -10,7 +10,7 @@ from mlearn_utils.rl.policies import mlp
 from mlearn_utils.rl.returns import advantages
 from mlearn_utils.rl.surrogates import policy_loss
 from mlearn_utils.runtime import make_generator
-from mlearn_utils.tasks.cartpole import BatchedCartPole, CartPolePhysics, CartPoleTask
+from mlearn_utils.tasks.cartpole import OBSERVATION_SCALE, BatchedCartPole, CartPolePhysics, CartPoleTask
 
 
 def plain(n_tasks, num_envs=4, horizon=30):
@@ -69,13 +69,46 @@ def test_the_step_is_that_of_torchs_adam():
             scale=learners.scale,
         )
         adv = advantages(rollout, gamma=0.99, lam=0.97)
-        logits = mlp(twin, (rollout.obs * learners.scale).flatten(1, 2)).unflatten(1, rollout.act.shape[1:])
+        logits = mlp(twin, (rollout.obs / learners.scale).flatten(1, 2)).unflatten(1, rollout.act.shape[1:])
         optimizer.zero_grad()
         policy_loss(logits, rollout.act, adv, rollout.mask).sum().backward()
         optimizer.step()
     for name, value in params.items():
         assert torch.allclose(value, twin[name], atol=2e-3)  # steps of 0.03
     assert moments.updates == 3
+
+
+def test_a_further_call_with_the_same_seed_or_none_goes_on_in_its_stream():
+    whole, parts = (BatchedPolicyGradient(plain(2), seed=0) for _ in range(2))
+    whole.train(4, seed=3)
+    for seed in (3, 3, None, None):
+        parts.train(1, seed=seed)
+    for name, value in parts.params.items():
+        assert torch.equal(value, whole.params[name])
+    parts.train(1, seed=4)
+    whole.train(1)
+    assert not torch.equal(parts.history[-1]["return"], whole.history[-1]["return"])
+
+
+@pytest.mark.parametrize("scale", [(1.0, 1.0, 0.1, 1.0), (0.5, 2.0, 0.1, 4.0)])
+def test_observations_are_divided_by_the_scale_for_playing_and_for_learning(scale):
+    """A policy with large weights is sure of most of its actions: they are the signs of its logits."""
+    learners = BatchedPolicyGradient(plain(1, num_envs=8), scale=scale, seed=0)
+    assert torch.equal(learners.scale, torch.tensor(scale))
+    learners.params = {
+        name: value * (1e5 if name[0] == "2" else 1) for name, value in learners.params.items()
+    }
+    rollout = learners.play(make_generator(0))
+    logits = mlp(learners.params, (rollout.obs / torch.tensor(scale)).flatten(1, 2)).view(rollout.act.shape)
+    sure = (logits.abs() > 5) & (rollout.mask > 0)
+    assert sure.sum() > 20
+    assert torch.equal((logits > 0)[sure], rollout.act.bool()[sure])
+    found = batched.policy_logits(learners.params, rollout, learners.scale)
+    torch.testing.assert_close(found[..., 0], logits, rtol=1e-4, atol=1e-4)
+
+
+def test_the_scale_is_the_cart_poles_if_none_is_given():
+    assert torch.equal(BatchedPolicyGradient(plain(1)).scale, torch.tensor(OBSERVATION_SCALE))
 
 
 def test_each_learner_has_its_own_discount():

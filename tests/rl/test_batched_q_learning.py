@@ -143,6 +143,20 @@ def test_same_seed_same_numbers():
     assert (runs[0].q_tables != runs[2].q_tables).any()
 
 
+def test_a_further_call_with_the_same_seed_or_none_draws_other_numbers():
+    def rows(*seeds):
+        learner = BatchedQLearner(grid_mdp(GridTask(slip=0.4)), learning_rate=1e-12, epsilon=1.0)
+        return [learner.train(1, seed=seed)[0]["steps"].tolist() for seed in seeds]
+
+    assert len({tuple(row) for row in rows(*[3] * 8)}) > 4
+    assert rows(3, 3, 3, 3) == rows(3, None, None, 3)
+    assert rows(None) == rows(0)
+    assert rows(4, 3)[1] == rows(3)[0]
+    learner = BatchedQLearner(grid_mdp(GridTask(slip=0.4)), epsilon=1.0)
+    first, second = (learner.train_steps(300, windows=1)[0]["return"] for _ in range(2))
+    assert first != second
+
+
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
@@ -151,6 +165,8 @@ def test_same_seed_same_numbers():
             r"learning_rate must be positive and finite, got \[0.1 0. \]",
         ),
         ({"gamma": np.array([0.1, 1.2])}, r"gamma must be in \[0, 1\], got \[0.1 1.2\]"),
+        ({"gamma": np.array([True, False])}, r"gamma must be in \[0, 1\], got \[ True False\]"),
+        ({"horizon": 2.5}, "horizon must be at least 1, got 2.5"),
         ({"epsilon": -0.1}, r"epsilon must be in \[0, 1\], got -0.1"),
         ({"epsilon": np.zeros(3)}, r"epsilon has shape \(3,\), expected \(\) or \(2,\)"),
         ({"horizon": 0}, "horizon must be at least 1, got 0"),

@@ -8,7 +8,7 @@ import pytest
 
 from mlearn_utils.rl import dynamic_programming as dp
 from mlearn_utils.tasks.gridworld import GridTask, grid_mdp
-from mlearn_utils.tasks.tabular import TabularMDP
+from tests.tasks.toy_text import read_table
 
 GRID = grid_mdp(GridTask(size=4, slip=0.3, pits=((1, 1), (3, 0)), trap=(0, 2)))
 
@@ -100,7 +100,7 @@ def test_no_argument_is_written_to():
 
 
 def test_expected_return_of_the_best_frozen_lake_policy():
-    lake = TabularMDP.from_gymnasium(gym.make("FrozenLake-v1"))
+    lake = read_table(gym.make("FrozenLake-v1"))
     V = dp.value_iteration(lake.P, lake.R, 1.0, terminal=lake.terminal)
     assert V[0] == pytest.approx(14 / 17, abs=1e-6)  # without a time limit
     policy = dp.greedy_policy(lake.P, lake.R, V, 1.0, terminal=lake.terminal)

@@ -5,7 +5,7 @@ import torch
 from torch import nn
 from torch.distributions import Bernoulli, Categorical
 
-from mlearn_utils.rl.policies import choose, choose_best, entropy, init_mlp, log_prob, mlp
+from mlearn_utils.rl.policies import choose, choose_best, entropy, init_mlp, log_prob, mlp, start_policy
 from mlearn_utils.runtime import make_generator
 
 
@@ -75,6 +75,14 @@ def test_a_certain_policy_draws_its_action_even_at_the_ends_of_the_unit_interval
         1000, 7, generator=make_generator(0)
     )  # probabilities whose float32 sum falls short of 1
     assert choose(many, uniform[1].expand(1000)).max() == 6
+
+
+@pytest.mark.parametrize(("num_actions", "outputs"), [(2, 1), (3, 3), (1, 1)])
+def test_a_policys_start_has_one_logit_for_two_actions(num_actions, outputs):
+    params = start_policy(5, num_actions, hidden=7, generator=make_generator(0))
+    twin = init_mlp((5, 7, outputs), generator=make_generator(0))
+    assert all(torch.equal(params[name], value) for name, value in twin.items())
+    assert len(params) == len(twin)
 
 
 def test_sizes_are_checked():

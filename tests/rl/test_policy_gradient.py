@@ -1,5 +1,7 @@
 """The agent: it learns, it goes on, it says what is wrong."""
 
+from typing import Any
+
 import gymnasium as gym
 import numpy as np
 import pytest
@@ -89,6 +91,17 @@ def test_the_same_seed_gives_the_same_run():
     assert runs[0] != runs[3]
 
 
+def test_numbers_of_numpy_are_numbers():
+    numbers: Any = {"learning_rate": np.float32(0.05), "gamma": np.float32(0.75), "lam": np.float64(0.5)}
+    counts: Any = {"hidden": np.int64(5), "episodes": np.int32(3)}
+    own, theirs = (
+        PolicyGradientAgent(signal(), **{name: get(value) for name, value in (numbers | counts).items()})
+        for get in (lambda value: value.item(), lambda value: value)
+    )
+    call: Any = {"iterations": np.int64(2), "seed": np.uint8(1)}
+    assert own.train(2, seed=1) == theirs.train(**call)
+
+
 def test_a_further_call_of_train_goes_on():
     whole, halves = (PolicyGradientAgent(signal(), seed=0) for _ in range(2))
     whole.train(4, seed=0)
@@ -96,6 +109,21 @@ def test_a_further_call_of_train_goes_on():
     assert first == whole.history[:2]
     assert [row["iteration"] for row in second] == [2, 3]
     assert second[0]["steps"] > first[-1]["steps"]
+
+
+def test_a_further_call_with_the_same_seed_or_none_goes_on_in_its_stream():
+    whole, parts, again = (PolicyGradientAgent(signal(), seed=0, episodes=3) for _ in range(3))
+    whole.train(4, seed=3)
+    parts.train(1, seed=3)
+    parts.train(1, seed=3)
+    parts.evaluate(5, seed=0)
+    parts.train(2)
+    assert parts.history == whole.history
+    for name, value in parts.params.items():
+        assert torch.equal(value, whole.params[name])
+    assert again.train(2) == PolicyGradientAgent(signal(), seed=0, episodes=3).train(2, seed=0)
+    with pytest.raises(ValueError, match="seed must be an integer >= 0, got -1"):
+        again.train(1, seed=-1)
 
 
 def test_actions_are_sampled_unless_greedy():
@@ -148,6 +176,8 @@ def test_the_names_of_the_module_are_there():
         ({"lam": -0.1}, r"lam must be in \[0, 1\]"),
         ({"learning_rate": 0.0}, "learning_rate must be > 0"),
         ({"learning_rate": float("inf")}, "learning_rate must be > 0"),
+        ({"learning_rate": True}, "learning_rate must be > 0"),
+        ({"gamma": True}, r"gamma must be in \[0, 1\]"),
         ({"hidden": 0}, "hidden must be an integer >= 1"),
         ({"episodes": 2.5}, "episodes must be an integer >= 1"),
     ],

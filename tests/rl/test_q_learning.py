@@ -12,7 +12,7 @@ from mlearn_utils.rl.discretizer import Discretizer
 from mlearn_utils.rl.q_learning import QLearningAgent, SarsaAgent, Transition
 from mlearn_utils.rl.schedules import exponential_decay, linear_decay
 from mlearn_utils.tasks.gridworld import GridTask, grid_mdp, make_env
-from mlearn_utils.tasks.tabular import TabularMDP
+from tests.tasks.toy_text import read_table
 
 
 class Scripted(gym.Env[Any, Any]):
@@ -46,7 +46,7 @@ def greedy_return(agent, mdp, horizon=100):
 
 def test_frozen_lake_beats_the_random_policy_by_far():
     env = gym.make("FrozenLake-v1")
-    lake = TabularMDP.from_gymnasium(env)
+    lake = read_table(env)
     uniform = np.full((16, 4), 0.25)
     baseline = dp.expected_return(lake.P, lake.R, uniform, lake.start, horizon=100, terminal=lake.terminal)
     agent = QLearningAgent(env, learning_rate=exponential_decay(0.5, 0.01, 1200))
@@ -179,6 +179,32 @@ def test_training_goes_on_where_it_stopped():
     assert agent.episodes == 8
 
 
+@pytest.mark.parametrize("kind", [QLearningAgent, SarsaAgent])
+@pytest.mark.parametrize("seed", [None, 0, 3])
+def test_training_in_parts_is_the_same_training(kind, seed):
+    """The random numbers go on, too: those of the slippery lake, of exploration and of replay."""
+    whole, parts = (kind(gym.make("FrozenLake-v1"), replay=2) for _ in range(2))
+    history = whole.train(40, seed=seed)
+    rows = parts.train(7, seed=seed) + parts.train(1)
+    parts.evaluate(20, seed=9)
+    rows += parts.train(12, seed=seed)
+    parts.evaluate(20, seed=9)
+    assert rows + parts.train(20) == history
+    np.testing.assert_array_equal(parts.q_table, whole.q_table)
+    assert len({(row["return"], row["steps"]) for row in history}) > 5
+
+
+def test_another_seed_is_another_stream_and_the_first_one_begins_anew():
+    agent = QLearningAgent(gym.make("FrozenLake-v1"), learning_rate=1e-12)
+    steps = {}
+    for name, seed in (("three", 3), ("four", 4), ("three again", 3), ("gone on", None)):
+        steps[name] = [row["steps"] for row in agent.train(10, seed=seed)]
+        agent.episodes, agent.q_table[:] = 0, 0.0
+    assert steps["three"] == steps["three again"]
+    assert steps["three"] != steps["four"]
+    assert steps["gone on"] not in (steps["three"], steps["four"])
+
+
 def test_evaluation_learns_nothing_and_is_cut():
     agent = QLearningAgent(gym.make("CliffWalking-v1"))
     agent.q_table[:, 0] = 1.0  # always up: never arrives
@@ -192,6 +218,13 @@ def test_greedy_actions_break_ties_at_random():
     assert {agent.act(0, greedy=True) for _ in range(100)} == {0, 1, 2, 3}
     agent.q_table[0, 2] = 1.0
     assert {agent.act(0, greedy=True) for _ in range(100)} == {2}
+
+
+def test_numbers_of_numpy_are_numbers():
+    numbers: Any = {"gamma": np.float32(0.5), "epsilon": np.float32(0.25), "replay": np.int64(2)}
+    own = QLearningAgent(make_env(GridTask()), gamma=0.5, epsilon=0.25, replay=2)
+    theirs = QLearningAgent(make_env(GridTask()), **numbers)
+    assert own.train(5, seed=3) == theirs.train(5, seed=3)
 
 
 # Bad input.
@@ -215,9 +248,13 @@ def test_a_reward_that_is_not_finite_stops_training_and_keeps_what_was_learned(r
         ({"learning_rate": 0}, "learning_rate must be positive and finite, got 0"),
         ({"learning_rate": -0.1}, "learning_rate must be positive and finite, got -0.1"),
         ({"learning_rate": float("nan")}, "learning_rate must be positive and finite, got nan"),
+        ({"learning_rate": True}, "learning_rate must be positive and finite, got True"),
         ({"learning_rate": lambda episode: -1.0}, "learning_rate must be positive and finite, got -1.0"),
         ({"gamma": 1.01}, r"gamma must be in \[0, 1\], got 1.01"),
         ({"gamma": -0.1}, r"gamma must be in \[0, 1\], got -0.1"),
+        ({"gamma": True}, r"gamma must be in \[0, 1\], got True"),
+        ({"gamma": np.array([0.5])}, r"gamma must be in \[0, 1\], got array"),
+        ({"epsilon": False}, r"epsilon must be in \[0, 1\], got False"),
         ({"epsilon": 1.5}, r"epsilon must be in \[0, 1\], got 1.5"),
         ({"epsilon": float("nan")}, r"epsilon must be in \[0, 1\], got nan"),
         ({"replay": -1}, "replay must be a number of transitions >= 0, got -1"),

@@ -123,6 +123,16 @@ def test_rollouts_on_the_gpu_start_as_those_on_the_cpu():
         torch.testing.assert_close(a, b.cpu(), rtol=0, atol=1e-4)
 
 
+def test_the_deviation_is_that_of_the_steps_taken_and_one_where_nothing_varied():
+    env = BatchedCartPole(CartPoleTasks("dirv").sample(3, seed=0), 4, horizon=60)
+    rollout = collect(env, coin, generator=make_generator(1))
+    rollout.obs[..., 2] = 7.0
+    taken = [(t, s, e) for t, s, e in np.ndindex(*rollout.mask.shape) if rollout.mask[t, s, e]]
+    seen = np.array([rollout.obs[t, s, e].tolist() for t, s, e in taken])
+    assert 0 < len(seen) < rollout.mask.numel()
+    assert rollout.deviation().tolist() == pytest.approx([*seen.std(axis=0)[:2], 1.0, seen.std(axis=0)[3]])
+
+
 def test_greedy_takes_the_most_probable_action():
     env = BatchedCartPole(None, 6, horizon=20)
     rollout = collect(env, lambda obs: obs[..., :1], generator=make_generator(0), greedy=True)

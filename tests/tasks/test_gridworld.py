@@ -69,9 +69,12 @@ def test_negative_cells_count_from_the_far_end():
     ("changes", "message"),
     [
         ({"size": 1}, "size must be at least 2, got 1"),
+        ({"size": 2.5}, "size must be at least 2, got 2.5"),
+        ({"slip": True}, r"slip must be a probability in \[0, 1\], got True"),
         ({"slip": 1.5}, r"slip must be a probability in \[0, 1\], got 1.5"),
         ({"slip": float("nan")}, r"slip must be a probability in \[0, 1\], got nan"),
         ({"reward_noise": -0.1}, "reward_noise must be a standard deviation >= 0, got -0.1"),
+        ({"reward_noise": float("inf")}, "reward_noise must be a standard deviation >= 0, got inf"),
         ({"goal": (4, 0)}, r"goal \(4, 0\) is outside a grid of size 4"),
         ({"pits": ((0, -5),)}, r"pits \(0, -5\) is outside a grid of size 4"),
         ({"trap": (0, 0)}, r"trap \(0, 0\) lies on the cell of start"),

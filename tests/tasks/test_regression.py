@@ -3,6 +3,7 @@
 import math
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 
@@ -44,6 +45,11 @@ class TestEveryFamily:
         with pytest.raises(ValueError, match=f"{name} must be an integer >= 1"):
             family.sample(**counts, generator=generator)
         assert torch.equal(generator.get_state(), before)
+
+    def test_counts_of_numpy(self, family):
+        counts: Any = (np.int64(2), np.int32(3), np.uint8(4))
+        own, theirs = (family.sample(*sizes, generator=make_generator(0)) for sizes in ((2, 3, 4), counts))
+        assert torch.equal(own.support[1], theirs.support[1])
 
     def test_missing_device(self, family):
         with pytest.raises(ValueError, match="device"):
@@ -87,7 +93,9 @@ def test_sinusoids_have_the_amplitudes_and_phases_of_the_paper():
         torch.testing.assert_close(targets, expected)
 
 
-@pytest.mark.parametrize("bounds", [(1.0, 0.0), (0.0, float("nan")), (0.0, float("inf")), 3.0, (1.0,), "ab"])
+@pytest.mark.parametrize(
+    "bounds", [(1.0, 0.0), (0.0, float("nan")), (0.0, float("inf")), 3.0, (1.0,), "ab", (False, True)]
+)
 def test_bounds(bounds):
     with pytest.raises(ValueError, match="slope must be finite bounds"):
         LinearTasks(slope=bounds)
@@ -95,7 +103,7 @@ def test_bounds(bounds):
         SineTasks(phase=bounds)
 
 
-@pytest.mark.parametrize("noise", [-0.1, float("nan"), float("inf")])
+@pytest.mark.parametrize("noise", [-0.1, True, float("nan"), float("inf")])
 def test_noise_out_of_range(noise):
     with pytest.raises(ValueError, match="noise must be a finite standard deviation"):
         LinearTasks(noise=noise)

@@ -5,8 +5,8 @@ import numpy as np
 import pytest
 
 from mlearn_utils.tasks.gridworld import GridTask, grid_mdp
-from mlearn_utils.tasks.tabular import TabularMDP
 from mlearn_utils.tasks.tabular_batch import Categorical, TabularBatch
+from tests.tasks.toy_text import read_table
 
 SLIPPERY = GridTask(size=3, slip=0.4, pits=((1, 1),), trap=(0, 2))
 
@@ -63,7 +63,7 @@ def test_tasks_of_unequal_size_keep_to_their_own_states():
 
 
 def test_first_states_follow_the_start_distribution():
-    mdp = TabularMDP.from_gymnasium(gym.make("Taxi-v4"))
+    mdp = read_table(gym.make("Taxi-v4"))
     walks, n = TabularBatch([mdp], np.zeros(60_000, dtype=int)), 60_000
     share = np.bincount(walks.reset(np.arange(n), np.random.default_rng(4)), minlength=500) / n
     assert (share[mdp.start == 0] == 0).all()

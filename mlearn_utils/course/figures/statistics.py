@@ -12,6 +12,8 @@ from typing import Any
 
 import numpy as np
 
+from mlearn_utils.runtime import check_integer
+
 NORMAL_FROM = 100_000  # degrees of freedom from which t and normal quantiles agree to 1e-5
 
 
@@ -53,8 +55,7 @@ def t_quantile(probability: float, dof: int) -> float:
     """
     if not 0.5 <= probability < 1:
         raise ValueError(f"probability must be in [0.5, 1), got {probability!r}")
-    if dof < 1:
-        raise ValueError(f"dof must be an integer >= 1, got {dof!r}")
+    check_integer("dof", dof, minimum=1)
     t = NormalDist().inv_cdf(probability)
     if dof >= NORMAL_FROM:
         return t

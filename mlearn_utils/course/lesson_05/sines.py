@@ -69,12 +69,8 @@ def stacked(path: list[maml.Params], task: int = 0) -> maml.Params:
 @torch.no_grad()
 def losses_by_step(start: maml.Params, tasks: TaskBatch, *, inner_lr: maml.InnerRate, steps: int) -> Tensor:
     """Return the query loss of every task after 0, 1, ..., `steps` inner steps: [steps + 1, T]."""
-    params = maml.expand_params(start, len(tasks.support[0]))
-    losses = [torch.vmap(task_loss)(params, tasks.query)]
-    for _ in range(steps):
-        params = maml.inner_step(task_loss, params, tasks.support, inner_lr=inner_lr)
-        losses.append(torch.vmap(task_loss)(params, tasks.query))
-    return torch.stack(losses)
+    path = maml.trajectory(task_loss, start, tasks.support, inner_lr=inner_lr, steps=steps)
+    return torch.stack([maml.task_losses(task_loss, params, tasks.query) for params in path])
 
 
 def run_name(inner_lr: float, shots: int, seed: int) -> str:

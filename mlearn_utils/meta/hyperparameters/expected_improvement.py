@@ -1,10 +1,10 @@
 """Which setting to try next, among candidates whose returns are predicted.
 
 The first is the one with the largest expected return. After some runs on the same task, predictions are
-corrected by these runs' residuals (`meta.residual_process`), and the next is the one with the largest
-expected improvement over the best so far: a good mean helps, and so does a large uncertainty. More than one
-are found greedily, each as if those before had earned what was expected of them, so that they hedge instead
-of repeating each other.
+corrected by these runs' residuals (`meta.hyperparameters.residual_process`), and the next is the one with the
+largest expected improvement over the best so far: a good mean helps, and so does a large uncertainty. More
+than one are found greedily, each as if those before had earned what was expected of them, so that they hedge
+instead of repeating each other.
 
 Reference: Jones et al. (1998), "Efficient global optimization of expensive black-box functions" (expected
 improvement); Ginsbourger et al. (2010), "Kriging is well-suited to parallelize optimization" (its greedy

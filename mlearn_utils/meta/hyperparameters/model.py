@@ -9,8 +9,8 @@ The tasks are split into five parts. Five copies of the estimator each leave one
 mean. Each row's residual comes from the copy that never saw its task; one more copy learns their squares, so
 that an uncertain region of tasks and settings is known as such. Rows with equal features count as one task.
 
-How the next setting is chosen is in `meta.expected_improvement`. The arithmetic is numpy's and
-scikit-learn's, on the CPU.
+How the next setting is chosen is in `meta.hyperparameters.expected_improvement`. The arithmetic
+is numpy's and scikit-learn's, on the CPU.
 
 Reference: Beck et al. (2023), "A survey of meta-reinforcement learning", https://arxiv.org/abs/2301.08028.
 """
@@ -25,12 +25,13 @@ import numpy as np
 import torch
 from numpy.typing import ArrayLike, NDArray
 
-from mlearn_utils.meta import checkpoint, checks
+from mlearn_utils.meta import checkpoint
 from mlearn_utils.meta.hyperparameters import space as spaces
 from mlearn_utils.meta.hyperparameters.expected_improvement import LEAST_STD, choose_next, spread_points
 from mlearn_utils.meta.hyperparameters.regressors import Regressor, boosted_trees, describe, sklearn_version
 from mlearn_utils.meta.hyperparameters.residual_process import Kernel, most_likely_kernel
 from mlearn_utils.meta.hyperparameters.space import FloatArray, Range, Space
+from mlearn_utils.runtime import check_integer
 
 FOLDS = 5
 """Parts the tasks are split into, and so the fewest tasks a model can be fitted on."""
@@ -93,7 +94,7 @@ class HyperparameterModel:
         for method in ("fit", "predict"):
             if estimator is not None and not callable(getattr(estimator, method, None)):
                 raise TypeError(f"estimator must have a method {method}, got {type(estimator).__name__}")
-        checks.count("seed", seed, minimum=0)
+        check_integer("seed", seed, minimum=0)
         self.estimator, self.seed = estimator, seed
         self.space: Space | None = None if space is None else spaces.as_space(space)
         self._stated = space is not None
@@ -204,7 +205,7 @@ class HyperparameterModel:
             ValueError: as `suggest`, and if the shapes do not fit together.
         """
         space = self._fitted("adjust")
-        checks.count("n", n, minimum=1)
+        check_integer("n", n, minimum=1)
         if n > CANDIDATES:
             raise ValueError(f"n must be at most {CANDIDATES}, the number of candidates, got {n}")
         x = spaces.finite_array("task_features", task_features, (1, 2))

@@ -29,7 +29,7 @@ from mlearn_utils.rl.policies import Params
 from mlearn_utils.rl.returns import advantages
 from mlearn_utils.rl.rollout import BatchEnv, Rollout
 from mlearn_utils.rl.surrogates import policy_loss
-from mlearn_utils.runtime import make_generator
+from mlearn_utils.runtime import check_not_negative
 
 
 class OnlineSettings(BatchedPolicyGradient):
@@ -70,15 +70,17 @@ class OnlineSettings(BatchedPolicyGradient):
         for name, value in (("gamma", self.gamma), ("lam", self.lam)):
             if not ((value > 0) & (value < 1)).all():
                 raise ValueError(f"{name} must lie inside (0, 1) to be adjusted, got {value}")
-        if not 0 <= meta_lr < float("inf"):
-            raise ValueError(f"meta_lr must be finite and >= 0, got {meta_lr!r}")
+        check_not_negative("meta_lr", meta_lr, "finite and >= 0")
         self.judge_gamma, self.judge_lam = judge_gamma, judge_lam
         self.eta = torch.stack([torch.logit(self.gamma), torch.logit(self.lam)]).requires_grad_()
-        self._meta_optimizer = torch.optim.Adam([self.eta], lr=meta_lr)
+        self._meta_optimizer = torch.optim.Adam([self.eta], lr=float(meta_lr))
 
-    def train(self, iterations: int, *, seed: int = 0) -> History:
-        """Play and learn for `iterations` batches; return their rows of the history."""
-        generator, begin = make_generator(seed), len(self.history)
+    def train(self, iterations: int, *, seed: int | None = None) -> History:
+        """Play and learn for `iterations` batches; return their rows of the history.
+
+        `seed` as in `BatchedPolicyGradient.train`. Settings are adjusted between two batches of one call.
+        """
+        generator, begin = self._go_on(seed), len(self.history)
         rollout = self.play(generator)
         for k in range(iterations):
             gamma, lam = torch.sigmoid(self.eta)

@@ -26,14 +26,14 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from mlearn_utils.meta.maml import Params, TaskLoss, expand_params, inner_step
+from mlearn_utils.meta.maml import Params, TaskLoss, expand_params, last, walk
 from mlearn_utils.rl.policies import log_prob, mlp
 from mlearn_utils.rl.returns import advantages
 from mlearn_utils.rl.rollout import Rollout
 from mlearn_utils.rl.surrogates import Surrogate
 
 
-class Episodes(NamedTuple):
+class EpisodeBatch(NamedTuple):
     """Episodes with their advantages: a support set of T tasks, E episodes each, as the MAML core takes it.
 
     Attributes:
@@ -57,11 +57,11 @@ class Query(NamedTuple):
         logp: [T, S, E] log-probabilities of the actions under the policies that took them.
     """
 
-    episodes: Episodes
+    episodes: EpisodeBatch
     logp: Tensor
 
 
-def judge(rollout: Rollout, scale: Tensor, *, gamma: float, lam: float) -> Episodes:
+def with_advantages(rollout: Rollout, scale: Tensor, *, gamma: float, lam: float) -> EpisodeBatch:
     """Return the episodes of a rollout with scaled observations and each task's own advantages.
 
     Args:
@@ -71,10 +71,10 @@ def judge(rollout: Rollout, scale: Tensor, *, gamma: float, lam: float) -> Episo
         lam: GAE's lambda in [0, 1].
     """
     adv = advantages(rollout, gamma=gamma, lam=lam)
-    return Episodes(rollout.obs / scale, rollout.act, adv, rollout.mask)
+    return EpisodeBatch(rollout.obs / scale, rollout.act, adv, rollout.mask)
 
 
-def action_log_probs(params: Params, episodes: Episodes) -> Tensor:
+def action_log_probs(params: Params, episodes: EpisodeBatch) -> Tensor:
     """Return log pi(a | s) of the actions taken: [T, S, E] for T tasks, [S, E] for one.
 
     Args:
@@ -87,7 +87,7 @@ def action_log_probs(params: Params, episodes: Episodes) -> Tensor:
 
 
 def policy_task_loss(surrogate: Surrogate, horizon: int) -> TaskLoss:
-    """Return the inner loss of one task, (params, Episodes) -> scalar, for the functions of `meta.maml`.
+    """Return the inner loss of one task, (params, EpisodeBatch) -> scalar, for the functions of `meta.maml`.
 
     Args:
         surrogate: (log-probabilities, advantages, mask) -> objective of each episode [..., E].
@@ -95,7 +95,7 @@ def policy_task_loss(surrogate: Surrogate, horizon: int) -> TaskLoss:
     """
 
     def task_loss(params: Params, batch: tuple[Tensor, ...]) -> Tensor:
-        episodes = Episodes(*batch)
+        episodes = EpisodeBatch(*batch)
         objective = surrogate(action_log_probs(params, episodes), episodes.adv, episodes.mask)
         return -objective.mean(dim=-1) / horizon
 
@@ -105,7 +105,7 @@ def policy_task_loss(surrogate: Surrogate, horizon: int) -> TaskLoss:
 def adapt_in_turn(
     task_loss: TaskLoss,
     params: Params,
-    supports: Sequence[Episodes],
+    supports: Sequence[EpisodeBatch],
     rates: Sequence[float],
     *,
     n_tasks: int,
@@ -121,10 +121,8 @@ def adapt_in_turn(
         n_tasks: T.
         first_order: treat the inner gradients as constants.
     """
-    adapted = expand_params(params, n_tasks)
-    for support, rate in zip(supports, rates, strict=True):
-        adapted = inner_step(task_loss, adapted, support, inner_lr=rate, first_order=first_order)
-    return adapted
+    pairs = zip(supports, rates, strict=True)
+    return last(walk(task_loss, expand_params(params, n_tasks), pairs, first_order=first_order))
 
 
 def clipped_losses(adapted: Params, query: Query, *, clip: float, horizon: int) -> Tensor:

@@ -1,8 +1,8 @@
 """A policy that adapts: what a family of tasks, a configuration and shared parameters make together.
 
 It explores tasks with the shared policy, takes inner steps on what it saw, and is judged before and after.
-How the shared parameters are learned is in `meta.agent`; all mathematics is in `meta.policy_adaptation` and
-`meta.maml`.
+How the shared parameters are learned is in `meta.policies.agent`; all mathematics is in
+`meta.policies.adaptation` and `meta.maml`.
 """
 
 from collections.abc import Sequence
@@ -13,38 +13,27 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from mlearn_utils.meta import checks, maml
-from mlearn_utils.meta.policies.adaptation import Episodes, judge, policy_task_loss
+from mlearn_utils.meta import maml
+from mlearn_utils.meta.policies.adaptation import EpisodeBatch, policy_task_loss, with_advantages
 from mlearn_utils.meta.policies.config import MAMLConfig
-from mlearn_utils.meta.policies.tasks import PolicyTasks, find_family, make_batch
-from mlearn_utils.rl.policies import init_mlp, mlp
+from mlearn_utils.meta.policies.tasks import PolicyTasks, find_family, make_batch, observation_scale
+from mlearn_utils.rl.policies import mlp, start_policy
 from mlearn_utils.rl.rollout import BatchEnv, Policy, Rollout, collect
 from mlearn_utils.rl.surrogates import SURROGATES
 from mlearn_utils.runtime import make_generator, pick_device
-from mlearn_utils.tasks.cartpole import CartPoleTasks
 
 Params = maml.Params
-
-CARTPOLE_SCALE = (1.0, 1.0, 0.1, 1.0)
-"""What the observations of a cart-pole are divided by, so that all four are of size one."""
 
 
 class AdaptivePolicy:
     """Shared parameters of a policy, from which it adapts to each task by gradient steps on its own episodes.
 
-    Args:
-        env: a family of tasks, or a Gymnasium cart-pole or its id; see `MAMLAgent`.
-        config: the knobs, `MAMLConfig`.
-        seed: start of the random numbers that the first policy is drawn from.
-        device: "auto", "cpu", "cuda", "mps" or a torch.device.
+    Arguments and errors as in `MAMLAgent`.
 
     Attributes:
         params: the shared parameters [*], a policy to adapt from.
         scale: [F] what observations are divided by.
-
-    Raises:
-        TypeError: if `env` is neither a family nor a cart-pole, or its actions are not discrete.
-        ValueError: if `seed` is negative or the device is not there.
+        task_loss: what an inner step descends, as `policy_task_loss` makes it.
     """
 
     def __init__(
@@ -61,12 +50,12 @@ class AdaptivePolicy:
         generator = make_generator(seed)
         self.device = pick_device(device)
         self.family = find_family(env)
-        example = self._batch(self.family.sample(1, seed=0), 1)
-        outputs = 1 if example.num_actions == 2 else example.num_actions
-        start = init_mlp((example.num_features, self.config.hidden, outputs), generator=generator)
+        example = self.make_batch(self.family.sample(1, seed=0), 1)
+        sizes = example.num_features, example.num_actions
+        start = start_policy(*sizes, hidden=self.config.hidden, generator=generator)
         self.params: Params = {name: value.to(self.device).requires_grad_() for name, value in start.items()}
         self.scale = self._find_scale(example.num_features)
-        self._task_loss = policy_task_loss(SURROGATES[self.config.surrogate], self.config.horizon)
+        self.task_loss = policy_task_loss(SURROGATES[self.config.surrogate], self.config.horizon)
 
     def adapt(
         self,
@@ -90,10 +79,8 @@ class AdaptivePolicy:
             ValueError: if `steps` is negative or the tasks are of another family.
             TypeError: if `tasks` is no batch of tasks.
         """
-        rates = self._rates(steps, inner_lr)
-        env = self._batch(tasks, self.config.episodes if episodes is None else episodes)
-        generator = make_generator(seed)
-        return self._explore(env, rates, generator)[0]
+        rates = self.config.rates(steps, inner_lr)
+        return self.explore(self.make_batch(tasks, episodes), rates, make_generator(seed))[0]
 
     def evaluate(
         self,
@@ -107,23 +94,12 @@ class AdaptivePolicy:
         """Return [steps + 1, T] each task's mean undiscounted return after 0, 1, ... inner steps.
 
         Each entry is the mean over episodes with sampled actions, played by the policies whose returns they
-        are; the next inner step uses the same episodes.
-
-        Args:
-            tasks: T tasks of the agent's family, held out from training.
-            steps: inner steps.
-            inner_lr: size of the first step, or a size for each; those of the configuration by default.
-            episodes: episodes a task and step; `config.episodes` by default.
-            seed: start of the random numbers of episodes and actions.
-
-        Raises:
-            ValueError: if `steps` is negative or the tasks are of another family.
-            TypeError: if `tasks` is no batch of tasks.
+        are; the next inner step uses the same episodes. Arguments and errors as in `adapt`; `tasks` should be
+        held out from training.
         """
-        rates = self._rates(steps, inner_lr)
-        env = self._batch(tasks, self.config.episodes if episodes is None else episodes)
-        generator = make_generator(seed)
-        params, rollouts = self._explore(env, rates, generator)
+        rates = self.config.rates(steps, inner_lr)
+        env, generator = self.make_batch(tasks, episodes), make_generator(seed)
+        params, rollouts = self.explore(env, rates, generator)
         rollouts.append(collect(env, self.policy(params), generator=generator))
         return np.stack(
             [rollout.episode_returns().mean(dim=1).cpu().double().numpy() for rollout in rollouts]
@@ -142,43 +118,36 @@ class AdaptivePolicy:
 
         return logits
 
-    def _rates(self, steps: int, inner_lr: float | Sequence[float] | None = None) -> list[float]:
-        checks.count("steps", steps, minimum=0)
-        if inner_lr is None or isinstance(inner_lr, (int, float)):
-            rates = self.config.rates(steps, inner_lr)
-        else:
-            rates = [float(rate) for rate in inner_lr]
-        if len(rates) != steps:
-            raise ValueError(f"inner_lr must hold a size for each of the {steps} steps, got {len(rates)}")
-        for rate in rates:
-            checks.rates(rate, {})
-        return rates
+    def make_batch(self, tasks: Any, episodes: int | None = None) -> BatchEnv:
+        """Return environments [T, E] of tasks of the family; E is `config.episodes` if nothing is given."""
+        episodes = self.config.episodes if episodes is None else episodes
+        return make_batch(self.family, tasks, episodes, horizon=self.config.horizon, device=self.device)
 
-    def _batch(self, tasks: Any, num_envs: int) -> BatchEnv:
-        return make_batch(self.family, tasks, num_envs, horizon=self.config.horizon, device=self.device)
-
-    def _find_scale(self, num_features: int) -> Tensor:
-        """Return [F] what observations are divided by: known for a cart-pole, else measured once."""
-        if isinstance(self.family, CartPoleTasks):
-            return torch.tensor(CARTPOLE_SCALE, device=self.device)
-        self.scale = torch.ones(num_features, device=self.device)
-        env = self._batch(self.family.sample(self.config.tasks, seed=0), self.config.episodes)
-        rollout = collect(env, self.policy(), generator=make_generator(0))
-        deviation = rollout.obs[rollout.mask > 0].std(dim=0, correction=0).to(self.device)
-        return torch.where(deviation > 0, deviation, torch.ones_like(deviation))
-
-    def _judge(self, rollout: Rollout) -> Episodes:
+    def with_advantages(self, rollout: Rollout) -> EpisodeBatch:
+        """Return episodes with advantages, as a support set on the agent's device."""
         rollout = Rollout(*(field.to(self.device) for field in rollout))
-        return judge(rollout, self.scale, gamma=self.config.gamma, lam=self.config.lam)
+        return with_advantages(rollout, self.scale, gamma=self.config.gamma, lam=self.config.lam)
 
-    def _explore(
+    def explore(
         self, env: BatchEnv, rates: list[float], generator: torch.Generator
     ) -> tuple[Params, list[Rollout]]:
         """Return policies [T, *] after an inner step for each rate, and the rollouts these were made of."""
         rollouts: list[Rollout] = []
-        shared = {name: value.detach() for name, value in self.params.items()}
-        params = maml.expand_params(shared, env.num_tasks)
-        for rate in rates:
+
+        def play(params: Params) -> EpisodeBatch:
             rollouts.append(collect(env, self.policy(params), generator=generator))
-            params = maml.inner_step(self._task_loss, params, self._judge(rollouts[-1]), inner_lr=rate)
-        return params, rollouts
+            return self.with_advantages(rollouts[-1])
+
+        shared = {name: value.detach() for name, value in self.params.items()}
+        start = maml.expand_params(shared, env.num_tasks)
+        path = maml.walk(self.task_loss, start, [(play, rate) for rate in rates])
+        return maml.last(path), rollouts
+
+    def _find_scale(self, num_features: int) -> Tensor:
+        """Return [F] what observations are divided by: what the family says, else measured once."""
+        stated = observation_scale(self.family, num_features)
+        if stated is not None:
+            return stated.to(self.device)
+        self.scale = torch.ones(num_features, device=self.device)
+        env = self.make_batch(self.family.sample(self.config.tasks, seed=0))
+        return collect(env, self.policy(), generator=make_generator(0)).deviation().to(self.device)

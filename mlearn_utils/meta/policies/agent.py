@@ -1,12 +1,13 @@
 """Meta-reinforcement learning: MAML for policies, in a class that only keeps state.
 
-All mathematics is in `meta.policy_adaptation` and `meta.maml`. One iteration: draw tasks, explore each with
+All mathematics is in `meta.policies.adaptation` and `meta.maml`. One iteration: draw tasks, explore each with
 the shared policy, adapt, play each adapted policy, and let Adam follow the gradient through the adaptation.
 
 Reference: Finn, Abbeel & Levine (2017), "Model-agnostic meta-learning for fast adaptation of deep networks",
 Algorithm 3, https://arxiv.org/abs/1703.03400.
 """
 
+import copy
 import dataclasses
 from pathlib import Path
 from typing import Any
@@ -17,9 +18,9 @@ import torch
 from torch import Tensor
 from tqdm.auto import tqdm
 
-from mlearn_utils.meta import checkpoint, checks, maml
+from mlearn_utils.meta import checkpoint, maml
 from mlearn_utils.meta.policies.adaptation import (
-    Episodes,
+    EpisodeBatch,
     Query,
     action_log_probs,
     adapt_in_turn,
@@ -27,10 +28,9 @@ from mlearn_utils.meta.policies.adaptation import (
 )
 from mlearn_utils.meta.policies.adaptive_policy import AdaptivePolicy
 from mlearn_utils.meta.policies.config import MAMLConfig
-from mlearn_utils.meta.policies.tasks import PolicyTasks
+from mlearn_utils.meta.policies.tasks import PolicyTasks, family_name
 from mlearn_utils.rl.rollout import Rollout, collect
-from mlearn_utils.runtime import make_generator
-from mlearn_utils.tasks.cartpole import CartPoleTasks
+from mlearn_utils.runtime import check_integer, make_generator, next_seed
 
 __all__ = ["MAMLAgent", "MAMLConfig"]
 
@@ -84,11 +84,11 @@ class MAMLAgent(AdaptivePolicy):
         self,
         iterations: int | None = None,
         *,
-        seed: int = 0,
+        seed: int | None = None,
         progress: bool = True,
         checkpoint: str | Path | None = None,
     ) -> History:
-        """Learn; a further call with the same seed goes on exactly where the last one stopped.
+        """Learn; a further call without a seed, or with the same, goes on exactly where the last one stopped.
 
         Interrupted, it keeps every finished iteration, and with `checkpoint` the file as well: the agent that
         `load` returns and this one go on alike. The step size falls over `config.iterations` in all and stays
@@ -96,7 +96,8 @@ class MAMLAgent(AdaptivePolicy):
 
         Args:
             iterations: how many; None means what is left of `config.iterations`.
-            seed: start of the random numbers of tasks, episodes and actions.
+            seed: start of the random numbers of tasks, episodes and actions; None is the last one used, which
+                `save` stores, and 0 at first.
             progress: show a progress bar with the return before and after adaptation.
             checkpoint: a file to save to every ten iterations and at the end.
 
@@ -112,8 +113,8 @@ class MAMLAgent(AdaptivePolicy):
             FloatingPointError: if a gradient is not finite; the agent stays as it was before.
         """
         iterations = self._left() if iterations is None else iterations
-        checks.count("iterations", iterations, minimum=1)
-        checks.count("seed", seed, minimum=0)
+        check_integer("iterations", iterations, minimum=1)
+        seed = next_seed(seed, self._seed)
         if checkpoint is not None and not Path(checkpoint).parent.is_dir():
             raise FileNotFoundError(f"checkpoint: the folder {Path(checkpoint).parent} does not exist")
         self._seed = seed
@@ -133,14 +134,15 @@ class MAMLAgent(AdaptivePolicy):
     def save(self, path: str | Path) -> None:
         """Write everything needed to go on exactly: parameters, optimizer, configuration, history, seed.
 
-        The write is atomic. The family is stored by name only.
+        The write is atomic. Of the family only its repr is stored (its class's name, if it has no repr of its
+        own), which `load` compares.
         """
         tensors, optimizer_facts = checkpoint.optimizer_tensors(self._optimizer)
         tensors |= {f"params.{name}": value for name, value in self.params.items()}
         tensors["scale"] = self.scale
         facts = {
             "config": dataclasses.asdict(self.config),
-            "family": self._family_name(),
+            "family": family_name(self.family),
             "optimizer": optimizer_facts,
             "seed": self._seed,
             "history": self.history,
@@ -174,10 +176,9 @@ class MAMLAgent(AdaptivePolicy):
         if config is not None and config != stored:
             raise ValueError(f"config: {path} was trained with {_differences(stored, config)}")
         agent = cls(env, stored, device=device)
-        if agent._family_name() != facts["family"]:
-            raise ValueError(
-                f"env: {path} was trained on {facts['family']}, expected that, got {agent._family_name()}"
-            )
+        given = family_name(agent.family)
+        if given != facts["family"]:
+            raise ValueError(f"env: {path} was trained on {facts['family']}, expected that, got {given}")
         agent._check_shapes(tensors, path)
         with torch.no_grad():
             for name, value in agent.params.items():
@@ -188,23 +189,21 @@ class MAMLAgent(AdaptivePolicy):
         return agent
 
     def _left(self) -> int:
-        left = self.config.iterations - len(self.history)
-        if left < 1:
-            raise ValueError(
-                f"iterations must be given: all {self.config.iterations} of the configuration are done"
-            )
-        return left
+        done, planned = len(self.history), self.config.iterations
+        if done >= planned:
+            raise ValueError(f"iterations must be given: all {planned} of the configuration are done")
+        return planned - done
 
     def _iterate(self) -> dict[str, Any]:
         """Make one iteration, entirely or not at all."""
         assert self._seed is not None
         number = len(self.history)
         task_seed, seed = np.random.SeedSequence([self._seed, number]).generate_state(2).tolist()
-        env = self._batch(self.family.sample(self.config.tasks, seed=task_seed), self.config.episodes)
+        env = self.make_batch(self.family.sample(self.config.tasks, seed=task_seed))
         generator = make_generator(seed)
-        params, rollouts = self._explore(env, self._rates(self.config.inner_steps), generator)
+        params, rollouts = self.explore(env, self.config.rates(self.config.inner_steps), generator)
         rollouts.append(collect(env, self.policy(params), generator=generator))
-        episodes = [self._judge(rollout) for rollout in rollouts]
+        episodes = [self.with_advantages(rollout) for rollout in rollouts]
         with torch.no_grad():
             query = Query(episodes[-1], action_log_probs(params, episodes[-1]))
             shared = maml.expand_params(self.params, env.num_tasks)
@@ -230,7 +229,7 @@ class MAMLAgent(AdaptivePolicy):
             "steps": before + sum(int(rollout.mask.sum()) for rollout in rollouts),
         }
 
-    def _update(self, supports: list[Episodes], query: Query, first: Query) -> None:
+    def _update(self, supports: list[EpisodeBatch], query: Query, first: Query) -> None:
         """Take one Adam step on the outer loss, adapting anew from the stored episodes.
 
         `first` are the episodes before adaptation, whose return counts as well in the first half.
@@ -251,7 +250,7 @@ class MAMLAgent(AdaptivePolicy):
         self._optimizer.step()
         self._optimizer.zero_grad()
 
-    def outer_loss(self, params: Params, supports: list[Episodes], query: Query) -> Tensor:
+    def outer_loss(self, params: Params, supports: list[EpisodeBatch], query: Query) -> Tensor:
         """Return the mean outer loss () of one iteration's episodes, differentiable in `params`.
 
         Args:
@@ -260,29 +259,24 @@ class MAMLAgent(AdaptivePolicy):
             query: the episodes of the policies after these steps.
         """
         adapted = adapt_in_turn(
-            self._task_loss,
+            self.task_loss,
             params,
             supports,
-            self._rates(len(supports)),
+            self.config.rates(len(supports)),
             n_tasks=len(query.logp),
             first_order=self.config.first_order,
         )
         return clipped_losses(adapted, query, clip=self.config.clip, horizon=self.config.horizon).mean()
 
     def _state(self) -> tuple[list[Tensor], dict[str, Any]]:
-        tensors, facts = checkpoint.optimizer_tensors(self._optimizer)
-        copies = {name: value.clone() for name, value in tensors.items()}
-        return [value.detach().clone() for value in self.params.values()], {"tensors": copies, "facts": facts}
+        params = [value.detach().clone() for value in self.params.values()]
+        return params, copy.deepcopy(self._optimizer.state_dict())
 
     def _restore(self, state: tuple[list[Tensor], dict[str, Any]]) -> None:
         with torch.no_grad():
             for value, old in zip(self.params.values(), state[0], strict=True):
                 value.copy_(old)
-        checkpoint.load_optimizer(self._optimizer, state[1]["tensors"], state[1]["facts"])
-
-    def _family_name(self) -> str:
-        own = isinstance(self.family, CartPoleTasks)
-        return repr(self.family) if own else type(self.family).__name__
+        self._optimizer.load_state_dict(state[1])
 
     def _check_shapes(self, tensors: dict[str, Tensor], path: str | Path) -> None:
         own = {f"params.{name}": value.shape for name, value in self.params.items()}

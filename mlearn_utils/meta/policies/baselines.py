@@ -84,14 +84,9 @@ def tune_inner_lr(
 def evaluate_tuned(
     agent: MAMLAgent, tasks: Any, tuned: dict[int, list[float]], *, episodes: int = 10, seed: int = 0
 ) -> np.ndarray:
-    """Return [steps + 1, T] returns after k steps, each k with the sizes that were tuned for it.
+    """Return [steps + 1, T] returns on test tasks after k steps, each k with the sizes tuned for it.
 
-    Args:
-        agent: whose policy is adapted.
-        tasks: test tasks.
-        tuned: what `tune_inner_lr` returned.
-        episodes: episodes a task and step.
-        seed: start of the random numbers of episodes and actions.
+    Arguments as in `tune_inner_lr`, which returned `tuned`.
     """
     rows = [agent.evaluate(tasks, steps=0, episodes=episodes, seed=seed)[0]]
     for k, sizes in sorted(tuned.items()):
@@ -112,6 +107,9 @@ class ToldTasks:
     def __init__(self, family: str):
         self.hidden = CartPoleTasks(family)
 
+    def __repr__(self) -> str:
+        return f"ToldTasks({self.hidden.family!r})"
+
     def sample(self, n_tasks: int, *, seed: int) -> CartPoleTask:
         """Draw the tasks that `CartPoleTasks.sample` draws."""
         return self.hidden.sample(n_tasks, seed=seed)
@@ -120,7 +118,9 @@ class ToldTasks:
         """Return one task whose observation [4 + H] ends with `task.hidden()`."""
         env = self.hidden.make_env(task)
         told = task.hidden()[0].astype(np.float32)
-        low, high = (np.concatenate([bound, told]) for bound in _bounds(env))
+        seen = env.observation_space
+        assert isinstance(seen, gym.spaces.Box)
+        low, high = (np.concatenate([bound, told]) for bound in (seen.low, seen.high))
         space = gym.spaces.Box(low, high, dtype=np.float32)
         return gym.wrappers.TransformObservation(env, lambda obs: np.concatenate([obs, told]), space)
 
@@ -128,7 +128,7 @@ class ToldTasks:
         self, tasks: CartPoleTask, num_envs: int, *, horizon: int, device: torch.device | None
     ) -> "ToldBatch":
         """Return the batch of these tasks with observations [T, E, 4 + H]."""
-        return ToldBatch(BatchedCartPole(tasks, num_envs, horizon=horizon, device=device))
+        return ToldBatch(self.hidden.make_batch(tasks, num_envs, horizon=horizon, device=device))
 
 
 class ToldBatch:
@@ -167,9 +167,3 @@ class ToldBatch:
 
 def _sizes(rate: float, decay: float, steps: int) -> list[float]:
     return [rate * decay**k for k in range(steps)]
-
-
-def _bounds(env: gym.Env) -> tuple[np.ndarray, np.ndarray]:
-    space = env.observation_space
-    assert isinstance(space, gym.spaces.Box)
-    return space.low, space.high

@@ -1,11 +1,12 @@
 """The knobs of `MAMLAgent`."""
 
-import math
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from mlearn_utils.meta import checks
-from mlearn_utils.rl.returns import check_fraction
+import numpy as np
+
 from mlearn_utils.rl.surrogates import SURROGATES
+from mlearn_utils.runtime import check_fraction, check_integer, check_not_negative, check_positive
 
 
 @dataclass(frozen=True)
@@ -60,29 +61,41 @@ class MAMLConfig:
     iterations: int = 60
 
     def __post_init__(self):
-        checks.count("inner_steps", self.inner_steps, minimum=0)
+        check_integer("inner_steps", self.inner_steps, minimum=0)
         for name in ("tasks", "episodes", "horizon", "hidden", "epochs", "iterations"):
-            checks.count(name, getattr(self, name), minimum=1)
-        for name in ("meta_lr", "clip", "step_decay"):
-            _check_positive(name, getattr(self, name))
-        if self.step_decay > 1:
-            raise ValueError(f"step_decay must be in (0, 1], got {self.step_decay!r}")
-        checks.rates(self.inner_lr, {})
-        if self.before_weight != 0:
-            _check_positive("before_weight", self.before_weight)
-        check_fraction("gamma", self.gamma)
-        check_fraction("lam", self.lam)
+            check_integer(name, getattr(self, name), minimum=1)
+        for name in ("meta_lr", "clip"):
+            check_positive(name, getattr(self, name))
+        for name in ("inner_lr", "before_weight"):
+            check_not_negative(name, getattr(self, name))
+        for name in ("gamma", "lam"):
+            check_fraction(name, getattr(self, name))
+        check_positive("step_decay", self.step_decay, "in (0, 1]")
+        check_fraction("step_decay", self.step_decay, "in (0, 1]")
         if self.surrogate not in SURROGATES:
             raise ValueError(f"surrogate must be one of {sorted(SURROGATES)}, got {self.surrogate!r}")
         if not isinstance(self.first_order, bool):
             raise ValueError(f"first_order must be True or False, got {self.first_order!r}")
+        for name, value in vars(self).copy().items():
+            if isinstance(value, np.generic):  # a float32 would make float32 of all it is multiplied with
+                object.__setattr__(self, name, value.item())
 
-    def rates(self, steps: int, inner_lr: float | None = None) -> list[float]:
-        """Return the sizes of the first `steps` inner steps, with another `inner_lr` if one is given."""
-        first = self.inner_lr if inner_lr is None else inner_lr
-        return [first * self.step_decay**k for k in range(steps)]
+    def rates(self, steps: int, inner_lr: float | Sequence[float] | None = None) -> list[float]:
+        """Return the sizes of the first `steps` inner steps.
 
+        Args:
+            steps: how many, >= 0.
+            inner_lr: in place of the configuration's: the size of the first step, or a size for each.
 
-def _check_positive(name: str, value: float) -> None:
-    if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 < value < math.inf:
-        raise ValueError(f"{name} must be a finite number > 0, got {value!r}")
+        Raises:
+            ValueError: if a number is out of its range, or there is not one size for each step.
+        """
+        check_integer("steps", steps, minimum=0)
+        given = self.inner_lr if inner_lr is None else inner_lr
+        for size in np.ravel(given):
+            check_not_negative("inner_lr", size, "finite and >= 0")
+        if not isinstance(given, Iterable):
+            return [given * self.step_decay**k for k in range(steps)]
+        if len(given) != steps:
+            raise ValueError(f"inner_lr must hold a size for each of the {steps} steps, got {len(given)}")
+        return [float(size) for size in given]

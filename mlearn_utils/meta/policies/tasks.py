@@ -1,21 +1,17 @@
 """What MAMLAgent learns from: a family of tasks, whatever the user gave, played as batches [T, E]."""
 
+import re
 import warnings
 from collections.abc import Sequence
 from typing import Any, Protocol, runtime_checkable
 
 import gymnasium as gym
 import torch
+from torch import Tensor
 
 from mlearn_utils.rl.gymnasium_batch import GymnasiumBatch, cartpole_task, check_spaces
 from mlearn_utils.rl.rollout import BatchEnv
-from mlearn_utils.tasks.cartpole import (
-    FAMILIES,
-    BatchedCartPole,
-    CartPolePhysics,
-    CartPoleTask,
-    CartPoleTasks,
-)
+from mlearn_utils.tasks.cartpole import FAMILIES, CartPolePhysics, CartPoleTasks
 
 DEFAULT_FAMILY = "dirv"
 """What becomes of a plain CartPole: the same cart-pole, rewarded for a hidden target velocity."""
@@ -23,7 +19,11 @@ DEFAULT_FAMILY = "dirv"
 
 @runtime_checkable
 class PolicyTasks(Protocol):
-    """A distribution over tasks, each of which is a Gymnasium environment with discrete actions."""
+    """A distribution over tasks, each of which is a Gymnasium environment with discrete actions.
+
+    A family may also have `make_batch` (see `BatchedPolicyTasks`), and `observation_scale`, [F] positive
+    numbers that observations are divided by; a family without it has the scale of its observations measured.
+    """
 
     def sample(self, n_tasks: int, *, seed: int) -> Any:
         """Draw a sequence of tasks; the same seed gives the same tasks."""
@@ -61,11 +61,35 @@ def find_family(env: object) -> PolicyTasks:
             "env must be a family of tasks with the methods sample(n_tasks, seed=) and make_env(task), such "
             f'as CartPoleTasks("dirv"), or a Gymnasium cart-pole or its id; got {env!r}'
         )
-    if not isinstance(env, CartPoleTasks):
-        example = env.make_env(env.sample(1, seed=0)[0])
-        check_spaces(example)
-        example.close()
+    example = env.make_env(env.sample(1, seed=0)[0])
+    check_spaces(example)
+    example.close()
     return env
+
+
+def family_name(family: PolicyTasks) -> str:
+    """Return what a checkpoint remembers of a family: its repr, or the class's name where there is none.
+
+    Addresses of objects are left out: they differ from one process to the next.
+    """
+    if type(family).__repr__ is object.__repr__:
+        return type(family).__name__
+    return re.sub(r" at 0x[0-9a-fA-F]+", "", repr(family))
+
+
+def observation_scale(family: PolicyTasks, num_features: int) -> Tensor | None:
+    """Return [F] what a family says that its observations are to be divided by; None if it says nothing.
+
+    Raises:
+        ValueError: if these are not as many positive numbers as there are features.
+    """
+    stated = getattr(family, "observation_scale", None)
+    if stated is None:
+        return None
+    scale = torch.as_tensor(stated, dtype=torch.float32)
+    if scale.shape != (num_features,) or not ((scale > 0) & scale.isfinite()).all():
+        raise ValueError(f"observation_scale must be {num_features} finite numbers > 0, got {stated!r}")
+    return scale
 
 
 def _family_of(env: gym.Env) -> CartPoleTasks:
@@ -93,30 +117,17 @@ def make_batch(
 ) -> BatchEnv:
     """Return E environments for each of T tasks, as one batch.
 
-    On a CPU cart-poles are computed with numpy, elsewhere with torch on the device.
+    A family that has `make_batch` is asked for it, with device None (numpy) on a CPU; of any other the
+    environments are stepped one after the other.
 
     Raises:
         ValueError: if there are no tasks, or they are of another family.
         TypeError: if the family cannot make environments of them.
     """
-    if isinstance(family, CartPoleTasks):
-        _check_family(family, tasks)
-        return BatchedCartPole(tasks, num_envs, horizon=horizon, device=array_device(device))
     if isinstance(family, BatchedPolicyTasks):
-        return family.make_batch(tasks, num_envs, horizon=horizon, device=array_device(device))
+        array_device = None if device.type == "cpu" else device
+        return family.make_batch(tasks, num_envs, horizon=horizon, device=array_device)
     if not isinstance(tasks, Sequence) and not hasattr(tasks, "__getitem__"):
         raise TypeError(f"tasks must be a sequence of tasks as the family's sample returns, got {tasks!r}")
     envs = [[family.make_env(tasks[i]) for _ in range(num_envs)] for i in range(len(tasks))]
     return GymnasiumBatch(envs, horizon=horizon)
-
-
-def array_device(device: torch.device) -> torch.device | None:
-    """Return what a batched environment computes on: None, that is numpy, on a CPU."""
-    return None if device.type == "cpu" else device
-
-
-def _check_family(family: CartPoleTasks, tasks: Any) -> None:
-    if not isinstance(tasks, CartPoleTask):
-        raise TypeError(f"tasks must be what {family}.sample returns, got {type(tasks).__name__}")
-    if tasks.family != family.family:
-        raise ValueError(f"tasks must be of the family {family.family!r}, got {tasks.family!r}")

@@ -79,6 +79,13 @@ def test_the_history_has_the_settings_of_each_update():
     )
 
 
+def test_a_further_call_plays_other_episodes():
+    learners = OnlineSettings(plain(2, horizon=100), learning_rate=0.0, meta_lr=0.0, seed=0)
+    first, second, third = (learners.train(1, seed=seed)[0]["return"] for seed in (5, None, 5))
+    assert not torch.equal(first, second)
+    assert not torch.equal(first, third)
+
+
 def test_equal_seeds_give_equal_runs():
     first, second = (OnlineSettings(plain(2), seed=0).train(3, seed=5) for _ in range(2))
     assert torch.equal(first[-1]["gamma"], second[-1]["gamma"])

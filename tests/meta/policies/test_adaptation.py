@@ -6,13 +6,13 @@ from torch import Tensor
 
 from mlearn_utils.meta.maml import Params
 from mlearn_utils.meta.policies.adaptation import (
-    Episodes,
+    EpisodeBatch,
     Query,
     action_log_probs,
     adapt_in_turn,
     clipped_losses,
-    judge,
     policy_task_loss,
+    with_advantages,
 )
 from mlearn_utils.rl.policies import init_mlp, log_prob, mlp
 from mlearn_utils.rl.rollout import collect
@@ -28,14 +28,14 @@ def policy(outputs: int = 1) -> Params:
     return {name: (3 * value).double() for name, value in start.items()}
 
 
-def episodes(seed: int, outputs: int = 1) -> Episodes:
+def episodes(seed: int, outputs: int = 1) -> EpisodeBatch:
     generator = make_generator(seed)
     shape = (TASKS, STEPS, ENVS)
     lengths = torch.randint(1, STEPS + 1, (TASKS, 1, ENVS), generator=generator)
     mask = (torch.arange(STEPS)[:, None] < lengths).double()
     obs = torch.randn((*shape, 4), generator=generator).double()
     act = torch.randint(max(outputs, 2), shape, generator=generator)
-    return Episodes(obs, act, torch.randn(shape, generator=generator).double() * mask, mask)
+    return EpisodeBatch(obs, act, torch.randn(shape, generator=generator).double() * mask, mask)
 
 
 def flat(params: Params) -> Tensor:
@@ -48,7 +48,7 @@ def unflat(vector: Tensor, like: Params) -> Params:
 
 
 def twin_loss(
-    params: Params, supports: list[Episodes], query: Query, rates, ratio_to: Tensor | None
+    params: Params, supports: list[EpisodeBatch], query: Query, rates, ratio_to: Tensor | None
 ) -> Tensor:
     """Return the outer loss, one task after the other.
 
@@ -74,7 +74,7 @@ def twin_loss(
     return total.detach()
 
 
-def one_log_prob(theta: Params, data: Episodes, i: int) -> Tensor:
+def one_log_prob(theta: Params, data: EpisodeBatch, i: int) -> Tensor:
     return log_prob(mlp(theta, data.obs[i]), data.act[i])
 
 
@@ -97,7 +97,7 @@ def meta_gradient(params: Params, supports, query: Query, rates, surrogate, firs
     return flat(dict(zip(theta, torch.autograd.grad(loss, list(theta.values())), strict=True)))
 
 
-def make_query(params: Params, supports: list[Episodes], rates, outputs: int = 1) -> Query:
+def make_query(params: Params, supports: list[EpisodeBatch], rates, outputs: int = 1) -> Query:
     task_loss = policy_task_loss(plain_surrogate, HORIZON)
     adapted = adapt_in_turn(task_loss, params, supports, rates, n_tasks=TASKS)
     data = episodes(9, outputs)
@@ -180,16 +180,16 @@ def test_a_step_counts_the_same_in_a_short_episode():
     for mask in (short, torch.ones_like(short)):
         first_only = adv * short
         batch = data._replace(adv=first_only, mask=mask)
-        one = Episodes(*(field[0] for field in batch))
+        one = EpisodeBatch(*(field[0] for field in batch))
         losses.append(policy_task_loss(plain_surrogate, HORIZON)(policy(), one))
     assert torch.equal(losses[0], losses[1])
 
 
-def test_judge_scales_what_the_policy_sees_and_judges_each_task_by_itself():
+def test_with_advantages_scales_what_the_policy_sees_and_judges_each_task_by_itself():
     env = BatchedCartPole(CartPoleTasks("dirv").sample(3, seed=0), 5, horizon=20)
     params = init_mlp((4, 5, 1), generator=make_generator(0))
     rollout = collect(env, lambda obs: mlp(params, obs), generator=make_generator(1))
-    found = judge(rollout, torch.tensor([1.0, 2.0, 0.1, 1.0]), gamma=0.99, lam=0.9)
+    found = with_advantages(rollout, torch.tensor([1.0, 2.0, 0.1, 1.0]), gamma=0.99, lam=0.9)
     assert torch.allclose(found.obs[..., 1] * 2, rollout.obs[..., 1])
     assert torch.allclose(found.obs[..., 2] * 0.1, rollout.obs[..., 2])
     taken = rollout.mask.sum(dim=(1, 2))

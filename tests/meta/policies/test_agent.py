@@ -184,6 +184,46 @@ class TestGoingOn:
         train(second, 3, seed=3)
         assert_same(whole, second)
 
+    @pytest.mark.parametrize("seed", [None, 3])
+    def test_a_resumed_training_goes_on_with_its_own_seed(self, tmp_path, seed):
+        whole, first = make_agent(), make_agent()
+        train(whole, 5, seed=3)
+        train(first, 1, seed=3)
+        train(first, 1)
+        first.save(tmp_path / "agent.safetensors")
+        second = MAMLAgent.load(tmp_path / "agent.safetensors", CartPoleTasks("dirv"), device="cpu")
+        train(second, 3, seed=seed)
+        assert_same(whole, second)
+
+    def test_the_seed_is_0_if_none_was_ever_named_and_0_is_another_than_3(self):
+        unnamed, zero, three, mixed = (make_agent() for _ in range(4))
+        train(unnamed, 2)
+        train(zero, 2, seed=0)
+        train(three, 2, seed=3)
+        train(mixed, 1, seed=3)
+        train(mixed, 1, seed=0)
+        assert_same(unnamed, zero)
+        assert mixed.history[0] == three.history[0]
+        assert mixed.history[1] not in (three.history[1], zero.history[1])
+
+    def test_numbers_of_numpy_train_and_resume_as_pythons_do(self, tmp_path):
+        numbers: Any = {"inner_lr": np.float32(5.0), "meta_lr": np.float32(0.01), "gamma": np.float64(0.9)}
+        counts: Any = {"tasks": np.int64(3), "hidden": np.int32(5), "horizon": np.int64(9)}
+        own = make_agent(**{name: value.item() for name, value in (numbers | counts).items()})
+        theirs = make_agent(**numbers, **counts)
+        train(own, 4, seed=3)
+        call: Any = {"iterations": np.int64(2), "seed": np.int64(3)}
+        train(theirs, **call)
+        theirs.save(tmp_path / "agent.safetensors")
+        resumed = MAMLAgent.load(
+            tmp_path / "agent.safetensors", CartPoleTasks("dirv"), theirs.config, device="cpu"
+        )
+        train(resumed, 2, seed=3)
+        assert_same(own, resumed)
+        tasks = CartPoleTasks("dirv").sample(2, seed=0)
+        step: Any = {"steps": np.int64(1), "inner_lr": np.float32(5.0)}
+        assert np.array_equal(own.evaluate(tasks, steps=1), resumed.evaluate(tasks, **step))
+
     @pytest.mark.parametrize("killed_in", ["collect", "update", "between"])
     def test_killed_at_any_moment_nothing_is_lost(self, tmp_path, monkeypatch, killed_in):
         """Ctrl-C in iteration 3: what stands is iterations 1 and 2, and going on equals never stopping."""
@@ -223,7 +263,7 @@ class TestGoingOn:
 def interrupt_in_third_iteration(agent: MAMLAgent, monkeypatch: pytest.MonkeyPatch, where: str) -> None:
     """Raise KeyboardInterrupt while the third iteration plays, or updates for the first or second time."""
     calls = {"count": 0}
-    name, last = {"collect": ("_explore", 3), "update": ("_update", 5), "between": ("_update", 6)}[where]
+    name, last = {"collect": ("explore", 3), "update": ("_update", 5), "between": ("_update", 6)}[where]
     original = getattr(agent, name)
 
     def wrapper(*arguments):
@@ -243,6 +283,7 @@ class TestRefusals:
         [
             ("inner_lr", -1.0),
             ("inner_lr", float("nan")),
+            ("inner_lr", True),
             ("inner_steps", -1),
             ("step_decay", 0.0),
             ("step_decay", 1.5),
@@ -294,6 +335,9 @@ class TestRefusals:
             make_agent().evaluate(tasks, steps=2, inner_lr=[1.0])
         with pytest.raises(ValueError, match="inner_lr must be finite"):
             make_agent().evaluate(tasks, steps=1, inner_lr=-1.0)
+        for rates in (True, [True], [float("inf")]):
+            with pytest.raises(ValueError, match="inner_lr must be finite"):
+                make_agent().evaluate(tasks, steps=1, inner_lr=rates)
         with pytest.raises(ValueError, match="steps"):
             make_agent().evaluate(tasks, steps=-1)
 

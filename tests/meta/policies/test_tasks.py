@@ -1,5 +1,6 @@
 """What an agent can be given to learn from: families, plain cart-poles, a user's own, and what is refused."""
 
+import dataclasses
 import warnings
 from typing import Any
 
@@ -9,7 +10,8 @@ import pytest
 import torch
 
 from mlearn_utils import CartPoleTasks, MAMLAgent, MAMLConfig
-from mlearn_utils.meta.policies.tasks import find_family, make_batch
+from mlearn_utils.meta.policies.baselines import ToldTasks
+from mlearn_utils.meta.policies.tasks import family_name, find_family, make_batch
 from mlearn_utils.rl.gymnasium_batch import GymnasiumBatch
 from mlearn_utils.tasks.cartpole import ENV_ID, BatchedCartPole, CartPolePhysics, CartPoleTask
 
@@ -78,6 +80,92 @@ def test_cart_poles_are_batched():
     batch = make_batch(family, family.sample(2, seed=0), 3, horizon=7, device=torch.device("cpu"))
     assert isinstance(batch, BatchedCartPole)
     assert (batch.num_tasks, batch.num_envs, batch.horizon, batch.device) == (2, 3, 7, None)
+
+
+class Short(CartPoleTasks):
+    """Cart-poles with a batch of their own, cut off after two steps."""
+
+    observation_scale = (1.0, 2.0, 3.0, 4.0)
+    asked = 0
+
+    def make_batch(self, tasks, num_envs, *, horizon=100, device=None):
+        self.asked += 1
+        return super().make_batch(tasks, num_envs, horizon=min(horizon, 2), device=device)
+
+
+def test_a_subclass_of_cart_poles_is_asked_for_its_own_batch_and_scale():
+    family = Short("dirv")
+    agent = MAMLAgent(family, MAMLConfig(tasks=2, episodes=3, horizon=50, iterations=1), device="cpu")
+    assert agent.scale.tolist() == [1.0, 2.0, 3.0, 4.0]
+    before = family.asked
+    assert agent.train(progress=False)[0]["steps"] == 2 * 3 * 2 * 2  # tasks, episodes, cut to 2 steps, twice
+    assert family.asked == before + 1
+    assert repr(family) == "Short('dirv')"
+
+
+@pytest.mark.parametrize("scale", [(1.0, 1.0), (1.0, 1.0, 0.0, 1.0), (1.0, 1.0, float("nan"), 1.0), 2.0])
+def test_a_scale_of_other_features_or_with_zeros_is_refused(scale):
+    family = CartPoleTasks("dirv")
+    family.observation_scale = scale
+    with pytest.raises(ValueError, match="observation_scale must be 4 finite numbers > 0, got"):
+        MAMLAgent(family, device="cpu")
+
+
+LONG = CartPolePhysics(length=0.9)
+
+
+@pytest.mark.parametrize(
+    ("trained", "given", "named"),
+    [
+        (
+            CartPoleTasks("dirv"),
+            CartPoleTasks("dirv", physics=LONG),
+            r"physics=CartPolePhysics\(length=0.9\)",
+        ),
+        (
+            CartPoleTasks("dirv", physics=LONG),
+            CartPoleTasks("dirv"),
+            r"physics=CartPolePhysics\(length=0.9\)",
+        ),
+        (CartPoleTasks("dirv"), Short("dirv"), "Short"),
+        (ToldTasks("dirv"), ToldTasks("goalv"), "goalv"),
+    ],
+    ids=["other physics", "usual physics", "a subclass", "told of another"],
+)
+def test_a_checkpoint_of_another_family_is_refused(tmp_path, trained, given, named):
+    path = tmp_path / "agent.safetensors"
+    config = MAMLConfig(tasks=2, episodes=2, horizon=4, hidden=3)
+    MAMLAgent(trained, config, device="cpu").save(path)
+    with pytest.raises(ValueError, match=rf"^env: .* was trained on .*{named}"):
+        MAMLAgent.load(path, given, device="cpu")
+    assert MAMLAgent.load(path, trained, device="cpu").config == config
+
+
+def test_the_physics_of_every_spelling_have_one_name():
+    usual = CartPoleTasks(
+        "dir", physics=CartPolePhysics(np.array(9.8), masscart=1, length=np.full((3, 1), 0.5))
+    )
+    assert repr(usual) == repr(CartPoleTasks("dir")) == "CartPoleTasks('dir')"
+    whole, exact = (CartPoleTasks("dir", physics=CartPolePhysics(length=length)) for length in (1, 1.0))
+    assert repr(whole) == repr(exact) == "CartPoleTasks('dir', physics=CartPolePhysics(length=1.0))"
+
+
+@dataclasses.dataclass
+class PaidLevers(LeverTasks):
+    """A family with a repr, which shows how much a pull is paid and an object without a repr of its own."""
+
+    paid: float = 1.0
+    other: object = dataclasses.field(default_factory=object)
+
+
+def test_a_family_of_ones_own_is_known_by_its_repr_but_for_addresses(tmp_path):
+    assert family_name(LeverTasks()) == "LeverTasks"
+    assert family_name(PaidLevers(2.0)) == "PaidLevers(paid=2.0, other=<object object>)"
+    config = MAMLConfig(tasks=2, episodes=2, horizon=4, hidden=3)
+    MAMLAgent(PaidLevers(2.0), config, device="cpu").save(tmp_path / "agent.safetensors")
+    MAMLAgent.load(tmp_path / "agent.safetensors", PaidLevers(2.0), device="cpu")
+    with pytest.raises(ValueError, match=r"trained on PaidLevers\(paid=2.0.*got PaidLevers\(paid=3.0"):
+        MAMLAgent.load(tmp_path / "agent.safetensors", PaidLevers(3.0), device="cpu")
 
 
 @pytest.mark.parametrize("make", [lambda: "CartPole-v1", lambda: gym.make("CartPole-v1")])
