@@ -1,5 +1,6 @@
 """The repository as a whole: directions between rooms, imports without side effects, the wheel, the pins."""
 
+import importlib
 import re
 import shutil
 import subprocess
@@ -254,3 +255,28 @@ def test_the_code_of_the_readme_runs(block: str) -> None:
         assert names["gradient"].keys() == dict(names["model"].named_parameters()).keys()
     else:
         assert names["first"].shape == names["second"].shape == (1, 1)
+
+
+def test_the_family_of_contributing_learns() -> None:
+    (block,) = (
+        code
+        for code in re.findall(r"```python\n(.*?)```", read("CONTRIBUTING.md"), re.DOTALL)
+        if "class Sides" in code
+    )
+    names: dict[str, Any] = {}
+    exec(block, names)
+
+    assert names["returns"].shape == (4, 20)
+    assert names["returns"][1].mean() > names["returns"][0].mean() + 2
+
+
+def test_the_readme_lists_every_lesson_there_is() -> None:
+    rows = re.findall(r"^\| \[(\d\d) (.+?)\]\((notebooks/\S+)\) \| (\d+) \|", read("README.md"), re.MULTILINE)
+    sources = sorted((ROOT / "notebooks" / "source").glob("[0-9][0-9]_*.py"))
+
+    assert [(number, link) for number, _, link, _ in rows] == [
+        (path.name[:2], f"notebooks/{path.stem}.ipynb") for path in sources
+    ]
+    for number, title, _, minutes in rows:
+        facts = importlib.import_module(f"mlearn_utils.course.lesson_{number}")
+        assert (title, int(minutes)) == (facts.TITLE, facts.MINUTES * facts.SESSIONS)

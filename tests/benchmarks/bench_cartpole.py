@@ -4,7 +4,7 @@ Every pole is held up by the same hand-written controller on both sides, so that
 a finished or restarted episode. Sides take turns in one run, on one thread each; the figures are medians
 over the turns of CPU time, which a busy machine inflates less than the clock on the wall.
 
-    python tests/benchmarks/bench_cartpole.py
+    python -m tests.benchmarks.bench_cartpole
 """
 
 import time

@@ -3,7 +3,7 @@
 Setting of Finn et al. 2017, section 5.1: 25 tasks, 10 + 10 points, a 1-40-40-1 network, one inner step, Adam.
 Both sides make the same update (checked before anything is timed) on one thread.
 
-    python tests/benchmarks/bench_maml.py [--compile]
+    python -m tests.benchmarks.bench_maml [--compile]
 """
 
 import argparse

@@ -3,7 +3,7 @@
 The aim is 150 ms a change. CPU time is what the widget costs; wall time is what a reader waits for on this
 machine as busy as it is now (the way to the page and back, some 30 ms, is not in it).
 
-    python tests/benchmarks/bench_widgets.py
+    python -m tests.benchmarks.bench_widgets
 """
 
 import itertools

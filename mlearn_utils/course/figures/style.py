@@ -73,6 +73,11 @@ def use_style() -> None:
     mpl.rcParams.update(STYLE)
 
 
+def number(value: float, spec: str = ".2f") -> str:
+    """Return a number in the format `spec` with a real minus sign: "−0.52"."""
+    return f"{value:{spec}}".replace("-", "−")
+
+
 def band(
     ax: Axes,
     x: Any,

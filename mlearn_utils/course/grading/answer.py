@@ -8,10 +8,11 @@ between: a second call with the same arguments must give the same result.
 import copy
 import functools
 import inspect
+import io
 import pickle
 import random
 from collections.abc import Callable, Collection, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stdout
 from typing import Any
 
 import numpy as np
@@ -29,6 +30,14 @@ class AnswerRaised(Exception):  # noqa: N818 (it carries an error, it is none of
     def __init__(self, error: BaseException):
         super().__init__(type(error).__name__)
         self.error = error
+
+
+def text_of(error: BaseException) -> str:
+    """Return the text of an exception; a student's own class may fail at giving it."""
+    try:
+        return str(error)
+    except Exception:
+        return "(its text cannot be shown)"
 
 
 class Answer:
@@ -131,9 +140,10 @@ class Answer:
             for name, value in handed.items()
         }
         try:
-            second = self._run(again, by_name, seed=2 * self._calls + 1)
+            with redirect_stdout(io.StringIO()):  # what it prints was seen the first time
+                second = self._run(again, by_name, seed=2 * self._calls + 1)
         except AnswerRaised as raised:
-            why = f"{type(raised.error).__name__}: {raised.error}".split(". ")[0]
+            why = f"{type(raised.error).__name__}: {text_of(raised.error)}".split(". ")[0]
             raise NotYet(
                 "the first call works, a second one with the same arguments does not: what does the first "
                 f"one leave behind, or use up? ({why})"

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import mlearn_utils
-from mlearn_utils.course.grading.answer import Answer, AnswerRaised, kept_random_state
+from mlearn_utils.course.grading.answer import Answer, AnswerRaised, kept_random_state, text_of
 from mlearn_utils.course.grading.compare import describe
 from mlearn_utils.course.grading.exercise import Exercise, NotYet
 from mlearn_utils.course.grading.report import Outcome, Report, stable
@@ -84,10 +84,10 @@ def _report(
 def _report_error(exercise: Exercise, answer: Any, error: BaseException) -> Report:
     """Report what the student's function raised."""
     theirs = _own_frames(error, answer)
-    what = stable(f"{type(error).__name__}: {_text(error)}".removesuffix(": "))
+    what = stable(f"{type(error).__name__}: {text_of(error)}".removesuffix(": "))
     if not theirs:
         if isinstance(error, TypeError) and f"{_name(answer)}() " in what:
-            return _report(exercise, "not yet", f"{_expected_call(exercise)}: {_text(error)}.")
+            return _report(exercise, "not yet", f"{_expected_call(exercise)}: {text_of(error)}.")
         where = f"It was raised where `{exercise.name}` was called, outside of the lines that you wrote."
         return _report(exercise, "your code raised", f"{what}\n{where}")
     last = theirs[-1]
@@ -108,7 +108,7 @@ def _report_fault(exercise: Exercise, guarded: Answer, error: BaseException) -> 
         message = f"The check could not use what `{exercise.name}` returned: {returned}, expected {expected}."
     except Exception:  # a value that cannot even be described
         message = f"The check could not use what `{exercise.name}` returned."
-    fault = f"{type(error).__name__}: {_text(error)}".removesuffix(": ")
+    fault = f"{type(error).__name__}: {text_of(error)}".removesuffix(": ")
     return _report(exercise, "not yet", stable(message), fault=stable(fault))
 
 
@@ -124,10 +124,10 @@ def _is_students(filename: str, answer: Any) -> bool:
     Generated code ("<string>", as of a dataclass) and sources that a compiled library names without shipping
     them ("numpy/random/_generator.pyx") are nobody's.
     """
-    if filename == _file_of(answer):
-        return True
     if filename.startswith(LIBRARY_FOLDERS):
         return False
+    if filename == _file_of(answer):
+        return True
     path = Path(filename)
     return filename.startswith("<ipython-") or (
         path.is_absolute() and (filename in linecache.cache or path.exists())
@@ -143,13 +143,6 @@ def _file_of(function: Any) -> str:
 
 def _name(answer: Any) -> str:
     return str(getattr(answer, "__qualname__", ""))
-
-
-def _text(error: BaseException) -> str:
-    try:
-        return str(error)
-    except Exception:  # a student's exception class may fail at this, too
-        return "(its text cannot be shown)"
 
 
 def _signature_mismatch(exercise: Exercise, answer: Any) -> str:

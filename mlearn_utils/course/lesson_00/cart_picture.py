@@ -8,7 +8,7 @@ from matplotlib.collections import LineCollection
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
-from mlearn_utils.course.figures.style import BLACK, BLUE, GRAY, ORANGE
+from mlearn_utils.course.figures.style import BLACK, BLUE, GRAY, ORANGE, number
 from mlearn_utils.course.lesson_00.cart_rounds import PUSHES, ROUNDS, ROUNDS_PER_TASK, TASKS, Match, signed
 from mlearn_utils.tasks.cartpole import X_LIMIT
 
@@ -51,9 +51,7 @@ class Scene:
         ax.hlines(-CART_HEIGHT / 2, -X_LIMIT, X_LIMIT, color=GRAY, linewidth=2)
         ax.vlines([-X_LIMIT, X_LIMIT], -CART_HEIGHT / 2, 0.2, color=GRAY, linewidth=4)
         for x in (-2, -1, 0, 1, 2):
-            ax.text(
-                x, -0.3, f"{x:+d} m".replace("-", "−") if x else "0", ha="center", va="center", color=GRAY
-            )
+            ax.text(x, -0.3, f"{number(x, '+d')} m" if x else "0", ha="center", va="center", color=GRAY)
         self._cart = Rectangle((0, 0), CART_WIDTH, CART_HEIGHT, color=BLACK, zorder=3)
         ax.add_patch(self._cart)
         (self._wheels,) = ax.plot([], [], color=GRAY, marker="o", markersize=9, linestyle="none", zorder=4)

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from mlearn_utils.course.figures.style import number
 from mlearn_utils.tasks.cartpole import (
     FAMILIES,
     X_LIMIT,
@@ -165,9 +166,9 @@ def verdict(scores: Sequence[float]) -> str:
     return f"{_within(second - first)} {_across(third - first)} One game is one sample: luck is in it too."
 
 
-def signed(number: float) -> str:
+def signed(value: float) -> str:
     """Return a number with its sign and two decimals: "+0.52"."""
-    return f"{number:+.2f}".replace("-", "−")
+    return number(value, "+.2f")
 
 
 def _within(gain: float) -> str:

@@ -9,8 +9,6 @@ import numpy as np
 from mlearn_utils.course.grading.exercise import Exercise
 from mlearn_utils.course.lesson_00 import mistakes
 
-TITLE = "Start here"
-
 # --- the hidden reward
 
 

@@ -10,7 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import FancyBboxPatch
 
-from mlearn_utils.course.figures.style import GRAY
+from mlearn_utils.course.figures.style import GRAY, number
 from mlearn_utils.course.widgets.canvas import Canvas, CanvasEvent
 from mlearn_utils.course.widgets.value_map import ValueMap
 from mlearn_utils.rl.dynamic_programming import greedy_policy, policy_evaluation, value_iteration
@@ -165,19 +165,15 @@ def _caption(arrows: Arrows) -> str:
     here = (
         "the episode ends here"
         if arrows.mdp.terminal[arrows.cell]
-        else f"arrow {ACTIONS[arrows.policy[arrows.cell]]}, worth {_signed(arrows.V[arrows.cell])}"
+        else f"arrow {ACTIONS[arrows.policy[arrows.cell]]}, worth {number(arrows.V[arrows.cell], '.3f')}"
     )
     change = arrows.V[start] - arrows.before[start]
-    verdict = f" (changed by {_signed(change, '+')})" if abs(change) > 5e-4 else ""
+    best = "" if arrows.is_best else f"; the best possible is {number(arrows.best[start], '.3f')}."
+    verdict = f" (changed by {number(change, '+.3f')})" if abs(change) > 5e-4 else ""
     if arrows.is_best:
         verdict += ". <b>No policy is worth more, from any cell.</b>"
     return (
         f"Row {row}, column {column}: {here}.<br>"
-        f"From the start your arrows are worth <b>{_signed(arrows.V[start])}</b>{verdict}"
-        f"{'' if arrows.is_best else f'; the best possible is {_signed(arrows.best[start])}.'}"
+        f"From the start your arrows are worth <b>{number(arrows.V[start], '.3f')}</b>{verdict}{best}"
         f"{f' Rounds of improvement: {arrows.rounds}.' if arrows.rounds else ''}"
     )
-
-
-def _signed(value: float, sign: str = "") -> str:
-    return f"{value:{sign}.3f}".replace("-", "−")

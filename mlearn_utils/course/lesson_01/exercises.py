@@ -11,8 +11,6 @@ from mlearn_utils.course.lesson_01 import mistakes
 from mlearn_utils.course.lesson_01.balance import check_balance
 from mlearn_utils.course.lesson_01.policies import POLICY_ITERATION
 
-TITLE = "Reinforcement-learning basics"
-
 # --- the discounted return
 
 

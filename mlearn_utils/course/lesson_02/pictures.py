@@ -8,7 +8,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
 from mlearn_utils.course.figures.statistics import interval
-from mlearn_utils.course.figures.style import COLORS, PALETTE, SKY
+from mlearn_utils.course.figures.style import COLORS, PALETTE, SKY, number
 from mlearn_utils.course.widgets.action_map import ActionMap
 from mlearn_utils.course.widgets.controls import slider
 from mlearn_utils.course.widgets.explorer import Explorer
@@ -91,7 +91,7 @@ def _update_caption(update: tuple, step: int, rate: float, gamma: float) -> str:
 
 def minus(value: float) -> str:
     """Return a number with three digits and a real minus sign."""
-    return f"{value:.3g}".replace("-", "−")
+    return number(value, ".3g")
 
 
 def signed(value: float) -> str:
@@ -205,7 +205,7 @@ def draw_maps(
         ax.add_patch(Rectangle((j - 0.5, i - 0.5), 1, 1, fill=False, edgecolor=COLORS["bad"], linewidth=3))
         for (row, column), value in np.ndenumerate(mean[:, :, k]):
             ink = "black" if value > 0 else "white"
-            label = f"{value:.1f}".replace("-", "−")
+            label = number(value, ".1f")
             ax.text(column, row, label, ha="center", va="center", fontsize=8, color=ink)
         ax.set_xticks(range(len(epsilons)), [f"{e:g}" for e in epsilons])
         ax.set_yticks(range(len(rates)), [f"{a:g}" for a in rates])

@@ -1,5 +1,6 @@
 """What lesson 02 asks before it shows: the answers stand here, so that the notebook keeps them."""
 
+from mlearn_utils.course.figures.style import number
 from mlearn_utils.course.lesson_02.settings import curves
 from mlearn_utils.course.widgets.predict import Predict
 
@@ -31,7 +32,7 @@ def predict_cliff() -> Predict:
     late = {}
     for label in ("Q-learning", "SARSA"):
         episode, runs = curves("cliff", label)
-        late[label] = f"{runs[:, episode > 400].mean():.0f}".replace("-", "−")
+        late[label] = number(runs[:, episode > 400].mean(), ".0f")
     answer = (
         f"<b>SARSA</b>: {late['SARSA']} an episode, against {late['Q-learning']}, although its path is "
         "longer. Q-learning's path runs along the edge, and one random move there in four goes down. SARSA's "

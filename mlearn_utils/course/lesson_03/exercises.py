@@ -9,8 +9,6 @@ import torch
 from mlearn_utils.course.grading.exercise import Exercise
 from mlearn_utils.course.lesson_03 import mistakes
 
-TITLE = "Policy gradients"
-
 # --- the return to go
 
 

@@ -13,8 +13,6 @@ from mlearn_utils.course.lesson_06.goals import Goal
 from mlearn_utils.rl import policy_gradient as pg
 from mlearn_utils.tasks.cartpole import CartPoleTask
 
-TITLE = "Meta-RL on CartPole"
-
 # --- advantages of several tasks
 
 

@@ -10,7 +10,7 @@ from matplotlib.collections import LineCollection
 from matplotlib.figure import Figure
 from torch import Tensor
 
-from mlearn_utils.course.figures.style import COLORS
+from mlearn_utils.course.figures.style import COLORS, number
 from mlearn_utils.course.widgets.controls import int_slider, slider
 from mlearn_utils.course.widgets.explorer import Explorer
 from mlearn_utils.rl.policies import Params
@@ -109,11 +109,11 @@ def _draw_chase(seen: Chase) -> Callable[[Figure], Callable[..., str]]:
             episodes.set_segments([_path(line) for line in lines])
             mean.set_data(TIME, _mean(lines))
             wanted.set_data([0, 100], [target, target])
-            for k, (bar, number) in enumerate(zip(bars, numbers, strict=True)):
+            for k, (bar, label) in enumerate(zip(bars, numbers, strict=True)):
                 height = seen.returns[k, at]
                 bar.set(height=height, color=COLORS["adapted" if k == steps else "start"])
                 bar.set(hatch="" if k == steps else "//", alpha=1.0 if k == steps else 0.4)
-                number.set(y=height + 1, text=f"{height:.0f}")
+                label.set(y=height + 1, text=f"{height:.0f}")
             return _chase_caption(target, steps, _late(lines), seen.returns[:, at])
 
         return update
@@ -138,7 +138,7 @@ def _late(lines: np.ndarray) -> float:
 
 
 def _signed(value: float) -> str:
-    return "0.00" if abs(value) < 0.005 else f"{value:+.2f}".replace("-", "−")
+    return "0.00" if abs(value) < 0.005 else number(value, "+.2f")
 
 
 def _path(line: np.ndarray) -> np.ndarray:

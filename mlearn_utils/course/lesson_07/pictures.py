@@ -8,12 +8,11 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from mlearn_utils.course.figures.statistics import interval
-from mlearn_utils.course.figures.style import COLORS, DASHES, PALETTE
+from mlearn_utils.course.figures.style import COLORS, DASHES, PALETTE, number
 from mlearn_utils.course.lesson_07.grids import SPACE, all_features, best_default, run
 from mlearn_utils.course.lesson_07.results import budgets, settings, stored_model, table
 from mlearn_utils.course.widgets.controls import choice, int_slider, slider, toggle
 from mlearn_utils.course.widgets.explorer import Explorer
-from mlearn_utils.meta.hyperparameters import space as spaces
 from mlearn_utils.meta.hyperparameters.model import HyperparameterModel
 from mlearn_utils.meta.hyperparameters.space import FloatArray
 from mlearn_utils.tasks.gridworld import GridTask
@@ -77,8 +76,9 @@ def surface(figure: Figure) -> Callable[..., str]:
         mean, std = model.predict(features, np.stack([suggested, default]))
         return (
             f"Suggested: α = {suggested[0]:.2g}, ε = {suggested[2]:.2f}, {suggested[1]:.0f} steps ahead; "
-            f"predicted return {minus(mean[0])} ± {std[0]:.2f} (one run). The default (α = {default[0]:.2g}, "
-            f"ε = {default[2]:.2f}, {default[1]:.0f} steps ahead): {minus(mean[1])} ± {std[1]:.2f}."
+            f"predicted return {number(mean[0])} ± {std[0]:.2f} (one run). The default "
+            f"(α = {default[0]:.2g}, ε = {default[2]:.2f}, {default[1]:.0f} steps ahead): {number(mean[1])} "
+            f"± {std[1]:.2f}."
         )
 
     return update
@@ -140,13 +140,13 @@ def adjust_steps(
             now = runs[step]
             drawn.show(features, now.setting[1])
             for k, mark in enumerate(marks):
-                mark.set_text(f"{k + 1}: {minus(runs[k].earned)}" if k <= step else "")
+                mark.set_text(f"{k + 1}: {number(runs[k].earned)}" if k <= step else "")
                 mark.set_visible(k <= step)
             best = max(run.earned for run in runs[: step + 1])
             return (
                 f"<b>Run {step + 1}.</b> α = {now.setting[0]:.2g}, ε = {now.setting[2]:.2f}, look ahead "
-                f"{now.setting[1]:.0f} steps. Predicted from the features {minus(now.expected)}, earned "
-                f"<b>{minus(now.earned)}</b>. Best so far {minus(best)}."
+                f"{now.setting[1]:.0f} steps. Predicted from the features {number(now.expected)}, earned "
+                f"<b>{number(now.earned)}</b>. Best so far {number(best)}."
             )
 
         return update
@@ -187,18 +187,8 @@ def draw_gains(ax: Axes, gains: Mapping[str, tuple[float, float, float]], label:
     for k, (mean, low, high) in enumerate(gains.values()):
         ax.plot([low, high], [-k, -k], color=PALETTE[k % 6], linestyle="-", linewidth=3)
         ax.plot(mean, -k, marker=MARKERS[k % 6], color=PALETTE[k % 6], markersize=8)
-        ax.text(high, -k, f"  {minus(mean)}", va="center", fontsize=9)
+        ax.text(high, -k, f"  {number(mean)}", va="center", fontsize=9)
     ax.axvline(0, color=COLORS["muted"], linestyle=":", linewidth=1)
     ax.set_yticks([-k for k in range(len(gains))], list(gains))
     ax.set(xlabel=label)
     ax.margins(x=0.12, y=0.2)
-
-
-def minus(value: float) -> str:
-    """Return a number with two decimals and a real minus sign."""
-    return f"{value:.2f}".replace("-", "−")
-
-
-def spread_of_best(model: HyperparameterModel, features: FloatArray) -> FloatArray:
-    """Return [M, H] suggestions in the unit cube, for a picture of how they move with the task."""
-    return spaces.to_unit(SPACE, model.suggest(features)[:, 0])

@@ -1,5 +1,6 @@
 """What lesson 07 asks before it shows: the answers stand here, so that the notebook keeps them."""
 
+from mlearn_utils.course.figures.style import number
 from mlearn_utils.course.lesson_07.carts import discount_curves
 from mlearn_utils.course.lesson_07.results import difference, held_out
 from mlearn_utils.course.widgets.predict import Predict
@@ -29,7 +30,8 @@ def predict_alike() -> Predict:
     fresh = difference(columns, "oracle, fresh run", "default @1")
     answer = (
         f"<b>{mean:.3f}</b> (95 % interval {low:.3f} to {high:.3f}), and even that is flattered: the runs by "
-        f"which it chose are those by which it is judged. Judged by a fresh run it is {_signed(fresh[0])}. "
+        "which it chose are those by which it is judged. Judged by a fresh run it is "
+        f"{number(fresh[0], '+.3f')}. "
         "Nothing was there to be learned."
     )
     return Predict(
@@ -62,7 +64,3 @@ def predict_discount() -> Predict:
         lambda guess: answer,
         name="adjusted-discount",
     )
-
-
-def _signed(value: float) -> str:
-    return f"{value:+.3f}".replace("-", "−")

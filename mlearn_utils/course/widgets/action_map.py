@@ -10,7 +10,7 @@ from matplotlib.colors import TwoSlopeNorm
 from matplotlib.patches import Rectangle
 from matplotlib.text import Text
 
-from mlearn_utils.course.figures.style import BLACK, ORANGE
+from mlearn_utils.course.figures.style import BLACK, ORANGE, number
 from mlearn_utils.tasks.grid_picture import draw_grid
 from mlearn_utils.tasks.gridworld import MOVES, GridTask, terminal_states
 from mlearn_utils.tasks.tabular import FloatArray
@@ -70,7 +70,7 @@ class ActionMap:
         moves = np.array(MOVES)[values[unique].argmax(axis=1)]
         self._best.set_data(columns + 0.5 + 0.1 * moves[:, 1], rows + 0.5 + 0.1 * moves[:, 0])
         for text, value in zip(self._texts, values.reshape(-1), strict=False):
-            text.set_text(f"{value:.2f}".replace("-", "−") if value else "")
+            text.set_text(number(value) if value else "")
             text.set_color(BLACK if value > 0 else "white")
 
     def point(self, state: int, action: int, next_state: int) -> None:

@@ -14,7 +14,7 @@ from matplotlib.patches import PathPatch, Rectangle
 from matplotlib.path import Path
 from matplotlib.textpath import TextPath
 
-from mlearn_utils.course.figures.style import BLACK, GRAY, ORANGE
+from mlearn_utils.course.figures.style import BLACK, GRAY, ORANGE, number
 from mlearn_utils.tasks.grid_picture import TILE, draw_grid
 from mlearn_utils.tasks.gridworld import MOVES, GridTask, terminal_states
 from mlearn_utils.tasks.tabular import FloatArray, IntArray
@@ -77,7 +77,7 @@ class ValueMap:
         light = V > LIGHT_FROM
         for numbers, chosen in ((self._dark, light), (self._light, ~light)):
             states = self._alive[chosen[self._alive]]
-            numbers.write((s % n + 0.5, s // n + 0.84, f"{V[s]:.2f}".replace("-", "−")) for s in states)
+            numbers.write((s % n + 0.5, s // n + 0.84, number(float(V[s]))) for s in states)
         actions = np.zeros(n * n, dtype=int) if policy is None else policy
         moves = (0.0 if policy is None else ARROW) * np.array(MOVES)[actions[self._alive]]
         self._arrows.set_UVC(moves[:, 1], moves[:, 0])
