@@ -30,7 +30,7 @@ class Hints(View):
         return str(self._reveal())
 
     def _press(self) -> None:
-        self.hint.value = self._reveal()._repr_mimebundle_()["text/html"]
+        self.hint.value += self._reveal()._repr_mimebundle_()["text/html"]
         self.button.description = self._label()
 
     def _label(self) -> str:
