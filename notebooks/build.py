@@ -122,6 +122,7 @@ def execute(composed: NotebookNode, path: Path) -> float:
             resources={"metadata": {"path": str(path.parent)}},
             record_timing=False,
             store_widget_state=False,
+            extra_arguments=["--IPKernelApp.log_level=ERROR"],  # its warnings are not the author's
         )
         try:
             client.execute(env=kernel_environment(Path(scratch, "progress.jsonl")))
@@ -251,9 +252,12 @@ def main(arguments: list[str]) -> int:
 
 def _build_all(lessons: list[str], *, force: bool) -> None:
     for source in sources(ROOT, lessons):
-        for path, seconds in build(source, force=force):
+        built = build(source, force=force)
+        for path, seconds in built:
             slow = "  SLOW" if seconds > SECONDS_TO_WARN else ""
             print(f"{seconds:5.1f} s  {path.relative_to(ROOT)}{slow}", flush=True)
+        if not built:
+            print(f"up to date  {source.stem} (--force executes it again)", flush=True)
 
 
 def _report(found: list[str]) -> int:

@@ -7,13 +7,17 @@ import subprocess
 import sys
 import zipfile
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import environment
+import numpy as np
 import pytest
 from packaging.markers import Marker
 from packaging.requirements import Requirement
 
+from mlearn_utils.course.grading.grade import grade
+from mlearn_utils.course.widgets.quizzes import load_bank
 from tests.rooms import PAGE_ONLY, wrong_imports
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -257,14 +261,39 @@ def test_the_code_of_the_readme_runs(block: str) -> None:
         assert names["first"].shape == names["second"].shape == (1, 1)
 
 
+CONTRIBUTING_CODE = re.findall(r"```python\n(.*?)```", read("CONTRIBUTING.md"), re.DOTALL)
+
+
+def run_block(text: str, **names: Any) -> dict[str, Any]:
+    """Run the code block of CONTRIBUTING that holds `text`; return the names it leaves."""
+    (block,) = (code for code in CONTRIBUTING_CODE if text in code)
+    exec(block.replace("from mlearn_utils.course.lesson_NN import mistakes\n", ""), names)
+    return names
+
+
+def test_the_exercise_of_contributing_is_judged_as_it_says() -> None:
+    mistakes = SimpleNamespace(**run_block("def wrong_returns"))
+    (exercise,) = run_block("def discounted_return", mistakes=mistakes)["EXERCISES"]
+
+    def from_the_wrong_end(rewards: np.ndarray, gamma: float) -> float:
+        return (gamma ** np.arange(len(rewards))[::-1] * rewards).sum()
+
+    assert grade(exercise, exercise.reference).ok
+    assert "from the wrong end" in grade(exercise, from_the_wrong_end).message
+    assert "gamma is not used" in grade(exercise, lambda rewards, gamma: rewards.sum()).message
+    assert "2 times" in grade(exercise, lambda r, gamma: 2 * exercise.reference(r, gamma)).message
+
+
+def test_the_quiz_of_contributing_is_a_bank(tmp_path: Path) -> None:
+    (bank,) = re.findall(r"```json\n(.*?)```", read("CONTRIBUTING.md"), re.DOTALL)
+    (tmp_path / "lesson_NN").mkdir()
+    (tmp_path / "lesson_NN" / "quiz.json").write_text(bank, encoding="utf-8")
+
+    assert len(load_bank(tmp_path / "lesson_NN" / "quiz.json")) == 1
+
+
 def test_the_family_of_contributing_learns() -> None:
-    (block,) = (
-        code
-        for code in re.findall(r"```python\n(.*?)```", read("CONTRIBUTING.md"), re.DOTALL)
-        if "class Sides" in code
-    )
-    names: dict[str, Any] = {}
-    exec(block, names)
+    names = run_block("class Sides")
 
     assert names["returns"].shape == (4, 20)
     assert names["returns"][1].mean() > names["returns"][0].mean() + 2

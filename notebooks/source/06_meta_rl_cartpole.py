@@ -160,8 +160,9 @@ print("observations [T, S, E, 4]:", list(support.obs.shape))
 # here: in *this* task. A task whose target is easy to reach pays more whatever the policy does.
 #
 # **Exercise `task_advantages`** (core, 8 minutes). You may use the functions of lesson 03:
-# `pg.returns_to_go`, `pg.fit_ridge`, `pg.baseline_values`, `pg.gae`; all leave leading axes alone. Do the
-# normalization yourself.
+# `pg.returns_to_go(reward, mask, gamma=gamma)`, `pg.fit_ridge(x, G, mask)`, `pg.baseline_values(weights, x)`,
+# `pg.gae(reward, V, mask, gamma=gamma, lam=lam)`; all leave leading axes alone. Do the normalization
+# yourself.
 
 # %% exercise="task_advantages"
 
