@@ -1,6 +1,7 @@
 """The repository as a whole: directions between rooms, imports without side effects, the wheel, the pins."""
 
 import importlib
+import linecache
 import re
 import shutil
 import subprocess
@@ -267,7 +268,9 @@ CONTRIBUTING_CODE = re.findall(r"```python\n(.*?)```", read("CONTRIBUTING.md"), 
 def run_block(text: str, **names: Any) -> dict[str, Any]:
     """Run the code block of CONTRIBUTING that holds `text`; return the names it leaves."""
     (block,) = (code for code in CONTRIBUTING_CODE if text in code)
-    exec(block.replace("from mlearn_utils.course.lesson_NN import mistakes\n", ""), names)
+    source, file = block.replace("from mlearn_utils.course.lesson_NN import mistakes\n", ""), f"<{text}>"
+    linecache.cache[file] = (len(source), None, source.splitlines(keepends=True), file)
+    exec(compile(source, file, "exec"), names)
     return names
 
 
