@@ -17,6 +17,7 @@ import pytest
 from packaging.markers import Marker
 from packaging.requirements import Requirement
 
+from mlearn_utils.course.grading.exercise import NotYet
 from mlearn_utils.course.grading.grade import grade
 from mlearn_utils.course.widgets.quizzes import load_bank
 from tests.rooms import PAGE_ONLY, wrong_imports
@@ -285,6 +286,19 @@ def test_the_exercise_of_contributing_is_judged_as_it_says() -> None:
     assert "from the wrong end" in grade(exercise, from_the_wrong_end).message
     assert "gamma is not used" in grade(exercise, lambda rewards, gamma: rewards.sum()).message
     assert "2 times" in grade(exercise, lambda r, gamma: 2 * exercise.reference(r, gamma)).message
+
+
+def test_the_custom_check_of_contributing_judges() -> None:
+    check = run_block("def check_drawn")["check_drawn"]
+
+    assert "as its chance says" in check(lambda chances, rng: rng.choice(len(chances), p=chances))
+    for wrong, told in (
+        (lambda chances, rng: rng.integers(len(chances)), "equally often"),
+        (lambda chances, rng: int(np.argmax(chances)), "not drawn as often"),
+        (lambda chances, rng: rng.choice(chances), "should be a whole number"),
+    ):
+        with pytest.raises(NotYet, match=told):
+            check(wrong)
 
 
 def test_the_quiz_of_contributing_is_a_bank(tmp_path: Path) -> None:

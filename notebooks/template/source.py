@@ -23,7 +23,7 @@ import matplotlib.pyplot as plt
 from mlearn_utils.course.lesson_NN import pictures, predictions
 
 # %% [markdown]
-# ## 1. A line (10 minutes)
+# ## 1. A line (12 minutes)
 #
 # A line through the origin is $y = a x$, with the slope $a$. Move it:
 
@@ -31,9 +31,7 @@ from mlearn_utils.course.lesson_NN import pictures, predictions
 pictures.line_explorer()
 
 # %% [markdown]
-# ### Points on a line (4 minutes, core)
-#
-# With an offset $b$ the line is $y = a x + b$.
+# **Exercise `line_values`** (core, 4 minutes). With an offset $b$ the line is $y = a x + b$.
 
 # %% exercise="line_values"
 
@@ -41,7 +39,7 @@ pictures.line_explorer()
 lesson.check(line_values)
 
 # %% [markdown]
-# ## 2. The best line (25 minutes)
+# ## 2. The best line (12 minutes)
 
 # %%
 predictions.predict_the_slope()
@@ -60,7 +58,7 @@ plt.show()
 # %% [markdown]
 # It is a parabola. At its lowest point the derivative is zero.
 #
-# ### The best slope (8 minutes, core)
+# **Exercise `best_slope`** (core, 8 minutes).
 
 # %% exercise="best_slope"
 
@@ -68,9 +66,9 @@ plt.show()
 lesson.check(best_slope)
 
 # %% [markdown]
-# ## 3. What a mean leaves out (10 minutes)
+# ## 3. What a mean leaves out (6 minutes)
 #
-# ### Find the point that got lost (3 minutes, core)
+# **Exercise `mean_error`** (core, 3 minutes, *find the bug*).
 
 # %% exercise="mean_error"
 

@@ -3,6 +3,9 @@
 `tests/course/lesson_tests.py` says what a lesson's own tests must define.
 """
 
+import importlib
+import re
+
 import pytest
 
 from mlearn_utils.course.grading.exercise import Exercise
@@ -45,6 +48,23 @@ def test_a_lesson_has_its_parts(number):
         assert planted >= 1, "one planted bug a lesson"
 
 
+@pytest.mark.parametrize("number", LESSONS)
+def test_the_stated_minutes_are_those_of_the_exercises_and_add_up(number):
+    (source,) = SOURCES.glob(f"{number}_*.py")
+    text = source.read_text(encoding="utf-8")
+    facts = importlib.import_module(f"mlearn_utils.course.lesson_{number}")
+    exercises = load_lesson(number).EXERCISES
+    headings = re.findall(r"^# ## .+ \((\d+) minutes?\)$", text, re.MULTILINE)
+    sections = sum(map(int, headings))
+    if number == "00":  # its sections state their minutes with the exercises in them; see its own test
+        assert sections == facts.MINUTES
+        return
+    stated = re.findall(r"\*\*Exercise `(\w+)`\*\* \((\w+), (\d+) minutes?", text)
+    assert sorted(stated) == sorted((e.name, e.level, str(e.minutes)) for e in exercises)
+    in_class = sum(exercise.minutes for exercise in exercises if exercise.level != "research")
+    assert sections + in_class == facts.MINUTES * facts.SESSIONS, "sections and exercises in class"
+
+
 @pytest.mark.parametrize(("number", "exercise"), EXERCISES)
 def test_the_reference_passes(number, exercise: Exercise):
     report = grade(exercise, exercise.reference)
@@ -64,7 +84,10 @@ def test_the_solution_as_the_notebook_shows_it_passes(number, exercise: Exercise
 def test_the_untouched_stub_is_not_attempted(number, exercise: Exercise):
     assert grade(exercise, exercise.stub()).outcome == "not attempted"
     raises = "raise NotImplementedError" in exercise.stub_source()
-    assert raises != exercise.planted, "planted means: the stub is running code with a bug"
+    if exercise.planted:
+        assert not raises, "planted=True needs lines that begin with #| behind the END marker"
+    else:
+        assert raises, "lines that begin with #| are a planted bug: say planted=True"
 
 
 @pytest.mark.parametrize(("number", "exercise"), EXERCISES)

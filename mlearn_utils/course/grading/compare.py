@@ -77,14 +77,19 @@ def expect_index(value: Any, size: int, what: str) -> int:
             raise TypeError("a truth value")
         index = operator.index(plain)
     except TypeError:
-        numeric = isinstance(value, NUMBERS | ARRAYS) and not _shape(value)
-        raise NotYet(
-            f"{what} should be a whole number, got {describe(value)}"
-            + (": an index must be of an integer kind, so wrap it in int(...)" if numeric else "")
-        ) from None
+        raise NotYet(f"{what} should be a whole number, got {_why_no_index(value)}") from None
     if not 0 <= index < size:
         raise NotYet(f"{what} should be one of 0 to {size - 1}, got {index}")
     return index
+
+
+def _why_no_index(value: Any) -> str:
+    if not isinstance(value, NUMBERS | ARRAYS) or _shape(value):
+        return describe(value)
+    number = _numpy(value)
+    if number.dtype.kind in "biuf" and number == np.round(number.astype(np.float64)):
+        return f"{describe(value)}: an index must be of an integer kind, so wrap it in int(...)"
+    return f"{number}"
 
 
 def expect_numbers(actual: Any, count: int) -> list[float]:
@@ -167,7 +172,7 @@ def _compare_kind(actual: Any, expected: Any, what: str) -> None:
         raise NotYet(right + _shape_hint(_shape(actual), _shape(expected)))
     if _shape(expected) and isinstance(actual, torch.Tensor) != isinstance(expected, torch.Tensor):
         raise NotYet(f"{right}: convert it with `{_converter(expected)}`")
-    if _is_float(expected) and _shape(expected) and not _is_float(actual):
+    if _is_cut_off(actual, expected):
         raise NotYet(f"{right}: whole numbers cut off the fraction, compute in floating point")
     if _numpy(actual).dtype.kind == "c":
         raise NotYet(f"{right}: complex numbers appear")
@@ -245,6 +250,13 @@ def _shape(value: Any) -> tuple[int, ...]:
 
 def _is_float(value: Any) -> bool:
     return _numpy(value).dtype.kind in "fc"
+
+
+def _is_cut_off(actual: Any, expected: Any) -> bool:
+    """Return whether whole numbers stand where fractions are expected, and differ from them."""
+    if not _shape(expected) or not _is_float(expected) or _is_float(actual):
+        return False
+    return not np.array_equal(_numpy(actual).astype(np.float64), _numpy(expected))
 
 
 def _converter(expected: Any) -> str:
