@@ -15,6 +15,7 @@ import torch
 
 from mlearn_utils import runtime
 from mlearn_utils.course.figures.style import use_style
+from mlearn_utils.course.grading.answer import attempt
 from mlearn_utils.course.grading.exercise import Exercise, find_exercise
 from mlearn_utils.course.grading.grade import grade
 from mlearn_utils.course.grading.progress import Recorder, start_recording
@@ -171,10 +172,7 @@ def load_lesson(number: str) -> ModuleType:
 
 
 def _name_of(answer: Any) -> str | None:
-    try:
-        name = answer.__name__
-    except Exception:  # it has none, or fails at being asked
-        return None
+    name = attempt(lambda: answer.__name__, None)
     return name if isinstance(name, str) else None
 
 

@@ -21,6 +21,7 @@ import torch
 from mlearn_utils.course.grading.exercise import NotYet
 
 CALLS_MADE_TWICE, CALLS_REMEMBERED = 150, 300
+LONGEST = 600  # characters of an exception that are shown
 Generators = np.random.Generator | torch.Generator
 
 
@@ -32,12 +33,21 @@ class AnswerRaised(Exception):  # noqa: N818 (it carries an error, it is none of
         self.error = error
 
 
-def text_of(error: BaseException) -> str:
-    """Return the text of an exception; a student's own class may fail at giving it."""
+def attempt(ask: Callable[[], Any], default: Any) -> Any:
+    """Return what `ask` finds out about an object of a student, or `default` if the object fails at it."""
     try:
-        return str(error)
-    except Exception:
-        return "(its text cannot be shown)"
+        return ask()
+    except KeyboardInterrupt:
+        raise
+    except BaseException:
+        return default
+
+
+def text_of(error: BaseException) -> str:
+    """Return the text of an exception, not too long, and of characters that can be shown."""
+    text = attempt(lambda: str(error), "(its text cannot be shown)")
+    text = text if len(text) <= LONGEST else f"{text[:LONGEST]} …"
+    return text.encode("utf-8", "backslashreplace").decode()
 
 
 class Answer:
@@ -61,6 +71,7 @@ class Answer:
         self._names = tuple(inspect.signature(reference).parameters)
         self._calls = 0
         self._drawn: dict[bytes, list[tuple[bytes, Any]]] = {}
+        self._moved = False
         self._last: dict[str, Any] = {}
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
@@ -86,14 +97,19 @@ class Answer:
         if is_probed:
             self._check_second_call(result, handed, kept, kwargs)
         if self._calls <= CALLS_REMEMBERED:
-            self._remember(kept, result)
+            self._remember(given, kept, result)
         return result
 
     def check_randomness(self) -> None:
-        """Raise NotYet if the function was given generators in several states and heeded none of them."""
+        """Raise NotYet if the function was given generators in several states and drew from none of them."""
         groups = [group for group in self._drawn.values() if len({state for state, _ in group}) > 1]
         if groups and all(_alike(group[0][1], result) for group in groups for _, result in group):
             raise NotYet("the result is the same whatever state the generator `rng` is in: draw from it")
+        if groups and not self._moved:
+            raise NotYet(
+                "`rng` is left in the state it came in, so the next call would draw the same again: draw "
+                "from `rng` itself, not from a copy of it; a generator is there to be moved on"
+            )
 
     def expected(self) -> Any:
         """Return what the reference gives for the arguments of the last call; raises what it raises."""
@@ -105,7 +121,7 @@ class Answer:
         if seed is not None:
             _seed_everything(seed)
         try:
-            with _own_switches():
+            with own_switches():
                 result = self._function(*args, **kwargs)
         except KeyboardInterrupt:
             raise
@@ -134,7 +150,9 @@ class Answer:
         try:
             first = _kept((result, written))
         except RecursionError:
-            raise NotYet("it returns a list that holds itself") from None
+            raise NotYet("it returns something that holds itself, or is nested too deeply") from None
+        leaves = [tensor for tensor in _tensors(list(handed.values())) if tensor.is_leaf]
+        gradients = _kept([tensor.grad for tensor in leaves])
         again = {
             name: _kept(kept[name]) if name in self._writes or _goes_on(value) else value
             for name, value in handed.items()
@@ -148,6 +166,11 @@ class Answer:
                 "the first call works, a second one with the same arguments does not: what does the first "
                 f"one leave behind, or use up? ({why})"
             ) from raised
+        if not _alike(gradients, [tensor.grad for tensor in leaves]):
+            raise NotYet(
+                "each call adds to `.grad` of its arguments, which nobody clears: that is what .backward() "
+                "does. torch.autograd.grad returns the gradient and leaves `.grad` alone"
+            )
         if not _alike(first, (second, {name: again[name] for name in written})):
             raise NotYet(self._why_another(handed))
         if not _unchanged(result, first[0]):
@@ -157,24 +180,22 @@ class Answer:
         if any(isinstance(value, Generators) for value in handed.values()):
             return (
                 "with a generator in the same state, a second call gives another result: draw from `rng` "
-                "only, not from np.random, `random`, torch or a generator of your own"
-            )
-        if any(tensor.is_leaf and tensor.grad is not None for tensor in _tensors(list(handed.values()))):
-            return (
-                "a second call with the same arguments gives another result: .backward() adds to `.grad`, "
-                "which nobody clears. torch.autograd.grad returns the gradient and leaves `.grad` alone"
+                "only, not from np.random, `random`, torch or a generator of your own, and keep nothing from "
+                "one call to the next, such as a default argument that grows"
             )
         return (
             "a second call with the same arguments gives another result: does it draw random numbers, or "
             "change something outside of itself, such as a global?"
         )
 
-    def _remember(self, kept: dict[str, Any], result: Any) -> None:
+    def _remember(self, given: dict[str, Any], kept: dict[str, Any], result: Any) -> None:
         """Note the state of the generators and the result, under the other arguments."""
-        states = [_state(value) for value in kept.values() if isinstance(value, Generators)]
-        if states:
+        before = [_state(value) for value in kept.values() if isinstance(value, Generators)]
+        if before:
+            after = [_state(value) for value in given.values() if isinstance(value, Generators)]
+            self._moved |= before != after
             others = {name: value for name, value in kept.items() if not isinstance(value, Generators)}
-            self._drawn.setdefault(_fingerprint(others), []).append((b"".join(states), _kept(result)))
+            self._drawn.setdefault(_fingerprint(others), []).append((b"".join(before), _kept(result)))
 
 
 @contextmanager
@@ -196,7 +217,19 @@ def _seed_everything(seed: int) -> None:
 
 
 @contextmanager
-def _own_switches() -> Iterator[None]:
+def usual_switches() -> Iterator[None]:
+    """Judge under gradients, single precision and the CPU, whatever the notebook has switched."""
+    dtype = torch.get_default_dtype()
+    torch.set_default_dtype(torch.float32)
+    try:
+        with torch.inference_mode(False), torch.enable_grad(), torch.device("cpu"):
+            yield
+    finally:
+        torch.set_default_dtype(dtype)
+
+
+@contextmanager
+def own_switches() -> Iterator[None]:
     """Set back what an answer may switch for all that follows: gradients, default dtype, numpy's warnings."""
     gradients, dtype, warned = torch.is_grad_enabled(), torch.get_default_dtype(), np.geterr()
     try:
@@ -251,7 +284,7 @@ def _goes_on(value: Any) -> bool:
 
 def _unchanged(now: Any, then: Any) -> bool:
     """Return whether a value equals its kept copy, to the bit; what goes on by itself always does."""
-    if type(now) is not type(then):
+    if not _is_of_one_kind(now, then):
         return False
     if isinstance(now, torch.Tensor):
         if (now.shape, now.dtype, now.requires_grad) != (then.shape, then.dtype, then.requires_grad):
@@ -270,6 +303,13 @@ def _unchanged(now: Any, then: Any) -> bool:
     return not is_plain or now == then or now != now
 
 
+def _is_of_one_kind(one: Any, other: Any) -> bool:
+    """Return whether both are of one type; a copy of a subclass of tuple or Tensor may be the plain kind."""
+    if isinstance(one, torch.Tensor | tuple):
+        return isinstance(other, torch.Tensor if isinstance(one, torch.Tensor) else tuple)
+    return type(one) is type(other)
+
+
 def _alike(one: Any, other: Any) -> bool:
     """Return whether two results say the same; of objects without values nothing can be told."""
     if isinstance(one, torch.Tensor | np.ndarray) and isinstance(other, torch.Tensor | np.ndarray):
@@ -278,7 +318,7 @@ def _alike(one: Any, other: Any) -> bool:
             return mine.shape == right.shape and np.allclose(mine, right, 1e-9, 1e-12, equal_nan=True)
         except TypeError:  # no numbers, or a tensor without values of its own
             return one.shape == other.shape
-    if type(one) is not type(other):
+    if not _is_of_one_kind(one, other):
         return False
     if isinstance(one, dict):
         return one.keys() == other.keys() and all(_alike(one[key], other[key]) for key in one)

@@ -59,33 +59,46 @@ def _unused(
     names: tuple,
     tol: float,
 ) -> str:
-    """Name an argument of which the right values depend and the answer's do not."""
-    count = len(probes())
+    """Name the arguments of which the right values depend and the answer's do not, as far as was tried."""
+    count, without = len(probes()), []
 
-    def pair(function: Any, one: int, other: int, k: int) -> list[Any]:
-        """Return the values on a probe, and with argument `k` of another probe in it."""
-        changed = (*probes()[one][:k], probes()[other][k], *probes()[one][k + 1 :])
+    def values(function: Any, one: int, k: int, value: Any) -> list[Any]:
+        """Return what a function gives on a probe, and with `value` as its argument `k`."""
+        changed = (*probes()[one][:k], value, *probes()[one][k + 1 :])
         return [observe(function, probes()[one]), observe(function, changed)]
 
     for k, name in enumerate(names):
-        values = [probe[k] for probe in probes()]
-        verdicts = set()
+        verdicts = []
         for one in range(count):
-            other = next((j for j in range(count) if _exchangeable(values[one], values[j])), None)
-            if other is None:
-                continue
-            try:
-                mine, right = (pair(function, one, other, k) for function in (answer, reference))
-            except Exception:  # the two do not fit together
-                continue
-            if not _same(right[1], right[0], 100 * tol):
-                verdicts.add(_same(mine[1], mine[0], tol))
-        if verdicts == {True}:
-            return (
-                f"`{name}` is not used, or makes no difference: with another value, all else equal, the "
-                "result stays the same"
-            )
-    return ""
+            for value in _others(k, one, probes):
+                try:
+                    mine, right = (values(function, one, k, value) for function in (answer, reference))
+                except Exception:  # it does not fit to the other arguments
+                    continue
+                if not _same(right[1], right[0], 100 * tol):
+                    verdicts.append(_same(mine[1], mine[0], tol))
+        if len(verdicts) > 1 and all(verdicts):
+            without.append(f"`{name}`")
+    if not without:
+        return ""
+    if len(without) == len(names) > 1:
+        return "No argument makes a difference: the result is the same whatever is given"
+    subject = f"neither {' nor '.join(without)}" if len(without) > 1 else without[0]
+    makes = "makes a difference" if len(without) > 1 else "makes no difference"
+    return f"{subject} {makes}: with another value, all else equal, the result stays the same. Is it used?"
+
+
+def _others(k: int, one: int, probes: Callable[[], Sequence[tuple]]) -> Iterator[Any]:
+    """Yield other values for argument `k` of a probe: that of the next probe that fits, and a turned one."""
+    mine = probes()[one][k]
+    for other in [*range(one + 1, len(probes())), *range(one)]:
+        if _exchangeable(mine, probes()[other][k]):
+            yield probes()[other][k]
+            break
+    if isinstance(mine, np.ndarray | torch.Tensor) and not getattr(mine, "requires_grad", False):
+        turned = np.flip(mine).copy() if isinstance(mine, np.ndarray) else mine.flip(*range(mine.ndim))
+        if _exchangeable(mine, turned):
+            yield turned
 
 
 def _returned(found: list[Any], probes: Sequence[tuple], names: tuple, tol: float) -> str:

@@ -101,7 +101,9 @@ class Exercise:
         """Return True if `answer` is the stub, up to its name, comments, layout and docstring."""
         try:
             written = _skeleton(inspect.getsource(answer))  # type: ignore[arg-type]
-        except Exception:
+        except KeyboardInterrupt:
+            raise
+        except BaseException:
             return False  # no source to compare: whoever made it did more than leave the stub alone
         return written == _skeleton(self.stub_source())
 

@@ -8,6 +8,7 @@ what was returned and what was expected, and the log `mlearn_utils.course` gets 
 import inspect
 import linecache
 import logging
+import os
 import site
 import sysconfig
 import traceback
@@ -15,7 +16,14 @@ from pathlib import Path
 from typing import Any
 
 import mlearn_utils
-from mlearn_utils.course.grading.answer import Answer, AnswerRaised, kept_random_state, text_of
+from mlearn_utils.course.grading.answer import (
+    Answer,
+    AnswerRaised,
+    attempt,
+    kept_random_state,
+    text_of,
+    usual_switches,
+)
 from mlearn_utils.course.grading.compare import describe
 from mlearn_utils.course.grading.exercise import Exercise, NotYet
 from mlearn_utils.course.grading.report import Outcome, Report, stable
@@ -25,7 +33,7 @@ log.addHandler(logging.NullHandler())  # a notebook shows reports, not our log
 
 _FOLDERS = {sysconfig.get_path(name) for name in ("stdlib", "platstdlib", "purelib", "platlib")}
 _FOLDERS |= {str(Path(mlearn_utils.__file__).parent), site.getusersitepackages(), *site.getsitepackages()}
-LIBRARY_FOLDERS = tuple(sorted(_FOLDERS))
+LIBRARY_FOLDERS = tuple(sorted(f"{folder}{os.sep}" for folder in _FOLDERS))
 
 UNTOUCHED = "Nothing to check yet: write `{name}` above, run that cell, then run this one again."
 PLANTED = "`{name}` is still as it was: find what is wrong, mend it, run that cell, then this one again."
@@ -37,7 +45,7 @@ def grade(exercise: Exercise, answer: Any) -> Report:
     """Return the report on `answer`, the student's function or whatever they passed instead."""
     guarded = Answer(answer, exercise.reference, exercise.writes)
     try:
-        with kept_random_state():
+        with kept_random_state(), usual_switches():
             return _graded(exercise, answer, guarded)
     except NotYet as error:
         return _report(exercise, "not yet", _sentence(stable(str(error))))
@@ -56,14 +64,19 @@ def grade(exercise: Exercise, answer: Any) -> Report:
 def _graded(exercise: Exercise, answer: Any, guarded: Answer) -> Report:
     if not callable(answer):
         return _report(exercise, "not yet", _not_a_function(exercise, answer))
-    if exercise.is_untouched(answer):
-        message = PLANTED if exercise.planted else UNTOUCHED
-        return _report(exercise, "not attempted", message.format(name=exercise.name))
+    is_untouched = exercise.is_untouched(answer)
+    if is_untouched and not exercise.planted:
+        return _report(exercise, "not attempted", UNTOUCHED.format(name=exercise.name))
     mismatch = _signature_mismatch(exercise, answer)
     if mismatch:
         return _report(exercise, "not yet", mismatch)
-    praise = exercise.check(guarded)
-    guarded.check_randomness()
+    try:
+        praise = exercise.check(guarded)
+        guarded.check_randomness()
+    except (NotYet, AnswerRaised):
+        if is_untouched:  # a bug may also be mended in what the function uses
+            return _report(exercise, "not attempted", PLANTED.format(name=exercise.name))
+        raise
     return _report(exercise, "passed", _sentence(praise or ""))
 
 
@@ -135,21 +148,17 @@ def _is_students(filename: str, answer: Any) -> bool:
 
 
 def _file_of(function: Any) -> str:
-    try:
-        return inspect.unwrap(function).__code__.co_filename
-    except Exception:  # no Python function
-        return ""
+    return str(attempt(lambda: inspect.unwrap(function).__code__.co_filename, ""))
 
 
 def _name(answer: Any) -> str:
-    return str(getattr(answer, "__qualname__", ""))
+    return str(attempt(lambda: answer.__qualname__, ""))
 
 
 def _signature_mismatch(exercise: Exercise, answer: Any) -> str:
     """Return what is wrong with the parameters of `answer`, "" if it can be called as the reference is."""
-    try:
-        mine, right = inspect.signature(answer), inspect.signature(exercise.reference)
-    except Exception:  # a built-in without a signature: the call itself will tell
+    mine, right = attempt(lambda: inspect.signature(answer), None), inspect.signature(exercise.reference)
+    if mine is None:  # a built-in without a signature: the call itself will tell
         return ""
     needed = [p for p in right.parameters.values() if p.default is p.empty]
     by_place = [p for p in needed if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)]
@@ -158,6 +167,9 @@ def _signature_mismatch(exercise: Exercise, answer: Any) -> str:
         mine.bind(*by_place, **by_name)
     except TypeError as error:
         return f"{_expected_call(exercise)}; yours takes `{_names(mine)}`: {error}."
+    order = [p.name for p in by_place]
+    if sorted(mine.parameters) == sorted(order) and list(mine.parameters) != order:
+        return f"{_expected_call(exercise)}, in this order; yours takes `{_names(mine)}`."
     return ""
 
 

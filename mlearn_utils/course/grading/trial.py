@@ -58,14 +58,15 @@ class Trial:
     def __call__(self, answer: Callable[..., Any]) -> str:
         """Return the praise, or raise NotYet with the mistake that explains the answer."""
         found: list[Parts] = []
+        mistakes = self.wrong  # all there is to compare with is there before the answer runs
         for probe, right in zip(self.probes(), self.right, strict=True):
             found.append(self._observed(answer, probe))
-            explained = [wrong[len(found) - 1] for wrong, _ in self.wrong]
+            explained = [wrong[len(found) - 1] for wrong, _ in mistakes]
             if not any(self._same(found[-1], value) for value in explained):
                 self._compare(found[-1], right, float("inf"))  # its kind, before later probes stumble over it
         if self._all_same(found, self.right):
             return self.praise if isinstance(self.praise, str) else self.praise(*self.right[0].values())
-        for wrong, message in self.wrong:
+        for wrong, message in mistakes:
             if self._all_same(found, wrong):
                 raise NotYet(message)
         raise NotYet(self._unexplained(answer, found))

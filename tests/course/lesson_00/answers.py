@@ -345,7 +345,7 @@ WRONG_ANSWERS = {
         (reward_that_is_full_far_away, "far from the target it is paid in full"),
         (reward_as_a_truth, "whether the reward is above 0"),
         (reward_of_what_is_near, "are left out"),
-        (reward_of_one_target, "`target` is not used"),
+        (reward_of_one_target, "`target` makes no difference"),
         (reward_that_returns_too_early, "the first velocity alone"),
         (reward_in_place, "velocity itself was changed in place"),
     ],

@@ -666,7 +666,7 @@ WRONG_ANSWERS = {
         (update_of_the_table, "this is the whole table"),
         (update_of_the_row, "this is a row of the table"),
         (update_by_the_package, "2 values"),
-        (update_with_its_own_rate, "`learning_rate` is not used"),
+        (update_with_its_own_rate, "`learning_rate` makes no difference"),
         (update_as_a_dict, "should be one number"),
         (update_as_a_text, "should be one number"),
     ],

@@ -297,7 +297,7 @@ WRONG_ANSWERS = {
         (meta_of_exchanged_sets, "support and query are exchanged"),
         (meta_of_the_last_task, "only the last task counts"),
         (meta_left_behind, "adds to `.grad`"),
-        (meta_with_a_rate_of_its_own, "`inner_lr` is not used"),
+        (meta_with_a_rate_of_its_own, "`inner_lr` makes no difference"),
     ],
     "adapted_query_loss": [
         (query_loss_that_frees_its_graph, "still that of first order"),
@@ -327,7 +327,7 @@ WRONG_ANSWERS = {
         (start_by_search, "instead of searching"),
         (start_with_a_straight_power, "to the power of K"),
         (start_without_curvature, "the curvature is missing"),
-        (start_with_the_rate_of_the_notebook, "`inner_lr` is not used"),
+        (start_with_the_rate_of_the_notebook, "`inner_lr` makes no difference"),
     ],
 }
 
