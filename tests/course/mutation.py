@@ -64,6 +64,7 @@ def mutants(exercise: Exercise, calls: list[dict[str, Any]]) -> Iterator[tuple[s
     yield from _changed_sources(exercise)
     yield from _fixed_arguments(exercise, calls)
     yield from _spoiled_arguments(exercise)
+    yield from _changed_results(exercise, calls)
 
 
 # --- changes of the source
@@ -278,11 +279,15 @@ def _with_fixed(reference: Callable[..., Any], name: str, value: Any) -> Callabl
 
     def fixed(*args: Any, **kwargs: Any) -> Any:
         bound = signature.bind(*args, **kwargs)
-        is_live = isinstance(value, torch.Tensor) and value.requires_grad
-        bound.arguments[name] = value if is_live else copy.deepcopy(value)
+        bound.arguments[name] = _twin(value)
         return reference(*bound.args, **bound.kwargs)
 
     return _like(fixed, reference)
+
+
+def _twin(value: Any) -> Any:
+    """Return a copy, but of a tensor that is differentiated by the tensor itself."""
+    return value if isinstance(value, torch.Tensor) and value.requires_grad else copy.deepcopy(value)
 
 
 def _spoiled_arguments(exercise: Exercise) -> Iterator[tuple[str, Callable[..., Any]]]:
@@ -323,6 +328,32 @@ def _spoil(value: Any) -> None:
         value.pop(next(iter(value)))
     else:
         raise NothingToSpoilError
+
+
+# --- what is done to the result
+
+
+def _changed_results(
+    exercise: Exercise, calls: list[dict[str, Any]]
+) -> Iterator[tuple[str, Callable[..., Any]]]:
+    """Yield the reference without the axes of size 1 of its result, if there are axes at all."""
+    reference = exercise.reference
+    if any(_has_axes(reference(**{name: _twin(value) for name, value in call.items()})) for call in calls):
+        yield "the result is squeezed", _like(lambda *args: _squeezed(reference(*args)), reference)
+
+
+def _has_axes(result: Any) -> bool:
+    if isinstance(result, tuple | dict):
+        return any(map(_has_axes, result.values() if isinstance(result, dict) else result))
+    return isinstance(result, torch.Tensor | np.ndarray) and result.ndim > 0
+
+
+def _squeezed(result: Any) -> Any:
+    if isinstance(result, tuple):
+        return tuple(map(_squeezed, result))
+    if isinstance(result, dict):
+        return {key: _squeezed(value) for key, value in result.items()}
+    return result.squeeze() if isinstance(result, torch.Tensor | np.ndarray) else result
 
 
 def _like(function: Callable[..., Any], reference: Callable[..., Any]) -> Callable[..., Any]:

@@ -11,6 +11,9 @@ from functools import cached_property
 from itertools import combinations
 from typing import Any
 
+import torch
+from torch import Tensor
+
 from mlearn_utils.course.grading.compare import TOLERANCE, compare, same
 from mlearn_utils.course.grading.diagnose import diagnose
 from mlearn_utils.course.grading.exercise import NotYet
@@ -29,6 +32,27 @@ class Parts(dict[str, Any]):
 def call(function: Callable[..., Any], *probe: Any) -> Any:
     """Return what the function returns: what most exercises are judged by."""
     return function(*probe)
+
+
+def derivatives(value: Tensor, by: Iterable[Tensor], *, create_graph: bool = False) -> tuple[Tensor, ...]:
+    """Return the derivatives of an answer's value, one number, by tensors: zero where it does not depend.
+
+    Raises:
+        NotYet: if autograd cannot go back through what the answer did; the message says why.
+    """
+    options: Any = {"retain_graph": True, "allow_unused": True, "materialize_grads": True}
+    try:
+        return torch.autograd.grad(value, tuple(by), create_graph=create_graph, **options)
+    except RuntimeError as error:
+        why = str(error)
+    if "inplace" in why:
+        why = (
+            "a number that its gradient needs is changed in place, by +=, *= or a method that ends in _. "
+            "Write to a new tensor instead"
+        )
+    elif "second time" in why:
+        why = "its graph is used up, by .backward() or by torch.autograd.grad without create_graph=True"
+    raise NotYet(f"the result cannot be differentiated: {why}")
 
 
 @dataclass(frozen=True, kw_only=True)

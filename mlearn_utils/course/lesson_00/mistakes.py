@@ -14,10 +14,11 @@ def tent(distance: np.ndarray) -> np.ndarray:
 
 
 def reward_probes() -> list[Probe]:
-    """Return velocities and a target: to the right, with the target hit, and to the left."""
+    """Return velocities and a target: to the right, with the target hit, to the left, and of one push."""
     return [
         (np.array([-2.0, -0.6, 0.0, 0.4, 0.7, 1.1, 3.0]), 0.7),
         (np.array([0.5, -0.8, -1.7, -0.2, 0.9]), -0.9),
+        (np.array([-0.3]), -0.55),
     ]
 
 

@@ -19,14 +19,14 @@ POLICY, ROUNDS = "The policy", 40  # rounds: more than any of the MDPs here need
 
 
 def policy_probes() -> list[Probe]:
-    """Return P, R and gamma: MDPs that need several rounds, many sweeps, or the right discount.
+    """Return P, R and gamma: MDPs that need several rounds, many sweeps or the right discount, and one state.
 
     Their seeds are such that the rounds settle with each known mistake, too.
     """
     cases = ((124, 7, 4, 0.93), (340, 7, 4, 0.9), (117, 5, 3, 0.97))
     models = [(*model(*case), gamma) for *case, gamma in cases]
     grid = grid_mdp(GridTask(size=5, pits=((1, 1), (2, 3), (3, 1)), trap=(2, 0), slip=0.2))
-    return [*models, (*corridor(), 0.8), (grid.P, grid.R, 0.7)]
+    return [*models, (*corridor(), 0.8), (grid.P, grid.R, 0.7), (*model(5, 1, 3), 0.6)]
 
 
 def model(seed: int, n_states: int, n_actions: int) -> tuple[FloatArray, FloatArray]:

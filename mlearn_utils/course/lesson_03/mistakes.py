@@ -7,7 +7,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from mlearn_utils.course.grading.trial import RESULT, Parts, Probe, Trial, Wrong
+from mlearn_utils.course.grading.trial import RESULT, Parts, Probe, Trial, Wrong, derivatives
 from mlearn_utils.rl import returns
 
 
@@ -87,9 +87,7 @@ def loss_parts(loss: Callable[..., Tensor], logp: Tensor, adv: Tensor, mask: Ten
     value = loss(logp, adv, mask)
     gradients = [torch.zeros_like(logp), torch.zeros_like(adv)]
     if isinstance(value, Tensor) and value.requires_grad and not value.ndim:
-        gradients = torch.autograd.grad(
-            value, (logp, adv), retain_graph=True, allow_unused=True, materialize_grads=True
-        )
+        gradients = derivatives(value, (logp, adv))
     return Parts(
         zip((RESULT, "Its gradient by logp", "Its gradient by adv"), (value, *gradients), strict=True)
     )
@@ -194,9 +192,13 @@ GAE = Trial(
 
 
 def normalized_probes() -> list[Probe]:
-    """Return adv and mask [T, S, E]: an easy task and a hard one, then three."""
+    """Return adv and mask [T, S, E]: an easy task and a hard one, then three, then one."""
     probes = []
-    for lengths, levels in (((5, 3, 1), ((10, 3), (0, 1))), ((4, 6, 3, 2), ((-4, 1), (2, 2), (7, 4)))):
+    for lengths, levels in (
+        ((5, 3, 1), ((10, 3), (0, 1))),
+        ((4, 6, 3, 2), ((-4, 1), (2, 2), (7, 4))),
+        ((2, 4, 3), ((3, 2),)),
+    ):
         adv, _, mask = make_episodes(lengths)
         tasks = [mean + scale * adv.roll(k, 0) for k, (mean, scale) in enumerate(levels)]
         probes.append((torch.stack(tasks), torch.stack([mask.roll(k, -1) for k in range(len(levels))])))

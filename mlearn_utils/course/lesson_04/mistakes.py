@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from mlearn_utils.course.grading.compare import expect, expect_numbers
-from mlearn_utils.course.grading.trial import RESULT, Parts, Probe, Trial, Wrong
+from mlearn_utils.course.grading.trial import RESULT, Parts, Probe, Trial, Wrong, derivatives
 from mlearn_utils.course.lesson_04 import quadratics
 from mlearn_utils.course.lesson_04.quadratics import TASKS, Quadratics
 
@@ -44,6 +44,12 @@ def bent_wave(theta: Tensor, data: Data) -> Tensor:
     return ((torch.sin(theta[0] * x + theta[1]) + theta[2] * x**2 - y) ** 2).mean()
 
 
+def lone_wave(theta: Tensor, data: Data) -> Tensor:
+    """Return the mean squared error of sin(theta[0] x) on data = (x, y): theta [1] has an axis."""
+    x, y = data
+    return ((torch.sin(theta[0] * x) - y) ** 2).mean()
+
+
 def make_tasks(count: int) -> list[tuple[Data, Data]]:
     """Return (support, query) pairs for the waves in float64, with no symmetry to hide a mistake."""
     x = _numbers(-1.7, -0.6, 0.2, 0.9, 2.1)
@@ -63,7 +69,7 @@ def _parts(value: Any, theta: Tensor) -> Parts:
     derivative = None
     if isinstance(value, Tensor) and value.requires_grad:
         weight = torch.linspace(1.0, 2.0, value.numel(), dtype=value.dtype).reshape(value.shape)
-        derivative = _slope((weight * value).sum(), theta, allow_unused=True, materialize_grads=True)
+        (derivative,) = derivatives((weight * value).sum(), (theta,))
     return Parts({RESULT: value, DERIVATIVE: derivative})
 
 
@@ -71,11 +77,12 @@ def _parts(value: Any, theta: Tensor) -> Parts:
 
 
 def step_probes() -> list[Probe]:
-    """Return loss, theta, support and inner_lr: a parabola, and two losses whose curvature changes."""
+    """Return loss, theta, support and inner_lr: a parabola, and three losses whose curvature changes."""
     return [
         (parabola, _theta(1.0), (*_numbers(2.0, -0.5),), 0.15),
         (wave, _theta(0.7, -0.4), make_tasks(3)[0][0], 0.22),
         (bent_wave, _theta(0.4, 0.8, -0.3), make_tasks(2)[1][1], 0.07),
+        (lone_wave, _numbers(0.6).requires_grad_(), make_tasks(2)[0][1], 0.28),
     ]
 
 
@@ -132,10 +139,11 @@ INNER_STEP = Trial(
 
 
 def gradient_probes() -> list[Probe]:
-    """Return loss, theta, tasks and inner_lr: three tasks and two, whose losses are no parabolas."""
+    """Return loss, theta, tasks and inner_lr: three tasks, two and one, whose losses are no parabolas."""
     return [
         (wave, _theta(0.7, -0.4), make_tasks(3), 0.12),
         (bent_wave, _theta(0.4, 0.8, -0.3), make_tasks(2), 0.07),
+        (lone_wave, _numbers(0.6).requires_grad_(), make_tasks(1), 0.28),
     ]
 
 
@@ -212,7 +220,7 @@ META_GRADIENT = Trial(
     probes=gradient_probes,
     mistakes=wrong_gradients,
     otherwise="not the derivative of the mean query loss after one inner step",
-    praise="Equal to the exact meta-gradient on three tasks, and on two, whose losses are no parabolas.",
+    praise="Equal to the exact meta-gradient on three tasks, two and one, whose losses are no parabolas.",
 )
 
 

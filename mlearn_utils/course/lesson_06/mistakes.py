@@ -10,8 +10,7 @@ import torch
 from torch import Tensor
 
 from mlearn_utils.course.figures.statistics import interval, t_quantile
-from mlearn_utils.course.grading.exercise import NotYet
-from mlearn_utils.course.grading.trial import RESULT, Parts, Probe, Trial, Wrong
+from mlearn_utils.course.grading.trial import RESULT, Parts, Probe, Trial, Wrong, derivatives
 from mlearn_utils.rl.surrogates import dice_surrogate, plain_surrogate
 
 GRADIENT, SECOND = "Its gradient by logp", "Its second derivative by logp"
@@ -39,26 +38,17 @@ def _derived(value: Any, logp: Tensor) -> Parts:
     gradient = second = torch.zeros_like(logp)
     if isinstance(value, Tensor) and value.requires_grad:
         weight = torch.linspace(1.0, 2.0, value.numel(), dtype=logp.dtype).reshape(value.shape)
-        gradient = _slope((weight * value).sum(), logp)
+        (gradient,) = derivatives((weight * value).sum(), (logp,), create_graph=True)
     if gradient.requires_grad:
         direction = torch.arange(logp.numel()).reshape(logp.shape).cos()
-        second = _slope((direction * gradient).sum(), logp)
+        (second,) = derivatives((direction * gradient).sum(), (logp,))
     return Parts({RESULT: value, GRADIENT: gradient.detach(), SECOND: second.detach()})
-
-
-def _slope(value: Tensor, by: Tensor) -> Tensor:
-    try:
-        return torch.autograd.grad(value, by, create_graph=True, allow_unused=True, materialize_grads=True)[0]
-    except RuntimeError:  # the graph was freed
-        raise NotYet(
-            "the result cannot be differentiated any more: leave .backward() to the caller"
-        ) from None
 
 
 def lvc_probes() -> list[Probe]:
     """Return logp, adv and mask [S, E], with junk in adv after the end."""
     probes = []
-    for lengths in ((4, 2, 3), (2, 4, 4), (1, 5, 3, 5)):
+    for lengths in ((4, 2, 3), (2, 4, 4), (1, 5, 3, 5), (4,)):
         random, mask = np.random.default_rng(lengths), episode_mask(lengths)
         logp, adv, mask = tensors(
             np.log(random.uniform(0.2, 0.8, mask.shape)), random.normal(0, 2, mask.shape), mask
@@ -107,9 +97,9 @@ def wrong_surrogates(logp: Tensor, adv: Tensor, mask: Tensor) -> Wrong:
         ((box(logp) * credit)[0], "only the first step counts: does the loop `return` too early?"),
         (((still - logp).exp() * credit).sum(0), "the value is right, the gradient points down: it is "
          "exp(l - stop(l)), and you stopped the other one"),
-        (credit.sum(0), "the value is right, but nothing is left to differentiate: the factor of each step "
-         "is 1 whatever theta is. Of the two l in exp(l - stop(l)) stop the second alone, with .detach(); "
-         "numpy and torch.no_grad() stop both"),
+        (credit.sum(0), "the value is right, but nothing is left to differentiate. Of the two l in "
+         "exp(l - stop(l)) stop the second alone, with .detach(), and nothing else: numpy and "
+         "torch.no_grad() stop both"),
         (((1 + logp - still) * credit).sum(0), "value and gradient are right, the Hessian is that of the "
          "plain surrogate: 1 + l - stop(l) is straight, exp bends"),
     ]  # fmt: skip
@@ -133,12 +123,12 @@ LVC_SURROGATE = Trial(
 
 
 def clipped_probes() -> list[Probe]:
-    """Return logp, old_logp, adv, mask [S, E] and clip: ratios from 0.5 to 1.8, advantages of both signs."""
+    """Return logp, old_logp, adv, mask [S, E] and clip: ratios from 0.3 to 2.8, advantages of both signs."""
     probes = []
-    for lengths, clip in (((6, 3, 5, 2, 6), 0.25), ((4, 2, 4), 0.15), ((3, 4, 2), 0.4)):
+    for lengths, clip in (((6, 3, 5, 2, 6), 0.25), ((4, 2, 4), 0.15), ((3, 4, 2), 0.4), ((5,), 0.3)):
         random, mask = np.random.default_rng(lengths), episode_mask(lengths)
-        old = np.log(random.uniform(0.2, 0.55, mask.shape))
-        logp = old + np.log(random.uniform(0.5, 1.8, mask.shape))
+        old = np.log(random.uniform(0.2, 0.35, mask.shape))
+        logp = old + np.log(random.uniform(0.3, 2.8, mask.shape))
         logp, *others = tensors(logp, old, random.normal(size=mask.shape), mask)
         probes.append((logp.requires_grad_(), *others, clip))
     return probes
@@ -285,6 +275,7 @@ def wrong_intervals(ours: np.ndarray, theirs: np.ndarray) -> Wrong:
         (other, "this is the interval of theirs alone: take that of the difference"),
         (interval(runs, level=0.9), "this is the 90 % interval: use 95 %"),
         (interval(runs, level=0.99), "this is the 99 % interval: use 95 %"),
+        (interval(runs, level=0.975), "this is the 97.5 % interval: 2.5 % lie beyond each end of a 95 % one"),
         *((lost, "the sign of the differences is lost: where theirs earns more, the gain is negative")
           for lost in (interval(abs(gain).mean(1)), interval(abs(runs)), (abs(mean), abs(low), abs(high)))),
         (interval(np.median(gain, axis=1)), "this takes each run's median over tasks: take the mean"),
@@ -300,10 +291,13 @@ def wrong_intervals(ours: np.ndarray, theirs: np.ndarray) -> Wrong:
          "sample divides by n - 1, as `interval` does"),
         (around(1.96 * runs.std() / count**0.5), "1.96 is the normal distribution's factor and np.std "
          "divides by n: so few runs need Student's t and n - 1, as `interval` does"),
+        (around(2 * error), "2 is about the normal distribution's factor: so few runs need Student's t, as "
+         "`interval` does"),
         (around(error), "this is one standard error to both sides: multiply it by Student's t"),
         ((mean, *np.percentile(runs, [2.5, 97.5])), "these are percentiles of the runs: they say where "
          "single runs lie, not how sure their mean is"),
         ((low, mean, high), "the order is mean, low, high"),
+        ((mean, high, low), "the order is mean, low, high"),
         ((low, high, mean), "the order is mean, low, high"),
     ]  # fmt: skip
 

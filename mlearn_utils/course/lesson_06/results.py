@@ -76,17 +76,22 @@ def load_curves(family: str, method: str) -> tuple[np.ndarray, np.ndarray]:
     return table[..., 0], table[..., 1]
 
 
-@lru_cache(maxsize=4)
-def load_agent(family: str) -> MAMLAgent:
-    """Return the stored agent that was meta-trained on a family, on the CPU."""
+def read_agent(family: str) -> MAMLAgent:
+    """Read the stored agent that was meta-trained on a family, on the CPU; the caller may change it."""
     path = data_path(FOLDER, f"maml_{family}.safetensors")
     return MAMLAgent.load(path, CartPoleTasks(family), device="cpu")
+
+
+@lru_cache(maxsize=4)
+def load_agent(family: str) -> MAMLAgent:
+    """Return the stored agent of a family: the same one for everybody in a notebook."""
+    return read_agent(family)
 
 
 @lru_cache(maxsize=64)
 def three_steps(second: float, third: float) -> tuple[float, ...]:
     """Return the mean returns after 0 to 3 steps on 200 tasks of the checker's own, the first as trained."""
-    agent = load_agent("dir")
+    agent = read_agent("dir")
     tasks = CartPoleTasks("dir").sample(200, seed=CHECK_SEED)
     sizes = [agent.config.inner_lr, second, third]
     return tuple(agent.evaluate(tasks, steps=3, inner_lr=sizes, seed=CHECK_SEED).mean(axis=1).tolist())

@@ -7,12 +7,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from mlearn_utils.course.grading.compare import expect, expect_numbers
+from mlearn_utils.course.grading.compare import describe, expect, expect_numbers
 from mlearn_utils.course.grading.exercise import NotYet
 from mlearn_utils.course.grading.trial import RESULT, Parts, Probe, Trial, Wrong
 from mlearn_utils.course.lesson_06.goals import Goal
 from mlearn_utils.course.lesson_06.mistakes import episode_mask, tensors
-from mlearn_utils.course.lesson_06.results import load_agent, three_steps
+from mlearn_utils.course.lesson_06.results import read_agent, three_steps
 from mlearn_utils.rl import returns
 from mlearn_utils.tasks.cartpole import CartPoleTask
 
@@ -44,10 +44,13 @@ def make_tasks(lengths: tuple[tuple[int, ...], ...], n_features: int) -> tuple[T
 
 
 def advantage_probes() -> list[Probe]:
-    """Return reward, x, mask, gamma and lam: an easy task and a hard one, twice, then three."""
+    """Return reward, x, mask, gamma and lam: an easy task and a hard one, twice, then three, and one."""
     two, other_two = ((6, 3, 6, 2), (2, 6, 4, 6)), ((3, 6, 5, 6), (6, 4, 6, 2))
     three = ((5, 2, 5), (3, 5, 5), (5, 5, 4))
-    cases = ((two, 3, 0.9, 0.6), (other_two, 3, 0.8, 0.3), (three, 2, 0.75, 0.45))
+    one = ((3, 5, 2),)
+    cases = (
+        (two, 3, 0.9, 0.6), (other_two, 3, 0.8, 0.3), (three, 2, 0.75, 0.45), (one, 2, 0.85, 0.7)
+    )  # fmt: skip
     return [(*make_tasks(lengths, n_features), *factors) for lengths, n_features, *factors in cases]
 
 
@@ -126,12 +129,12 @@ def _wrong_scales(adv: Tensor, mask: Tensor) -> Wrong:
     by_size, by_steps = ((c**2).sum(OWN, keepdim=True) for c in (own * mask, own))
     return [
         *((advantages, "normalized across tasks: one mean and one deviation for all of them. The deviation "
-           "sets the scale: a task whose advantages vary much then takes a large inner step, the others "
-           "hardly move. Each task needs its own")
+           "sets the scale: a task whose advantages vary more than those of others then takes a larger inner "
+           "step. Each task needs its own")
           for advantages in (scaled(COMMON), common * mask / adv[mask == 1].std(), *(
               (adv - adv.mean()) / adv.std(correction=k) * kept for k in (0, 1) for kept in (mask, ones)))),
         (own * mask / deviation(own, COMMON), "each task has its own mean, but one deviation serves all: "
-         "then a task whose advantages vary much takes a large inner step, and the others hardly move"),
+         "then a task whose advantages vary more than those of others takes a larger inner step"),
         (common * mask / deviation(own), "one mean is subtracted from all tasks: each has its own"),
         (adv, "these advantages are not normalized: the inner step would be as large as the rewards are"),
         (own * mask, "the mean is subtracted, the division by the deviation is missing"),
@@ -188,6 +191,12 @@ def check_sample_tasks(answer: Callable) -> str:
             is_same[other_name] or not is_same[name],
             f"the {name} are the same whatever state the generator `rng` is in: draw them from it, too",
         )
+    trend = np.corrcoef(np.arange(N_TASKS), abs(target))[0, 1]
+    expect(
+        abs(trend) < 0.3,
+        f"the speeds {'rise' if trend > 0 else 'fall'} from the first task to the last: each is drawn on its "
+        "own and stays where it was drawn",
+    )
     _targets(answer, 60, np.random.default_rng(2))
     return (
         f"{N_TASKS} tasks have {N_TASKS} different targets. A value that follows from others is computed "
@@ -201,8 +210,14 @@ def _targets(answer: Callable, n_tasks: int, rng: np.random.Generator) -> np.nda
         isinstance(tasks, CartPoleTask) and tasks.family == "dirv",
         "the result should be a CartPoleTask of family dirv, as before: only the targets are wrong",
     )
+    target = tasks.target
+    expect(
+        isinstance(target, np.ndarray) and target.dtype.kind == "f" and target.ndim == 1,
+        f"the target of the tasks should be an array, one number for each of them, got {describe(target)}",
+    )
     expect(len(tasks) == n_tasks, f"{n_tasks} tasks were asked for, there are {len(tasks)}")
-    return tasks.target
+    expect(np.isfinite(target).all(), "some targets are not finite")
+    return target
 
 
 def _why_all_are_equal(target: float, rng: np.random.Generator) -> str:
@@ -213,8 +228,8 @@ def _why_all_are_equal(target: float, rng: np.random.Generator) -> str:
         return f"every task has the target {target:.2f} m/s, and nothing is drawn from `rng`"
     if target == Goal().target:
         return (
-            f"every task still has the target {target:.2f} m/s. `target` was computed once, when the goal "
-            "was made, and does not follow what is drawn afterwards"
+            f"every task still has the target {target:.2f} m/s: what is drawn does not reach it. `target` is "
+            "computed once, when a goal is made, and does not follow what is set afterwards"
         )
     if rng.bit_generator.state["state"] in states:
         return (
@@ -241,7 +256,7 @@ def _check_speeds(target: np.ndarray) -> None:
     expect(
         len(speeds) == N_TASKS,
         f"{N_TASKS} tasks have only {len(speeds)} different speeds: draw one for each task, from all between "
-        "0.5 and 1 m/s",
+        "0.5 and 1 m/s, and neither round nor clip it",
     )
     expect(
         target[0] != Goal().target,
@@ -286,16 +301,18 @@ def check_step_sizes(answer: Callable) -> str:
     expect(min(second, third) > 0, "both sizes must be above 0: without a step there is nothing to gain")
     found = three_steps(second, third)
     told = "with steps of {:g}, {:g} and {:g} it earns {:.1f} before, then {:.1f}, {:.1f}, {:.1f}".format(
-        load_agent("dir").config.inner_lr, second, third, *found
+        read_agent("dir").config.inner_lr, second, third, *found
     )
     expect(
         found[2] > found[1] - NOISE,
-        f"the second step makes the policy worse on new tasks: {told}. From where the first step ends, "
-        "smaller ones are enough",
+        f"the second step makes the policy worse on new tasks: {told}. Try a smaller one",
     )
-    expect(found[3] > found[2] - NOISE, f"the third step makes the policy worse on new tasks: {told}")
+    expect(
+        found[3] > found[2] - NOISE,
+        f"the third step makes the policy worse on new tasks: {told}. Try a smaller one",
+    )
     expect(
         found[3] > found[1] + LATER_GAIN,
-        f"nothing breaks, but the later steps gain little: {told}. They may be larger than that",
+        f"nothing breaks, but the later steps gain little: {told}. Try other sizes, larger ones or smaller",
     )
     return f"On {N_TASKS} tasks that you have not tuned on: {told}."

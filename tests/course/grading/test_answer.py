@@ -1,5 +1,6 @@
 """What a guarded answer notices: changed arguments, what is left behind, random numbers from elsewhere."""
 
+import copy
 import random
 import warnings
 from typing import NamedTuple
@@ -8,7 +9,14 @@ import numpy as np
 import pytest
 import torch
 
-from mlearn_utils.course.grading.answer import Answer, AnswerRaised, kept_random_state
+from mlearn_utils.course.grading.answer import (
+    Answer,
+    AnswerRaised,
+    attempt,
+    kept_random_state,
+    text_of,
+    usual_switches,
+)
 from mlearn_utils.course.grading.exercise import NotYet
 
 
@@ -169,6 +177,34 @@ def test_a_generator_moves_on_once_a_call():
     assert [answer(0.0, rng) for _ in range(4)] == [twin.random() for _ in range(4)]
 
 
+def test_a_generator_that_stays_where_it_was_is_told():
+    answer = Answer(lambda x, rng: copy.deepcopy(rng).random(), reference)
+    for seed in range(3):
+        answer(0.0, np.random.default_rng(seed))
+    with pytest.raises(NotYet, match="left in the state it came in"):
+        answer.check_randomness()
+
+
+@pytest.mark.parametrize("error", [ValueError("x" * 5000), ValueError("\ud800")])
+def test_the_text_of_an_exception_can_be_shown(error):
+    text = text_of(error)
+    assert len(text) < 1000
+    text.encode()
+
+
+def test_an_object_that_leaves_the_program_when_asked_is_nobodys_end():
+    def leave():
+        raise SystemExit
+
+    assert attempt(leave, 3) == 3
+
+    def interrupt():
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        attempt(interrupt, 3)
+
+
 def test_arguments_by_name_reach_the_function_by_name():
     def by_name(*, x, rng):
         return x
@@ -186,6 +222,21 @@ def test_switches_of_the_whole_process_are_set_back():
     before = torch.is_grad_enabled(), torch.get_default_dtype(), np.geterr()
     Answer(switch, reference)(1.0)
     assert (torch.is_grad_enabled(), torch.get_default_dtype(), np.geterr()) == before
+
+
+def test_answers_are_judged_under_the_usual_switches_whatever_the_notebook_set():
+    torch.set_default_dtype(torch.float64)
+    try:
+        with torch.no_grad(), torch.device("meta"):
+            with usual_switches():
+                x = torch.ones(1, requires_grad=True)
+                assert (x.dtype, x.device.type, (2 * x).requires_grad) == (torch.float32, "cpu", True)
+            assert not torch.is_grad_enabled()
+        with torch.inference_mode(), usual_switches():
+            assert not torch.ones(1).is_inference()
+        assert torch.get_default_dtype() == torch.float64
+    finally:
+        torch.set_default_dtype(torch.float32)
 
 
 def outside_states():
@@ -222,7 +273,17 @@ def test_the_expected_value_of_the_last_call_is_that_of_the_reference():
 
 
 @pytest.mark.parametrize(
-    "result", [{1, 2}, "text", None, object(), [np.nan, 1.0], Pair(1.0, np.ones(2)), len]
+    "result",
+    [
+        {1, 2},
+        "text",
+        None,
+        object(),
+        [np.nan, 1.0],
+        Pair(1.0, np.ones(2)),
+        len,
+        torch.nn.Parameter(torch.ones(2)),
+    ],
 )
 def test_equal_results_of_any_kind_are_accepted(result):
     with warnings.catch_warnings():

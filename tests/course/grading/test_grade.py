@@ -181,6 +181,28 @@ def mean(values, *, start):
     assert not report.fault
 
 
+def test_parameters_in_another_order_are_told(fake, write):
+    def check(answer):
+        return None
+
+    def share(part, whole):
+        ### BEGIN SOLUTION
+        return part / whole
+        ### END SOLUTION
+
+    exercise = replace(find_exercise(fake.EXERCISES, "double"), reference=share, check=check)
+    report = grade(exercise, write("def share(whole, part):\n    return part / whole\n", "share"))
+    assert report.outcome == "not yet"
+    assert "should take `(part, whole)`, in this order; yours takes `(whole, part)`" in report.message
+
+
+def test_a_planted_bug_may_be_mended_in_what_the_function_uses(fake):
+    (exercise,) = [exercise for exercise in fake.EXERCISES if exercise.planted][:1]
+    assert grade(exercise, exercise.stub()).outcome == "not attempted"
+    easy = replace(exercise, check=lambda answer: "Mended elsewhere.")
+    assert grade(easy, exercise.stub()).outcome == "passed"
+
+
 @pytest.mark.parametrize(
     "kind", ["async def double(x):\n    return 2 * x\n", "def double(x):\n    yield 2 * x\n"]
 )

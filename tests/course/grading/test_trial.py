@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from mlearn_utils.course.grading.exercise import Exercise, NotYet
-from mlearn_utils.course.grading.trial import RESULT, Parts, Trial
+from mlearn_utils.course.grading.trial import RESULT, Parts, Trial, derivatives
 
 
 def scaled_sum(x, scale):
@@ -98,7 +98,7 @@ def test_the_values_to_compare_with_are_there_before_the_answer_runs():
     trial = replace(TRIAL)
 
     def spoil(x, scale):
-        assert "right" in vars(trial)
+        assert {"right", "wrong"} <= set(vars(trial))
         return scale * x.sum()
 
     assert trial(spoil) == "Right."
@@ -132,7 +132,7 @@ def square(theta):
 def slope_of(function, theta):
     value = function(theta)
     live = isinstance(value, torch.Tensor) and value.requires_grad
-    slope = torch.autograd.grad(value, theta, retain_graph=True)[0] if live else None
+    (slope,) = derivatives(value, (theta,)) if live else (None,)
     return Parts({RESULT: value, "Its slope": slope})
 
 
@@ -144,6 +144,39 @@ SLOPE = Trial(
     praise="Right.",
     reference=square,
 )
+
+
+def used_up(theta):
+    value = theta**2
+    torch.autograd.grad(value, theta)
+    return value
+
+
+def overwritten(theta):
+    root = theta.exp()
+    value = root.log() * theta
+    root += 1
+    return value
+
+
+class OneWay(torch.autograd.Function):
+    """The square, which refuses to be differentiated."""
+
+    @staticmethod
+    def forward(ctx, theta):
+        return theta**2
+
+    @staticmethod
+    def backward(ctx, gradient):
+        raise RuntimeError("one way only")
+
+
+def test_what_cannot_be_differentiated_is_told_why():
+    assert "its graph is used up" in told(used_up, SLOPE)
+    assert "is changed in place" in told(overwritten, SLOPE)
+    assert "differentiated: one way only" in told(lambda theta: OneWay.apply(theta), SLOPE)
+    (zero,) = derivatives(torch.ones(1, requires_grad=True).sum(), (torch.ones(2, requires_grad=True),))
+    assert zero.tolist() == [0.0, 0.0]
 
 
 def test_parts_are_compared_in_their_order():

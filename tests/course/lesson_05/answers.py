@@ -752,7 +752,7 @@ WRONG_ANSWERS = {
         (anil_by_numbers, "what moved was detached"),
         (anil_first_order_and_detached, "what does not adapt was detached"),
         (anil_by_backward, "adds to `.grad` of its arguments"),
-        (anil_that_uses_its_graph_up, "use its graph up"),
+        (anil_that_uses_its_graph_up, "its graph is used up"),
         (anil_that_takes_the_params_away, "params itself was changed"),
         (anil_that_detaches_the_params, "requires_grad is switched off"),
     ],

@@ -179,7 +179,7 @@ def advantages_fitted_to_padding(reward, x, mask, gamma, lam):
 
 def advantages_of_two_tasks(reward, x, mask, gamma, lam):
     right, result = normalized(gae(reward, x, mask, gamma, lam), mask), torch.zeros_like(reward)
-    for i in range(2):
+    for i in range(min(2, len(right))):
         result[i] = right[i]
     return result
 
@@ -312,6 +312,18 @@ def lvc_without_gradients(logp, adv, mask):
 def lvc_that_goes_backward(logp, adv, mask):
     value = ((logp - logp.detach()).exp() * adv * mask).sum(0)
     value.sum().backward()
+    return value
+
+
+def lvc_that_overwrites_a_factor(logp, adv, mask):
+    factor = (logp - logp.detach()).exp()
+    factor *= adv * mask
+    return factor.sum(0)
+
+
+def lvc_that_uses_its_graph_up(logp, adv, mask):
+    value = ((logp - logp.detach()).exp() * adv * mask).sum(0)
+    torch.autograd.grad(value.sum(), logp)
     return value
 
 
@@ -578,6 +590,32 @@ def tasks_of_slow_goals(n_tasks, rng):
     return CartPoleTask("dirv", target=[rng.choice([-1, 1]) * rng.uniform(0.5, 0.9) for _ in range(n_tasks)])
 
 
+def tasks_that_get_faster(n_tasks, rng):
+    return CartPoleTask("dirv", target=rng.choice([-1, 1], n_tasks) * np.sort(rng.uniform(0.5, 1, n_tasks)))
+
+
+def tasks_of_clipped_speeds(n_tasks, rng):
+    speeds = np.clip(rng.normal(0.75, 0.3, n_tasks), 0.5, 1)
+    return CartPoleTask("dirv", target=rng.choice([-1, 1], n_tasks) * speeds)
+
+
+def tasks_of_goals_never_set(n_tasks, rng):
+    targets = []
+    for _ in range(n_tasks):
+        draw(rng)
+        targets.append(Goal().target)
+    return CartPoleTask("dirv", target=targets)
+
+
+def tasks_with_another_target(value):
+    def sample_tasks(n_tasks, rng):
+        tasks = CartPoleTask("dirv", target=[np.prod(draw(rng)) for _ in range(n_tasks)])
+        object.__setattr__(tasks, "target", value)
+        return tasks
+
+    return sample_tasks
+
+
 def tasks_that_mostly_go_left(n_tasks, rng):
     targets = [rng.choice([-1, -1, -1, 1]) * rng.uniform(0.5, 1) for _ in range(n_tasks)]
     return CartPoleTask("dirv", target=targets)
@@ -674,6 +712,21 @@ def independent_samples_of_one_variance(ours, theirs):
 
 def paired_at_another_level(ours, theirs):
     return interval((ours - theirs).mean(axis=1), level=0.9)
+
+
+def paired_at_the_level_of_one_end(ours, theirs):
+    return interval((ours - theirs).mean(axis=1), level=0.975)
+
+
+def paired_by_two_errors(ours, theirs):
+    gain = (ours - theirs).mean(axis=1)
+    half = 2 * gain.std(ddof=1) / np.sqrt(len(gain))
+    return gain.mean(), gain.mean() - half, gain.mean() + half
+
+
+def paired_from_high_to_low(ours, theirs):
+    mean, low, high = interval((ours - theirs).mean(axis=1))
+    return mean, high, low
 
 
 def paired_in_percent(ours, theirs):
@@ -791,7 +844,7 @@ WRONG_ANSWERS = {
         (lvc_as_a_loss, "wrong sign"),
         (lvc_as_a_mean, "the mean over steps"),
         (lvc_turned, "the gradient points down"),
-        (lvc_without_stop, "1 whatever theta is"),
+        (lvc_without_stop, "nothing is left to differentiate"),
         (lvc_all_stopped, "nothing is left to differentiate"),
         (lvc_cumulated, "summed up to step t"),
         (lvc_without_exp, "the Hessian is that of the plain surrogate"),
@@ -799,6 +852,8 @@ WRONG_ANSWERS = {
         (lvc_of_the_difference, "exp is missing"),
         (lvc_by_expm1, "nothing is subtracted from it"),
         (lvc_without_gradients, "torch.no_grad() stop both"),
+        (lvc_that_overwrites_a_factor, "is changed in place, by +=, *= or a method that ends in _"),
+        (lvc_that_uses_its_graph_up, "its graph is used up"),
         (lvc_that_goes_backward, "adds to `.grad` of its arguments"),
         (lvc_in_place, "adv itself was changed in place"),
         (lvc_of_nothing, "it is 0 whatever the log-probabilities are"),
@@ -868,6 +923,12 @@ WRONG_ANSWERS = {
         (tasks_that_mostly_go_left, "of the tasks drive left"),
         (tasks_of_another_family, "of family dirv"),
         (one_task_too_few, "there are 199"),
+        (tasks_that_get_faster, "the speeds rise from the first task to the last"),
+        (tasks_of_clipped_speeds, "neither round nor clip"),
+        (tasks_of_goals_never_set, "what is drawn does not reach it"),
+        (tasks_with_another_target(None), "one number for each of them, got None"),
+        (tasks_with_another_target(np.full(200, np.nan)), "some targets are not finite"),
+        (tasks_with_another_target([0.5] * 200), "got a list of 200 values"),
     ],
     "paired_interval": [
         (paired_over_everything, "the runs are the seeds"),
@@ -888,6 +949,9 @@ WRONG_ANSWERS = {
         (independent_samples, "two independent samples"),
         (independent_samples_of_one_variance, "two independent samples"),
         (paired_at_another_level, "the 90 % interval"),
+        (paired_at_the_level_of_one_end, "the 97.5 % interval"),
+        (paired_by_two_errors, "2 is about the normal distribution's factor"),
+        (paired_from_high_to_low, "the order is mean, low, high"),
         (paired_in_percent, "a relative gain"),
         (paired_percentiles, "percentiles of the runs"),
         (paired_sizes_of_the_ends, "the sign of the differences is lost"),

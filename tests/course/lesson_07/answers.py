@@ -195,6 +195,11 @@ def rows_shuffled(task, share, rng):
     return rng.permutation(left_out(task, share, rng))
 
 
+def drawn_by_position(task, share, rng):
+    n_tasks = len(np.unique(task))
+    return np.isin(task, rng.choice(n_tasks, size=round(share * n_tasks), replace=False))
+
+
 def numbers_of_tasks(task, share, rng):
     return rng.choice(np.unique(task), size=round(share * len(np.unique(task))), replace=False)
 
@@ -254,6 +259,28 @@ def gain_over_the_luckiest(train, test, proposed, budget):
 
 def gain_over_the_most_wins(train, test, proposed, budget):
     return gain_over(np.bincount(train.argmax(axis=1)).argmax(), test, proposed, budget)
+
+
+def gain_over_the_best_of_all_tasks(train, test, proposed, budget):
+    everything = np.concatenate([train, test.mean(axis=2)])
+    return gain_over(everything.mean(axis=0).argmax(), test, proposed, budget)
+
+
+def gain_over_the_steadiest(train, test, proposed, budget):
+    return gain_over((train.mean(axis=0) - train.std(axis=0)).argmax(), test, proposed, budget)
+
+
+def gain_over_the_best_sum_of_ranks(train, test, proposed, budget):
+    return gain_over(train.argsort(axis=1).argsort(axis=1).mean(axis=0).argmax(), test, proposed, budget)
+
+
+def gain_over_one_run_fewer(train, test, proposed, budget):
+    return contest(train, test, proposed, budget, runs=max(budget - 1, 1))
+
+
+def gain_over_runs_from_one(train, test, proposed, budget):
+    ours = test[np.arange(len(test))[:, None], proposed[:, :budget], 0].max(axis=1)
+    return ours - test[:, train.mean(axis=0).argmax(), 1 : budget + 1].max(axis=1)
 
 
 def gain_over_the_worst(train, test, proposed, budget):
@@ -461,6 +488,7 @@ WRONG_ANSWERS = {
         (rows_of_a_sorted_table, "task itself was changed in place"),
         (rows_shuffled, "on both sides"),
         (numbers_of_tasks, "an array of booleans"),
+        (drawn_by_position, "were positions drawn, 0, 1, ...?"),
     ],
     "gain_over_default": [
         (gain_over_one_run, "the default makes one run"),
@@ -473,6 +501,11 @@ WRONG_ANSWERS = {
         (gain_over_the_best_median, "the best median"),
         (gain_over_the_luckiest, "the best single run"),
         (gain_over_the_most_wins, "wins most training tasks"),
+        (gain_over_the_best_of_all_tasks, "on training and test tasks together"),
+        (gain_over_the_steadiest, "mean less deviation"),
+        (gain_over_the_best_sum_of_ranks, "not the best of ours less the best of the default's"),
+        (gain_over_one_run_fewer, "one run fewer than its budget"),
+        (gain_over_runs_from_one, "runs 1 to `budget`"),
         (gain_over_the_worst, "the worst mean"),
         (gain_over_the_oracle, "the best of all settings"),
         (gain_of_one_run_each, "both sides make one run"),
@@ -640,6 +673,7 @@ EQUIVALENT = {
         (r"len\(h\)", "x and h have as many rows"),
         (r"reshape\(len\(x\), -2\)", "numpy takes any negative size for the one that is left"),
     ],
+    "rows_of_new_tasks": [(r"squeezed", "one row alone is no table to leave tasks out of")],
     "gain_over_default": [
         (r"train\.sum\(axis=0\)\.argmax", "the largest sum is the largest mean"),
         (r"np\.arange\(len\(proposed\)\)", "proposed has a row for each task of test"),
