@@ -167,7 +167,7 @@ class OneWay(torch.autograd.Function):
         return theta**2
 
     @staticmethod
-    def backward(ctx, gradient):
+    def backward(ctx, *grad_outputs):
         raise RuntimeError("one way only")
 
 
