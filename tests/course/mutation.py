@@ -64,6 +64,7 @@ def mutants(exercise: Exercise, calls: list[dict[str, Any]]) -> Iterator[tuple[s
     yield from _changed_sources(exercise)
     yield from _fixed_arguments(exercise, calls)
     yield from _spoiled_arguments(exercise)
+    yield from _simpler_arguments(exercise, calls)
     yield from _changed_results(exercise, calls)
 
 
@@ -330,30 +331,154 @@ def _spoil(value: Any) -> None:
         raise NothingToSpoilError
 
 
+STEP_SIZES = {"alpha", "inner_lr", "outer_lr", "learning_rate", "clip"}
+NEVER_NEGATIVE = {"mask", "P", "probability", "curvature", "gamma", "lam", "epsilon", "share", *STEP_SIZES}
+NEVER_ZERO = {"budget", "n_tasks", "share", *STEP_SIZES}
+"""Parameters that need not be tried with such a value: it does not exist, or nothing happens then."""
+
+
+class NotTriedError(Exception):
+    """Raised by a mutant that fails on a value which the checker is to try."""
+
+
+def _simpler_arguments(
+    exercise: Exercise, calls: list[dict[str, Any]]
+) -> Iterator[tuple[str, Callable[..., Any]]]:
+    """Yield the reference that sees less of an argument: no sign, few digits, not its first or last entry."""
+    for name in inspect.signature(exercise.reference).parameters:
+        values = [call[name] for call in calls if name in call]
+        if any(_is_real(value) for value in values):
+            if name not in NEVER_NEGATIVE:
+                yield f"`{name}` has lost its sign", _seeing(exercise.reference, name, _unsigned)
+            yield f"`{name}` is rounded", _seeing(exercise.reference, name, _rounded)
+        if name not in NEVER_ZERO and any(_is_number(value) for value in _entries(values)):
+            yield f"`{name}` must not be 0", _seeing(exercise.reference, name, _refuse_zero)
+        if any(_length(value) > 1 for value in values):
+            yield f"the first entry of `{name}` is the second", _seeing(exercise.reference, name, _no_first)
+            yield (
+                f"the last entry of `{name}` is the last but one",
+                _seeing(exercise.reference, name, _no_last),
+            )
+
+
+def _seeing(reference: Callable[..., Any], name: str, change: Callable[[Any], Any]) -> Callable[..., Any]:
+    signature = inspect.signature(reference)
+
+    def seeing(*args: Any, **kwargs: Any) -> Any:
+        bound = signature.bind(*args, **kwargs)
+        bound.arguments[name] = change(bound.arguments[name])
+        return reference(*bound.args, **bound.kwargs)
+
+    return _like(seeing, reference)
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float | np.number) and not isinstance(value, bool)
+
+
+def _entries(values: list[Any]) -> list[Any]:
+    """Return the values, of lists what they hold."""
+    return [entry for value in values for entry in (value if isinstance(value, list) else [value])]
+
+
+def _is_real(value: Any) -> bool:
+    """Return whether this is a fraction, or holds some."""
+    if isinstance(value, list):
+        return any(map(_is_real, value))
+    if isinstance(value, torch.Tensor):
+        return value.is_floating_point() and bool((value != value.round()).any())
+    array = np.asarray(value) if isinstance(value, np.ndarray) or _is_number(value) else np.zeros(0, int)
+    return array.dtype.kind == "f" and bool((array != array.round()).any())
+
+
+def _length(value: Any) -> int:
+    if isinstance(value, list):
+        return len(value)
+    return len(value) if isinstance(value, torch.Tensor | np.ndarray) and value.ndim else 0
+
+
+def _unsigned(value: Any) -> Any:
+    return [_unsigned(entry) for entry in value] if isinstance(value, list) else abs(value)
+
+
+def _rounded(value: Any) -> Any:
+    if isinstance(value, list):
+        return [_rounded(entry) for entry in value]
+    if isinstance(value, torch.Tensor):  # the derivative stays
+        return value + (value.detach().round(decimals=1) - value.detach())
+    return np.round(value, 1)
+
+
+def _refuse_zero(value: Any) -> Any:
+    if any(_is_number(entry) and entry == 0 for entry in _entries([value])):
+        raise NotTriedError
+    return value
+
+
+def _no_first(value: Any) -> Any:
+    return _joined(value, value[1:2], value[1:]) if _length(value) > 1 else value
+
+
+def _no_last(value: Any) -> Any:
+    return _joined(value, value[:-1], value[-2:-1]) if _length(value) > 1 else value
+
+
+def _joined(value: Any, head: Any, tail: Any) -> Any:
+    if isinstance(value, list):
+        return head + tail
+    return torch.cat([head, tail]) if isinstance(value, torch.Tensor) else np.concatenate([head, tail])
+
+
 # --- what is done to the result
 
 
 def _changed_results(
     exercise: Exercise, calls: list[dict[str, Any]]
 ) -> Iterator[tuple[str, Callable[..., Any]]]:
-    """Yield the reference without the axes of size 1 of its result, if there are axes at all."""
+    """Yield the reference with a result that lost something, where there is something to lose."""
     reference = exercise.reference
-    if any(_has_axes(reference(**{name: _twin(value) for name, value in call.items()})) for call in calls):
-        yield "the result is squeezed", _like(lambda *args: _squeezed(reference(*args)), reference)
+    results = [reference(**{name: _twin(value) for name, value in call.items()}) for call in calls]
+    for label, change, concerns in (
+        ("the result is squeezed", lambda array: array.squeeze(), lambda result: _length(result) > 0),
+        ("the result has lost its sign", _unsigned, _is_real),
+        ("the result is rounded", _rounded, _is_real),
+    ):
+        if any(any(map(concerns, _leaves(result))) for result in results):
+            yield label, _like(_changing(reference, change, concerns), reference)
+    yield "the result is remembered by the sizes of the arguments", _like(_remembering(reference), reference)
 
 
-def _has_axes(result: Any) -> bool:
-    if isinstance(result, tuple | dict):
-        return any(map(_has_axes, result.values() if isinstance(result, dict) else result))
-    return isinstance(result, torch.Tensor | np.ndarray) and result.ndim > 0
-
-
-def _squeezed(result: Any) -> Any:
-    if isinstance(result, tuple):
-        return tuple(map(_squeezed, result))
+def _leaves(result: Any) -> list[Any]:
+    """Return what a tuple or a dict of results holds, or the result alone."""
     if isinstance(result, dict):
-        return {key: _squeezed(value) for key, value in result.items()}
-    return result.squeeze() if isinstance(result, torch.Tensor | np.ndarray) else result
+        result = tuple(result.values())
+    return [leaf for entry in result for leaf in _leaves(entry)] if isinstance(result, tuple) else [result]
+
+
+def _changing(
+    reference: Callable[..., Any], change: Callable[[Any], Any], concerns: Callable[[Any], bool]
+) -> Callable[..., Any]:
+    def changed(result: Any) -> Any:
+        if isinstance(result, tuple):
+            return tuple(map(changed, result))
+        if isinstance(result, dict):
+            return {key: changed(value) for key, value in result.items()}
+        return change(result) if concerns(result) else result
+
+    return lambda *args, **kwargs: changed(reference(*args, **kwargs))
+
+
+def _remembering(reference: Callable[..., Any]) -> Callable[..., Any]:
+    """Return the reference with a cache that takes arguments of one size for the same."""
+    seen: dict[str, Any] = {}
+
+    def remembering(*args: Any, **kwargs: Any) -> Any:
+        sizes = str([getattr(value, "shape", None) or _length(value) for value in (*args, *kwargs.values())])
+        if sizes not in seen:
+            seen[sizes] = reference(*args, **kwargs)
+        return copy.deepcopy(seen[sizes]) if not isinstance(seen[sizes], torch.Tensor) else seen[sizes]
+
+    return remembering
 
 
 def _like(function: Callable[..., Any], reference: Callable[..., Any]) -> Callable[..., Any]:
