@@ -34,6 +34,13 @@ class Hostile:
     __hash__ = None  # type: ignore[assignment]
 
 
+class NoLength(tuple):
+    """A tuple of less than no entries."""
+
+    def __len__(self) -> int:
+        return -1
+
+
 def endless() -> list:
     """Return a list that holds itself."""
     values: list = [1.0]
@@ -58,6 +65,8 @@ def odd_values() -> dict[str, Any]:
         torch.ones(2, requires_grad=True), torch.tensor(1 + 1j), torch.eye(3).to_sparse(),
         torch.zeros(2, device="meta"), torch.nn.Linear(1, 1), object(), int, len, lambda: 1.0, Hostile(),
         Hostile, ValueError("returned"), (Hostile(), Hostile()), endless(), generator(), print,
-        np.random.default_rng(0),
+        np.random.default_rng(0), np, np.array([10**400, 1]), torch.zeros(5, 3, dtype=torch.complex64).conj(),
+        torch.nested.nested_tensor([torch.ones(2)], layout=torch.jagged), NoLength((1.0,)), Decimal("sNaN"),
+        np.array([0.5, 0.25], dtype=object), [np], {"a": [[[None]]]},
     ]  # fmt: skip
     return {f"{k}: {type(value).__name__}": value for k, value in enumerate(values)}

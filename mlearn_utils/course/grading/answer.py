@@ -5,13 +5,11 @@ the check and is named. The first calls are made twice, with random numbers outs
 between: a second call with the same arguments must give the same result.
 """
 
-import copy
-import functools
 import inspect
 import io
 import pickle
 import random
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager, redirect_stdout
 from typing import Any
 
@@ -19,6 +17,15 @@ import numpy as np
 import torch
 
 from mlearn_utils.course.grading.exercise import NotYet
+from mlearn_utils.course.grading.values import (
+    goes_on,
+    handed_copy,
+    is_alike,
+    is_unchanged,
+    kept_copy,
+    tensors_in,
+    why_unusable,
+)
 
 CALLS_MADE_TWICE, CALLS_REMEMBERED = 150, 300
 LONGEST = 600  # characters of an exception that are shown
@@ -72,6 +79,7 @@ class Answer:
         self._calls = 0
         self._drawn: dict[bytes, list[tuple[bytes, Any]]] = {}
         self._moved = False
+        self._earlier: tuple[Sequence[Any], Sequence[Any]] = (), ()
         self._last: dict[str, Any] = {}
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
@@ -85,9 +93,9 @@ class Answer:
             NotYet: if it changes an argument, or a second call gives another result.
         """
         given = dict(zip(self._names, args, strict=False)) | kwargs
-        kept = {name: _kept(value) for name, value in given.items()}
+        kept = {name: kept_copy(value) for name, value in given.items()}
         handed = {
-            name: value if name in self._writes or _goes_on(value) else _handed_out(value)
+            name: value if name in self._writes or goes_on(value) else handed_copy(value)
             for name, value in given.items()
         }
         self._calls, self._last = self._calls + 1, kept
@@ -103,7 +111,7 @@ class Answer:
     def check_randomness(self) -> None:
         """Raise NotYet if the function was given generators in several states and drew from none of them."""
         groups = [group for group in self._drawn.values() if len({state for state, _ in group}) > 1]
-        if groups and all(_alike(group[0][1], result) for group in groups for _, result in group):
+        if groups and all(is_alike(group[0][1], result) for group in groups for _, result in group):
             raise NotYet("the result is the same whatever state the generator `rng` is in: draw from it")
         if groups and not self._moved:
             raise NotYet(
@@ -113,7 +121,7 @@ class Answer:
 
     def expected(self) -> Any:
         """Return what the reference gives for the arguments of the last call; raises what it raises."""
-        return self._reference(*(_kept(value) for value in self._last.values()))
+        return self._reference(*(kept_copy(value) for value in self._last.values()))
 
     def _run(self, handed: dict[str, Any], by_name: Mapping[str, Any], seed: int | None) -> Any:
         args = [value for name, value in handed.items() if name not in by_name]
@@ -132,11 +140,14 @@ class Answer:
             raise NotYet("it returns a coroutine, not a value: begin it with `def`, not with `async def`")
         if inspect.isgenerator(result):
             raise NotYet("it returns a generator, not a value: `return` the result instead of a `yield`")
+        odd = attempt(lambda: why_unusable(result), "something that cannot be looked at")
+        if odd:
+            raise NotYet(f"it returns {odd}")
         return result
 
     def _check_unchanged(self, handed: dict[str, Any], kept: dict[str, Any]) -> None:
         for name, value in handed.items():
-            if name not in self._writes and not _unchanged(value, kept[name]):
+            if name not in self._writes and not is_unchanged(value, kept[name]):
                 raise NotYet(
                     f"{name} itself was changed in place: leave the arguments as they were given, and return "
                     "something new"
@@ -147,14 +158,11 @@ class Answer:
     ) -> None:
         """Call again with what was given the first time; objects that went on in between begin anew."""
         written = {name: handed[name] for name in self._writes if name in handed}
-        try:
-            first = _kept((result, written))
-        except RecursionError:
-            raise NotYet("it returns something that holds itself, or is nested too deeply") from None
-        leaves = [tensor for tensor in _tensors(list(handed.values())) if tensor.is_leaf]
-        gradients = _kept([tensor.grad for tensor in leaves])
+        first = kept_copy((result, written))
+        leaves = [tensor for tensor in tensors_in(list(handed.values())) if tensor.is_leaf]
+        gradients = kept_copy([tensor.grad for tensor in leaves])
         again = {
-            name: _kept(kept[name]) if name in self._writes or _goes_on(value) else value
+            name: kept_copy(kept[name]) if name in self._writes or goes_on(value) else value
             for name, value in handed.items()
         }
         try:
@@ -166,15 +174,17 @@ class Answer:
                 "the first call works, a second one with the same arguments does not: what does the first "
                 f"one leave behind, or use up? ({why})"
             ) from raised
-        if not _alike(gradients, [tensor.grad for tensor in leaves]):
+        if not is_alike(gradients, [tensor.grad for tensor in leaves]):
             raise NotYet(
                 "each call adds to `.grad` of its arguments, which nobody clears: that is what .backward() "
                 "does. torch.autograd.grad returns the gradient and leaves `.grad` alone"
             )
-        if not _alike(first, (second, {name: again[name] for name in written})):
+        if not is_alike(first, (second, {name: again[name] for name in written})):
             raise NotYet(self._why_another(handed))
-        if not _unchanged(result, first[0]):
-            raise NotYet("a second call changes what the first one returned: make a new result each time")
+        if not (is_unchanged(result, first[0]) and all(map(is_unchanged, *self._earlier))):
+            raise NotYet("a later call changes what an earlier one returned: make a new result each time")
+        if not self._writes:
+            self._earlier = [result], first[:1]
 
     def _why_another(self, handed: dict[str, Any]) -> str:
         if any(isinstance(value, Generators) for value in handed.values()):
@@ -195,7 +205,7 @@ class Answer:
             after = [_state(value) for value in given.values() if isinstance(value, Generators)]
             self._moved |= before != after
             others = {name: value for name, value in kept.items() if not isinstance(value, Generators)}
-            self._drawn.setdefault(_fingerprint(others), []).append((b"".join(before), _kept(result)))
+            self._drawn.setdefault(_fingerprint(others), []).append((b"".join(before), kept_copy(result)))
 
 
 @contextmanager
@@ -241,105 +251,6 @@ def own_switches() -> Iterator[None]:
             torch.set_default_dtype(dtype)
         if np.geterr() != warned:
             np.seterr(**warned)
-
-
-def _copied(value: Any, copy_tensor: Callable[[torch.Tensor], torch.Tensor]) -> Any:
-    """Return a copy of what a checker passes around; functions and classes are themselves."""
-    if value is None or isinstance(value, int | float | str | bool | np.number):
-        return value
-    if isinstance(value, torch.Tensor):
-        return copy_tensor(value)
-    if isinstance(value, np.ndarray):
-        return value.copy()
-    if isinstance(value, torch.Generator):
-        return value.clone_state()
-    if type(value) is dict:
-        return {key: _copied(entry, copy_tensor) for key, entry in value.items()}
-    if type(value) is list:
-        return [_copied(entry, copy_tensor) for entry in value]
-    if isinstance(value, tuple):
-        entries = [_copied(entry, copy_tensor) for entry in value]
-        return getattr(value, "_make", tuple)(entries)
-    if inspect.isroutine(value) or isinstance(value, type | functools.partial):
-        return value
-    try:
-        return copy.deepcopy(value)
-    except Exception:  # whatever it is, it cannot be copied, so it is passed on
-        return value
-
-
-def _handed_out(value: Any) -> Any:
-    return _copied(value, lambda tensor: tensor if tensor.requires_grad else tensor.clone())
-
-
-def _kept(value: Any) -> Any:
-    return _copied(value, lambda tensor: tensor.detach().clone().requires_grad_(tensor.requires_grad))
-
-
-def _goes_on(value: Any) -> bool:
-    """Return whether a call may move `value` on without that being a change: a generator, an environment."""
-    plain = int | float | str | bool | np.number | np.ndarray | torch.Tensor | dict | list | tuple
-    return not (value is None or isinstance(value, plain) or callable(value))
-
-
-def _unchanged(now: Any, then: Any) -> bool:
-    """Return whether a value equals its kept copy, to the bit; what goes on by itself always does."""
-    if not _is_of_one_kind(now, then):
-        return False
-    if isinstance(now, torch.Tensor):
-        if (now.shape, now.dtype, now.requires_grad) != (then.shape, then.dtype, then.requires_grad):
-            return False
-        try:
-            return torch.equal(now, then) or bool(((now == then) | (now.isnan() & then.isnan())).all())
-        except RuntimeError:  # sparse, or without values of its own
-            return True
-    if isinstance(now, np.ndarray):
-        return now.dtype == then.dtype and np.array_equal(now, then, equal_nan=now.dtype.kind in "fc")
-    if isinstance(now, dict):
-        return now.keys() == then.keys() and all(_unchanged(now[key], then[key]) for key in now)
-    if isinstance(now, list | tuple):
-        return len(now) == len(then) and all(map(_unchanged, now, then))
-    is_plain = isinstance(now, int | float | str | np.number)
-    return not is_plain or now == then or now != now
-
-
-def _is_of_one_kind(one: Any, other: Any) -> bool:
-    """Return whether both are of one type; a copy of a subclass of tuple or Tensor may be the plain kind."""
-    if isinstance(one, torch.Tensor | tuple):
-        return isinstance(other, torch.Tensor if isinstance(one, torch.Tensor) else tuple)
-    return type(one) is type(other)
-
-
-def _alike(one: Any, other: Any) -> bool:
-    """Return whether two results say the same; of objects without values nothing can be told."""
-    if isinstance(one, torch.Tensor | np.ndarray) and isinstance(other, torch.Tensor | np.ndarray):
-        try:
-            mine, right = (np.asarray(v.detach() if isinstance(v, torch.Tensor) else v) for v in (one, other))
-            return mine.shape == right.shape and np.allclose(mine, right, 1e-9, 1e-12, equal_nan=True)
-        except TypeError:  # no numbers, or a tensor without values of its own
-            return one.shape == other.shape
-    if not _is_of_one_kind(one, other):
-        return False
-    if isinstance(one, dict):
-        return one.keys() == other.keys() and all(_alike(one[key], other[key]) for key in one)
-    if isinstance(one, list | tuple):
-        return len(one) == len(other) and all(map(_alike, one, other))
-    if isinstance(one, int | float | str | np.generic | set | frozenset):
-        return bool(one == other or (one != one and other != other))
-    mine, right = getattr(one, "__dict__", None), getattr(other, "__dict__", None)
-    if isinstance(mine, dict) and isinstance(right, dict) and not callable(one):
-        return _alike(mine, right)
-    return True
-
-
-def _tensors(value: Any) -> Iterator[torch.Tensor]:
-    if isinstance(value, torch.Tensor):
-        yield value
-    elif isinstance(value, dict):
-        yield from _tensors(list(value.values()))
-    elif isinstance(value, list | tuple):
-        for entry in value:
-            yield from _tensors(entry)
 
 
 def _state(generator: Generators) -> bytes:

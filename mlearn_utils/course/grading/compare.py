@@ -275,6 +275,8 @@ def _numpy(value: Any) -> np.ndarray:
             value = float(value)
         except OverflowError:  # a whole number beyond the largest float
             value = np.inf
+        except ValueError:  # Decimal("sNaN")
+            value = np.nan
     return np.asarray(value)
 
 

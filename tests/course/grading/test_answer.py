@@ -132,8 +132,24 @@ def test_a_result_that_the_next_call_overwrites_is_told():
         buffer[:] = 2 * buffer if buffer.any() else x
         return buffer if first is x else first
 
-    with pytest.raises(NotYet, match="changes what the first one returned"):
+    with pytest.raises(NotYet, match="changes what an earlier one returned"):
         Answer(reuse, reference)(np.ones(2))
+
+
+def test_a_result_that_a_later_call_with_other_arguments_overwrites_is_told():
+    buffer = np.zeros(2)
+
+    def reuse(x):
+        buffer[:] = x
+        return buffer
+
+    answer = Answer(reuse, reference)
+    answer(np.ones(2))
+    with pytest.raises(NotYet, match="changes what an earlier one returned"):
+        answer(np.full(2, 3.0))
+    answer = Answer(lambda x: x.sort() or x, reference, writes=("x",))
+    answer(np.ones(2))
+    answer(np.zeros(2))
 
 
 @pytest.mark.parametrize(

@@ -43,6 +43,9 @@ def said(answer, **options):
         (lambda x, w, gamma: reference(x, w, gamma) + x**2, ""),
         (lambda x, w, gamma: "a text", ""),
         (lambda x, w, gamma: np.zeros(7), "No argument makes a difference"),
+        (lambda x, w, gamma: np.round(reference(x, w, gamma)), "Only whole numbers are returned"),
+        (lambda x, w, gamma: 1.0001 * reference(x, w, gamma), "It is 1.0001 times the right value"),
+        (lambda x, w, gamma: gamma * x + w.mean() + w.max(), ""),
         (lambda x, w, gamma: w.mean(), "neither `x` nor `gamma` makes a difference"),
     ],
 )
