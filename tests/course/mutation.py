@@ -445,7 +445,9 @@ def _changed_results(
     ):
         if any(any(map(concerns, _leaves(result))) for result in results):
             yield label, _like(_changing(reference, change, concerns), reference)
-    yield "the result is remembered by the sizes of the arguments", _like(_remembering(reference), reference)
+    if inspect.signature(reference).parameters:
+        remembering = _like(_remembering(reference), reference)
+        yield "the result is remembered by the sizes of the arguments", remembering
 
 
 def _leaves(result: Any) -> list[Any]:

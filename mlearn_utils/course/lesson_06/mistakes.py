@@ -125,7 +125,7 @@ LVC_SURROGATE = Trial(
 def clipped_probes() -> list[Probe]:
     """Return logp, old_logp, adv, mask [S, E] and clip: ratios from 0.3 to 2.8, advantages of both signs."""
     probes = []
-    for lengths, clip in (((6, 3, 5, 2, 6), 0.25), ((4, 2, 4), 0.15), ((3, 4, 2), 0.4), ((5,), 0.3)):
+    for lengths, clip in (((6, 3, 5, 2, 6), 0.25), ((4, 1, 4), 0.15), ((3, 4, 2), 0.4), ((5,), 0.3)):
         random, mask = np.random.default_rng(lengths), episode_mask(lengths)
         old = np.log(random.uniform(0.2, 0.35, mask.shape))
         logp = old + np.log(random.uniform(0.3, 2.8, mask.shape))

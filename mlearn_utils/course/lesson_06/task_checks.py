@@ -44,12 +44,13 @@ def make_tasks(lengths: tuple[tuple[int, ...], ...], n_features: int) -> tuple[T
 
 
 def advantage_probes() -> list[Probe]:
-    """Return reward, x, mask, gamma and lam: an easy task and a hard one, twice, then three, and one."""
+    """Return reward, x, mask, gamma and lam: two tasks, three, and one; gamma and lam may be 0."""
     two, other_two = ((6, 3, 6, 2), (2, 6, 4, 6)), ((3, 6, 5, 6), (6, 4, 6, 2))
     three = ((5, 2, 5), (3, 5, 5), (5, 5, 4))
     one = ((3, 5, 2),)
     cases = (
-        (two, 3, 0.9, 0.6), (other_two, 3, 0.8, 0.3), (three, 2, 0.75, 0.45), (one, 2, 0.85, 0.7)
+        (two, 3, 0.9, 0.6), (other_two, 3, 0.8, 0.3), (two, 3, 0.85, 0.0), (other_two, 3, 0.0, 0.5),
+        (three, 2, 0.75, 0.45), (one, 2, 0.85, 0.7),
     )  # fmt: skip
     return [(*make_tasks(lengths, n_features), *factors) for lengths, n_features, *factors in cases]
 

@@ -1149,8 +1149,12 @@ EQUIVALENT = {
         (r"\(2, 1\)", "a sum over both axes, in either order"),
         (r"A\.sum\(\(1, 2\)", "GAE is 0 after the end, so the mask changes nothing there"),
     ],
+    "lvc_surrogate": [(r"`logp` is rounded", "only the derivatives by logp count, its value cancels")],
     "clipped_objective": [(r"torch\.minimum\(ratio\.clamp", "the smaller of two, in either order")],
     "sample_tasks": [(r"rng\.uniform\(0\.5\)", "1 is the default upper end of numpy's uniform")],
-    "step_sizes": [(r"return \((0\.3|0\.5|1\.0|1\.5), (0\.3|0\.5|0\.6|1\.3)\)", "these sizes help, too")],
+    "step_sizes": [
+        (r"return \((0\.3|0\.5|1\.0|1\.5), (0\.3|0\.5|0\.6|1\.3)\)", "these sizes help, too"),
+        (r"the result", "these sizes help, too"),
+    ],
 }
 ODD_BUT_RIGHT = {"step_sizes": ["27: tuple", "49: Tensor"]}
