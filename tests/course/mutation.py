@@ -333,7 +333,7 @@ def _spoil(value: Any) -> None:
 
 STEP_SIZES = {"alpha", "inner_lr", "outer_lr", "learning_rate", "clip"}
 NEVER_NEGATIVE = {"mask", "P", "probability", "curvature", "gamma", "lam", "epsilon", "share", *STEP_SIZES}
-NEVER_ZERO = {"budget", "n_tasks", "share", *STEP_SIZES}
+NEVER_ZERO = {"budget", "n_tasks", "share", "rates", *STEP_SIZES}
 """Parameters that need not be tried with such a value: it does not exist, or nothing happens then."""
 
 

@@ -33,10 +33,11 @@ def reptile_probes() -> list[Probe]:
         (3, 0.35, {"weight": (2,), "bias": (1,)}),
         (2, 0.6, {"0.weight": (3, 2), "0.bias": (3,), "1.weight": (1, 3)}),
         (5, 0.15, {"slope": (4,)}),
+        (3, 0.8, {"weight": (2,), "bias": (1,)}),
     )
     probes = []
-    for n_tasks, outer_lr, shapes in cases:
-        random = np.random.default_rng(n_tasks)
+    for seed, (n_tasks, outer_lr, shapes) in enumerate(cases):
+        random = np.random.default_rng(seed)
         drawn = [
             {name: torch.from_numpy(random.normal(1.0, 1.5, shape)) for name, shape in shapes.items()}
             for _ in range(n_tasks + 1)

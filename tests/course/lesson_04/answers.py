@@ -467,5 +467,6 @@ FIRST_IS_LAST = "the tuple holds one gradient, so its first is its last"
 EQUIVALENT = {
     "meta_gradient": [(r"theta\)\[-1\]", FIRST_IS_LAST)],
     "adapted_query_loss": [(r"create_graph=True\)\[-1\]", FIRST_IS_LAST)],
+    "disagreement": [(r"the result", "0.6 and 0.2 have no sign and one decimal to lose")],
     "best_start": [(r"float\(", "a number of numpy is as good as one of Python")],
 }

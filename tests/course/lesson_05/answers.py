@@ -887,6 +887,7 @@ RIGHT_ANSWERS = {
 EQUIVALENT = {
     "fair_baseline": [
         (r"\.mean\(\) for rate.*\.sum\(\) for rate", "every rate is tried on as many tasks and points"),
+        (r"the result has lost its sign", "a mean of squared errors has none"),
         (r"int\(torch", "a tensor of one whole number is an index as well"),
         (r"float\(errors\.mean", "a tensor of one number is as good as a number"),
     ],
