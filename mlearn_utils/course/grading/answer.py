@@ -93,7 +93,11 @@ class Answer:
             NotYet: if it changes an argument, or a second call gives another result.
         """
         given = dict(zip(self._names, args, strict=False)) | kwargs
-        kept = {name: kept_copy(value) for name, value in given.items()}
+        is_told_of = self._calls < CALLS_REMEMBERED  # later calls need no generator as it was before them
+        kept = {
+            name: kept_copy(value) if is_told_of or not goes_on(value) else value
+            for name, value in given.items()
+        }
         handed = {
             name: value if name in self._writes or goes_on(value) else handed_copy(value)
             for name, value in given.items()
@@ -104,7 +108,7 @@ class Answer:
         self._check_unchanged(handed, kept)
         if is_probed:
             self._check_second_call(result, handed, kept, kwargs)
-        if self._calls <= CALLS_REMEMBERED:
+        if is_told_of:
             self._remember(given, kept, result)
         return result
 

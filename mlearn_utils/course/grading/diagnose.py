@@ -15,6 +15,7 @@ from mlearn_utils.course.grading.compare import same
 
 Call = Callable[[Any, tuple[Any, ...]], Any]
 CLOSE = 0.02
+MOST_TRIED = 16  # probes on which an argument is exchanged, evenly among all
 
 
 def diagnose(
@@ -66,20 +67,28 @@ def _unused(
 
     def values(function: Any, one: int, k: int, value: Any) -> list[Any]:
         """Return what a function gives on a probe, and with `value` as its argument `k`."""
-        changed = (*probes()[one][:k], value, *probes()[one][k + 1 :])
-        return [observe(function, probes()[one]), observe(function, changed)]
+        changed = probes()[one]
+        return [observe(function, probes()[one]), observe(function, (*changed[:k], value, *changed[k + 1 :]))]
 
-    for k, name in enumerate(names):
-        verdicts = []
-        for one in range(count):
+    def verdicts(k: int) -> Iterator[bool]:
+        """Yield, wherever another value of argument `k` should make a difference, whether it makes none."""
+        for one in range(0, count, -(-count // MOST_TRIED)):
             for value in _others(k, one, probes):
                 try:
                     right = values(reference, one, k, value)
                 except Exception:  # it does not fit to the other arguments
                     continue
                 if not _same(right[1], right[0], 100 * tol):
-                    verdicts.append(_stays(values, answer, one, k, value, tol=tol))
-        if len(verdicts) > 1 and all(verdicts):
+                    yield _stays(values, answer, one, k, value, tol=tol)
+
+    for k, name in enumerate(names):
+        proofs = 0
+        for makes_none in verdicts(k):
+            if not makes_none:
+                proofs = 0
+                break
+            proofs += 1
+        if proofs > 1:
             without.append(f"`{name}`")
     if not without:
         return ""
@@ -136,27 +145,32 @@ def _returned(found: list[Any], probes: Sequence[tuple], names: tuple, tol: floa
 
 
 def _factor(found: list[Any], right: list[Any], probes: Sequence[tuple], names: tuple) -> str:
-    """Name the factor between the answer and the right values, if there is one on every probe."""
-    factors = []
-    for mine, value in zip(map(_flat, found), map(_flat, right), strict=True):
-        if (
-            mine is None
-            or value is None
-            or mine.shape != value.shape
-            or not np.abs(value).max(initial=0.0) > 0
-        ):
+    """Name the factor between the answer and the right values, if there is one on every probe.
+
+    Where both are 0, any factor would do.
+    """
+    factors, where = [], []
+    for mine, value, probe in zip(map(_flat, found), map(_flat, right), probes, strict=True):
+        if mine is None or value is None or mine.shape != value.shape:
             return ""
+        if not np.any(value):
+            if np.any(mine):
+                return ""
+            continue
         factor = float(mine @ value / (value @ value))
         if not np.allclose(mine, factor * value, rtol=1e-5, atol=1e-7):
             return ""
         factors.append(factor)
+        where.append(probe)
+    if not factors or sum(np.size(_flat(value)) for value in right if np.any(_flat(value))) < 2:
+        return ""
     if np.allclose(factors, factors[0], rtol=1e-5):
         if abs(factors[0] + 1) < 1e-6:
             return "The sign is turned: it is minus the right value, everywhere"
         digits = 4 if abs(factors[0] - 1) > 1e-3 else 7
         words = f"It is {factors[0]:.{digits}g} times the right value, everywhere"
         return words if abs(factors[0]) > 1e-9 else ""
-    for words, values in _candidates(probes, names):
+    for words, values in _candidates(where, names):
         if np.allclose(factors, values, rtol=1e-5):
             return f"It is the right value times {words}"
         if np.allclose(factors, 1 / np.array(values), rtol=1e-5):
@@ -196,11 +210,13 @@ def _candidates(probes: Sequence[tuple], names: tuple) -> Iterator[tuple[str, li
 
 
 def _partly(found: list[Any], right: list[Any], probes: Sequence[tuple], names: tuple, tol: float) -> str:
-    fits = [_same(mine, value, tol) for mine, value in zip(found, right, strict=True)]
-    if not any(fits):
+    """Name a probe where the answer is right and one where it is not, in words that hold for all."""
+    told: dict[bool, list[str]] = {True: [], False: []}
+    for mine, value, probe in zip(found, right, probes, strict=True):
+        told[_same(mine, value, tol)].append(_words(probe, names))
+    if not told[True] or set(told[True]) & set(told[False]):
         return ""
-    good, bad = (_words(probes[fits.index(is_right)], names) for is_right in (True, False))
-    return f"It is right with {good}, but not with {bad}" if good != bad else ""
+    return f"It is right with {told[True][0]}, but not with {told[False][0]}"
 
 
 def _words(probe: tuple, names: tuple) -> str:

@@ -14,11 +14,15 @@ def tent(distance: np.ndarray) -> np.ndarray:
 
 
 def reward_probes() -> list[Probe]:
-    """Return velocities and a target: to the right, with the target hit, to the left, and of one push."""
+    """Return velocities and a target: to the right, with the target hit, to the left, at 0, and of one push.
+
+    The first velocity is paid but for one probe, the last one always.
+    """
     return [
-        (np.array([-2.0, -0.6, 0.0, 0.4, 0.7, 1.1, 3.0]), 0.7),
-        (np.array([0.5, -0.8, -1.7, -0.2, 0.9]), -0.9),
-        (np.array([-0.3]), -0.55),
+        (np.array([0.215, -2.0, -0.6, 0.0, -0.252, 0.7, 1.1, 3.0, 0.943]), 0.7),
+        (np.array([-0.537, 0.5, -0.8, -1.7, -0.2, 0.9, -1.218]), -0.9),
+        (np.array([-1.6, 0.345, 0.0, -0.91, 1.2, 0.08, -0.126]), 0.0),
+        (np.array([-0.304]), -0.55),
     ]
 
 
@@ -83,10 +87,16 @@ HIDDEN_REWARD = Trial(
 
 
 def guess_probes() -> list[Probe]:
-    """Return the velocities and rewards of two rounds: with the target on the left, and on the right."""
+    """Return the velocities and rewards of rounds with the target on the left, and on the right.
+
+    The best push is one in the middle, the first, the last, or far from the target.
+    """
     rounds = (
-        (-0.7, (0.25, 0.5, 0.8, 0.55, 0.2, 0.05, -0.3, -0.45, -0.75, -1.0, -0.9)),
-        (0.5, (0.3, 0.6, 0.9, 0.45, 0.1, -0.2, -0.7)),
+        (-0.7, (0.25, 0.5, 0.8, 0.55, 0.2, 0.05, -0.3, -0.45, -0.752, -1.0, -0.9)),
+        (0.5, (0.3, 0.6, 0.9, 0.451, 0.1, -0.2, -0.7)),
+        (0.9, (0.872, 0.4, 0.65, -0.1, 0.95, 1.2, 0.7)),
+        (-0.4, (0.1, 0.35, -0.2, -0.55, -0.85, -0.438)),
+        (1.6, (0.2, 0.55, 0.9, 0.925, 0.7, 0.4, 0.15, -0.3)),
     )
     return [
         (np.array(velocities), tent(np.abs(np.array(velocities) - target))) for target, velocities in rounds
@@ -101,7 +111,7 @@ def wrong_guesses(velocities: np.ndarray, rewards: np.ndarray) -> Wrong:
         (best + 1, "this is the number of the push, counted from 1: look up its velocity, velocities[...]"),
         (rewards[best], "this is the reward of the best push: return its velocity"),
         (velocities[rewards.argmin()], "this push paid least: argmin looks for the smallest"),
-        (-velocities[best], "the sign is lost: to the left velocities are negative"),
+        (-velocities[best], "the sign is turned: return the velocity as it is, negative to the left"),
         (abs(velocities[best]), "the sign is lost: to the left velocities are negative"),
         (velocities.max(), "this is the largest velocity: ask the rewards which push was best"),
         (velocities.min(), "this is the smallest velocity: ask the rewards which push was best"),
@@ -111,14 +121,16 @@ def wrong_guesses(velocities: np.ndarray, rewards: np.ndarray) -> Wrong:
         (velocities[0], "this is the velocity of the first push, whatever it paid"),
         (velocities[best - 1], "this is the velocity of the push before the best one: np.argmax counts "
          "from 0, as velocities[...] does"),
-        (velocities[best + 1], "this is the velocity of the push after the best one: np.argmax counts "
-         "from 0, as velocities[...] does"),
+        (np.roll(velocities, -1)[best], "this is the velocity of the push after the best one: np.argmax "
+         "counts from 0, as velocities[...] does"),
         (velocities[rewards > 0][-1], "this is the velocity of the last push that paid anything: compare "
          "with the largest reward so far, and remember that when you find a larger one"),
         (rewards[velocities.argmax()], "this is the reward of the fastest push to the right, as if the two "
          "arrays were exchanged: find the best push in `rewards`, and look it up in `velocities`"),
         (np.sort(velocities)[best], "this looks the push up among sorted velocities: they no longer belong "
          "to their rewards. Leave them in the order of the pushes"),
+        (velocities[:-1][rewards[:-1].argmax()], "the last push is left out of the search"),
+        (velocities[1:][rewards[1:].argmax()], "the first push is left out of the search"),
         (velocities.mean(), "this is the mean velocity of the round: pick the one push that paid best"),
         (velocities @ rewards / rewards.sum(), "this is a mean of all velocities, weighed by their rewards: "
          "pick the one push that paid best"),
@@ -137,11 +149,12 @@ BEST_GUESS = Trial(
 
 
 def round_probes() -> list[Probe]:
-    """Return the rewards of three rounds, then two, then four; some end early."""
+    """Return the rewards of three rounds, then two, four, and three again; some end early."""
     tables = (
-        ((0.5, 0.2, 0.9, 0.3), (0.1, 0.4), (1.0, 0.7, 0.6)),
+        ((0.5, 0.2, 0.913, 0.3), (0.1, 0.4), (1.0, 0.7, 0.6)),
         ((0.8, 0.6, 0.4), (0.2, 0.9, 0.7, 0.3, 0.5)),
         ((0.3, 0.8, 0.9), (0.6,), (0.5, 0.7, 1.0, 0.2), (0.4, 0.9)),
+        ((0.74,), (0.2, 0.0, 0.658), (0.9, 0.3)),
     )
     return [([np.array(rewards) for rewards in table],) for table in tables]
 
@@ -170,7 +183,7 @@ def wrong_means(rounds: list[np.ndarray]) -> Wrong:
         (returns[-1], "this is the return of the last round alone: add up all of them, then divide"),
         (returns.max(), "this is the best round's return: take the mean of all"),
         (returns.min(), "this is the worst round's return: take the mean of all"),
-        (total // n, "the mean is cut down to a whole number: divide by /, not by //"),
+        (total // n, "the mean is cut down to a whole number: / keeps the fraction, // and int do not"),
         (np.concatenate(rounds).mean(), "this is the mean reward of a push: a return is a sum"),
         (np.mean([rewards.mean() for rewards in rounds]), "a return is the sum of a round's rewards, not a "
          "mean"),

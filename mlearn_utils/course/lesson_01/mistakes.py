@@ -18,13 +18,15 @@ from mlearn_utils.tasks.tabular import BoolArray, FloatArray, absorb
 
 
 def return_probes() -> list[Probe]:
-    """Return rewards and gamma: episodes of several lengths, and the two ends of gamma."""
+    """Return rewards and gamma: episodes of several lengths, some rewards twice or 0, both ends of gamma."""
     return [
-        ([1.0, -2.0, 4.0, 0.8], 0.7),
-        ([-0.6, 2.5, 1.3], 0.85),
+        ([1.0, -2.0, 4.0, 0.83], 0.7),
+        ([-0.6, 2.512, 1.3], 0.85),
         ([2.0, 5.0], 0.0),
-        ([2.0, 5.0, -1.5, 0.4, 3.0], 1.0),
+        ([2.0, 5.0, -1.5, 0.0, 2.0, 3.0, 2.0], 1.0),
         ([3.0], 0.6),
+        ([-1.25, -0.5, -3.0, -0.5], 0.9),
+        ([0.0, -0.4, 0.0, 0.0, 2.57], 0.8),
     ]
 
 
@@ -76,7 +78,7 @@ DISCOUNTED_RETURN = Trial(
     probes=return_probes,
     mistakes=wrong_returns,
     otherwise="not the sum of gamma ** t * rewards[t]",
-    praise="Right for episodes of no step to five, and for the extremes gamma = 0 and gamma = 1.",
+    praise="Right for episodes of no step to seven, and for the extremes gamma = 0 and gamma = 1.",
 )
 
 
@@ -112,7 +114,10 @@ class Step(NamedTuple):
 
 
 def target_probes() -> list[Probe]:
-    """Return steps, V and gamma: all four combinations of the flags in different orders, and plain steps."""
+    """Return steps, V and gamma: all four combinations of the flags in different orders, and plain steps.
+
+    Some steps pay nothing, one episode ends by itself with its last step, and once the future does not count.
+    """
     steps = [
         Step(0, -0.5, 1, False, False),
         Step(1, 1.0, 2, False, True),
@@ -120,10 +125,14 @@ def target_probes() -> list[Probe]:
         Step(1, -1.0, 4, True, True),
         Step(3, 0.25, 0, False, False),
     ]
+    plain = [Step(2, 0.5, 0, False, False), Step(0, -0.3, 2, False, False)]
+    ends = [Step(3, 0.75, 2, False, False), Step(2, 0.0, 1, False, False), Step(1, 1.6, 0, True, False)]
     return [
-        (steps, np.array([1.0, 2.5, 4.0, 8.0, -6.0]), 0.6),
+        (steps, np.array([1.0, 2.512, 4.0, 8.0, -6.0]), 0.6),
         ([*steps[2:0:-1], Step(3, 0.75, 2, False, False)], np.array([3.0, -1.5, 2.0, 0.7]), 0.85),
-        ([Step(2, 0.5, 0, False, False), Step(0, -0.3, 2, False, False)], np.array([1.2, 9.0, -0.8]), 0.7),
+        (plain, np.array([1.2, 9.0, -0.8]), 0.7),
+        (ends, np.array([-2.0, 0.62, 5.137, 0.4]), 0.9),
+        (plain, np.array([1.2, 9.0, -0.8]), 0.0),
     ]
 
 
@@ -192,14 +201,19 @@ STEP_TARGETS = Trial(
 
 
 def backup_probes() -> list[Probe]:
-    """Return P, rewards, V, gamma, terminal and state of random MDPs: misleading V where they end."""
+    """Return P, rewards, V, gamma, terminal and state of random MDPs: misleading V where they end.
+
+    The best action is the first, the last or one between; one state is terminal itself, and worth 0.
+    """
     cases = (
-        (5, 3, [4], 0.85, 0, 0.0),
-        (5, 3, [1, 3], 0.6, 2, 0.0),
-        (4, 2, [0], 0.7, 3, -3.0),  # whatever is done here costs
-        (6, 4, [2], 0.9, 5, 0.0),
+        (0, 5, 3, [4], 0.85, 0, 0.0),
+        (1, 5, 3, [1, 3], 0.6, 2, 0.0),
+        (2, 4, 2, [0], 0.7, 3, -300.0),  # whatever is done here costs
+        (10, 6, 4, [2], 0.9, 5, 0.0),
+        (4, 4, 3, [1], 0.8, 1, 0.0),
+        (5, 4, 3, [2], 0.0, 0, 0.0),
     )
-    return [random_backup(seed, *case) for seed, case in enumerate(cases)]
+    return [random_backup(*case) for case in cases]
 
 
 def random_backup(
@@ -226,6 +240,8 @@ def wrong_backups(
     return [
         ((reward + gamma * p @ V).max(), "bootstrapped past a terminal state: nothing follows it, so its V "
          "counts as 0 whatever the array says"),
+        ((reward + gamma * p @ V).max() * ~terminal[state], "bootstrapped past a terminal state: not whether "
+         "`state` itself is terminal matters, but which of the next states are, terminal[next_state]"),
         ((reward + gamma * p @ (V - after)).max(), "the wrong way round: V counts as 0 where `terminal` is "
          "True, not where it is False"),
         (terms[likely].max(), "only the most likely next state is looked at: take the expectation over all "
@@ -258,8 +274,8 @@ def wrong_backups(
         (q[-1], "this is the value of the last action alone: keep the largest of all"),
         (q[reward.argmax()], "the action is chosen by the reward alone: take the max of reward and next "
          "value together"),
-        (q[ahead.argmax()], "the action is chosen by the next value alone: take the max of reward and next "
-         "value together"),
+        *[(q[future.argmax()], "the action is chosen by the next value alone: take the max of reward and "
+           "next value together") for future in (ahead, p @ after)],
         ((reward + p @ after).max(), "gamma is missing: the next value comes a step later"),
         (gamma * (reward + p @ after).max(), "the reward is discounted as well: it is paid now, only the "
          "next value comes a step later"),
@@ -281,5 +297,5 @@ BELLMAN_BACKUP = Trial(
     probes=backup_probes,
     mistakes=wrong_backups,
     otherwise="not max over actions of sum P * (reward + gamma * V)",
-    praise="Right in states of four random MDPs, with a misleading V at their terminal states.",
+    praise="Right in states of six random MDPs, with a misleading V at their terminal states.",
 )

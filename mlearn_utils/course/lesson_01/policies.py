@@ -15,18 +15,24 @@ from mlearn_utils.course.grading.trial import Parts, Probe, Trial, Wrong
 from mlearn_utils.tasks.gridworld import GridTask, grid_mdp
 from mlearn_utils.tasks.tabular import FloatArray, IntArray
 
-POLICY, ROUNDS = "The policy", 40  # rounds: more than any of the MDPs here needs
+POLICY, ROUNDS = "The policy", 50  # rounds: more than any of the MDPs here needs
 
 
 def policy_probes() -> list[Probe]:
-    """Return P, R and gamma: MDPs that need several rounds, many sweeps or the right discount, and one state.
+    """Return P, R and gamma: MDPs that need many rounds or sweeps, or the right discount, or no future.
 
     Their seeds are such that the rounds settle with each known mistake, too.
     """
     cases = ((124, 7, 4, 0.93), (340, 7, 4, 0.9), (117, 5, 3, 0.97))
     models = [(*model(*case), gamma) for *case, gamma in cases]
     grid = grid_mdp(GridTask(size=5, pits=((1, 1), (2, 3), (3, 1)), trap=(2, 0), slip=0.2))
-    return [*models, (*corridor(), 0.8), (grid.P, grid.R, 0.7), (*model(5, 1, 3), 0.6)]
+    return [
+        *models,
+        (*corridor(), 0.8),
+        (grid.P, grid.R, 0.7),
+        (*model(5, 1, 3), 0.6),
+        (*model(9, 4, 2), 0.0),
+    ]
 
 
 def model(seed: int, n_states: int, n_actions: int) -> tuple[FloatArray, FloatArray]:
@@ -35,7 +41,7 @@ def model(seed: int, n_states: int, n_actions: int) -> tuple[FloatArray, FloatAr
     return rng.dirichlet(np.full(n_states, 0.3), size=shape), rng.normal(size=shape)
 
 
-def corridor(length: int = 30) -> tuple[FloatArray, FloatArray]:
+def corridor(length: int = 45) -> tuple[FloatArray, FloatArray]:
     """Return P [S, 2, S] and R [S, 2] of a corridor: left or right, and only its right end pays."""
     P, R = np.zeros((length, 2, length)), np.zeros((length, 2))
     for state in range(length):
@@ -54,7 +60,10 @@ def best_worth(P: FloatArray, R: FloatArray, gamma: float) -> NDArray[np.floatin
     """Return V [S] of the best policy."""
     policy = R.argmax(axis=1)
     for _ in range(ROUNDS):
-        policy = (R + gamma * P @ worth(P, R, policy, gamma)).argmax(axis=1)
+        before = policy
+        policy = (R + gamma * P @ worth(P, R, before, gamma)).argmax(axis=1)
+        if (policy == before).all():
+            break
     return worth(P, R, policy, gamma)
 
 
@@ -120,8 +129,10 @@ def wrong_policies(P: FloatArray, R: FloatArray, gamma: float) -> Wrong:
         (rounds(ROUNDS, myopic, lambda V: (R + gamma * P @ V).argmin(axis=1)), worst),
         ((P @ best).argmax(axis=1), no_reward),
         (rounds(ROUNDS, myopic, lambda V: (P @ V).argmax(axis=1)), no_reward),
-        (rounds(ROUNDS, myopic, lambda V: (R + P @ V).argmax(axis=1)), "gamma is used in one step only: it "
-         "belongs into the evaluation and into R + gamma * P @ V, where the best action is chosen"),
+        (rounds(ROUNDS, myopic, lambda V: (R + P @ V).argmax(axis=1)), "where the best action is chosen, "
+         "gamma must make the future count less than the next reward: be greedy with R + gamma * P @ V"),
+        (rounds(ROUNDS, myopic, lambda V: (gamma * (R + P @ V)).argmax(axis=1)), "where the best action is "
+         "chosen, gamma multiplies the reward, too: be greedy with R + gamma * P @ V"),
         ((R + 0.95 * P @ best_worth(P, R, 0.95)).argmax(axis=1), "this is the best policy for the gamma of "
          "the notebook, 0.95, and not for the one that is given"),
     ]  # fmt: skip
@@ -134,5 +145,5 @@ POLICY_ITERATION = Trial(
     observe=found_policy,
     otherwise="not the best action everywhere. Is gamma used in both steps, and do the rounds go on until "
     "nothing changes?",
-    praise="The best actions on three random MDPs, a corridor of 30 states and the grid.",
+    praise="The best actions on random MDPs, a corridor of 45 states and the grid.",
 )

@@ -7,32 +7,45 @@ import numpy as np
 from mlearn_utils.rl import temporal_difference as td
 from mlearn_utils.tasks.tabular import FloatArray
 
+Step = tuple[int, int, float, int, bool]
+"""(state, action, reward, next_state, terminated)."""
+
 
 class Corridor:
     """Cells in a row, for scripted tests: action k goes k cells to the right, and action 0 costs 1.
 
     Args:
-        n_cells: the last one ends the episode with reward 2.
+        n_cells: the last one ends the episode with reward 2.13.
         limit: of steps, after which an episode is truncated.
+        start: the cell in which episodes begin.
+
+    Attributes:
+        seeds: what the episodes were begun with.
+        steps: of the present episode.
     """
 
-    def __init__(self, n_cells: int, limit: int) -> None:
-        self.n_cells, self.limit, self.state, self.steps = n_cells, limit, 0, 0
+    def __init__(self, n_cells: int, limit: int, start: int = 0) -> None:
+        self.n_cells, self.limit, self.start, self.state = n_cells, limit, start, -1
+        self.seeds: list[int | None] = []
+        self.steps: list[Step] = []
 
     def reset(self, *, seed: int | None = None) -> tuple[int, dict[str, Any]]:
         """Return the first cell."""
-        self.state, self.steps = 0, 0
-        return 0, {}
+        self.state, self.steps = self.start, []
+        self.seeds.append(seed)
+        return self.state, {}
 
     def step(self, action: int) -> tuple[int, float, bool, bool, dict[str, Any]]:
         """Return what Gymnasium's step returns."""
-        if self.state == self.n_cells - 1 or self.steps == self.limit:
+        if not self.seeds:
+            raise RuntimeError("step was called before reset")
+        if self.state == self.n_cells - 1 or len(self.steps) == self.limit:
             raise RuntimeError("step was called after the end of the episode")
-        self.steps += 1
-        self.state = min(self.state + int(action), self.n_cells - 1)
+        before, self.state = self.state, min(self.state + int(action), self.n_cells - 1)
         terminated = self.state == self.n_cells - 1
-        reward = 2.0 if terminated else (0.5 if action else -1.0)
-        return self.state, reward, terminated, self.steps == self.limit, {}
+        reward = 2.13 if terminated else (0.47 if action else -1.0)
+        self.steps.append((before, int(action), reward, self.state, terminated))
+        return self.state, reward, terminated, len(self.steps) == self.limit, {}
 
 
 def play(
@@ -48,6 +61,7 @@ def play(
     """Play one episode of Q-learning, as slowly and as obviously as possible, with one mistake in it."""
     table, before = q.copy() if mistake == "learns in a copy" else q, q.copy()
     start, _ = env.reset()
+    start = 0 if mistake == "starts at 0" else start
     state, rewards, done = start, [], False
     action = td.epsilon_greedy(q[state], epsilon, rng)
     while not done:
@@ -85,3 +99,30 @@ def _returned(rewards: FloatArray, q: FloatArray, gamma: float, mistake: str) ->
         "table": q,
     }
     return wrong.get(mistake, rewards.sum())
+
+
+def relearned(
+    q: FloatArray,
+    steps: list[Step],
+    learning_rate: float,
+    gamma: float,
+    *,
+    epsilon: float = 0.0,
+    mistake: str = "",
+) -> tuple[FloatArray, int]:
+    """Return the table that Q-learning makes of `q` along the steps, or one with a mistake in it.
+
+    Returns:
+        The table [S, A], and the number of steps whose action was not the best of the row.
+    """
+    table, explored = q.copy(), 0
+    for state, action, reward, after, terminated in steps:
+        row = table[after]
+        played_on_average = epsilon * row.mean() + (1 - epsilon) * row.max()
+        ahead = played_on_average if mistake == "Expected SARSA" else row.max()
+        is_greedy = table[state, action] == table[state].max()
+        explored += not is_greedy
+        if is_greedy or mistake != "greedy steps only":
+            error = reward + (0.0 if terminated else gamma * ahead) - table[state, action]
+            table[state, action] += learning_rate * error
+    return table, explored

@@ -8,10 +8,19 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
-from mlearn_utils.course.grading.compare import expect_index
+from mlearn_utils.course.grading.answer import Answer
+from mlearn_utils.course.grading.compare import (
+    TOLERANCE,
+    compare,
+    expect,
+    expect_close,
+    expect_index,
+    same,
+)
 from mlearn_utils.course.grading.trial import RESULT, Parts, Probe, Trial, Wrong
-from mlearn_utils.course.lesson_02.corridor import Corridor, play
+from mlearn_utils.course.lesson_02.corridor import Corridor, play, relearned
 from mlearn_utils.rl.discretizer import Discretizer
 from mlearn_utils.tasks.tabular import FloatArray, IntArray
 
@@ -19,17 +28,25 @@ from mlearn_utils.tasks.tabular import FloatArray, IntArray
 
 
 def update_probes() -> list[Probe]:
-    """Return q, state, action, reward, next_state, terminated, learning_rate and gamma."""
-    small = np.array([[0.5, -0.3, 0.1], [0.3, 1.0, 2.5], [4.0, 3.0, -1.0]])
+    """Return q, state, action, reward, next_state, terminated, learning_rate and gamma.
+
+    The best action of next_state is the first, the last or one between; a step pays nothing; values are far
+    from 0; the future does not count; and what Gymnasium returns may be a truth value of numpy.
+    """
+    small = np.array([[0.512, -0.327, 0.1], [0.3, 1.0, 2.5], [4.0, 3.0, -1.0]])
     tall = np.array([[0.8, 1.7], [-0.9, 0.4], [1.3, 2.2], [-1.6, -0.7]])
     wide = np.array([[1.1, -0.4, 0.9, 3.2], [0.7, 2.6, -1.8, 0.2]])
+    far = np.array([[25.5, 64.0, -48.0], [83.0, -35.5, 12.25], [-7.0, -61.5, -90.0]])
     return [
-        (small, 0, 1, 0.7, 1, False, 0.25, 0.8),
-        (small, 0, 1, 0.7, 1, True, 0.25, 0.8),
+        (small, 0, 1, 0.7133, 1, False, 0.25, 0.8),
+        (small, 0, 1, 0.7133, 1, True, 0.25, 0.8),
         (tall, 2, 0, -1.2, 3, False, 0.6, 0.65),  # nothing in that row is above 0
         (tall, 1, 1, 2.4, 0, True, 0.6, 0.65),
         (wide, 1, 3, 0.5, 0, False, 0.35, 0.7),
         (wide, 1, 2, 1.9, 1, False, 0.35, 0.7),
+        (far, 2, 1, 0.0, 1, np.bool_(False), 0.45, 0.9),
+        (far, 1, 0, -22.0, 0, np.bool_(True), 0.45, 0.9),
+        (small, 1, 0, 1.7, 2, False, 0.15, 0.0),
     ]
 
 
@@ -39,7 +56,7 @@ def wrong_updates(
     action: int,
     reward: float,
     next_state: int,
-    terminated: bool,
+    terminated: bool | np.bool_,
     learning_rate: float,
     gamma: float,
 ) -> Wrong:
@@ -54,6 +71,7 @@ def wrong_updates(
     def at_the_end(value: float) -> float:
         return value if terminated else right
 
+    inverted = -1 - terminated if isinstance(terminated, bool) else goes_on  # by ~
     right, ahead = towards(), gamma * row.max() * goes_on
     target = reward + ahead
     error, changed = target - now, q.copy()
@@ -106,7 +124,7 @@ def wrong_updates(
          "episode goes on: is `terminated` inverted?"),
         (now + rate * (reward + gamma * row.max() - now), "it bootstraps at a terminal state: nothing "
          "follows the end, whatever the table says there"),
-        (now + rate * (reward + gamma * row.max() * (-1 - terminated) - now), "~ turns Python's False into "
+        (now + rate * (reward + gamma * row.max() * inverted - now), "~ turns Python's False into "
          "-1 and True into -2: write `not terminated`, or 1 - terminated"),
         *[(at_the_end(value), lost) for value in (now, 0.0, now - rate * now)],
         (at_the_end(rate * (reward - now)), "when the episode ends, too, the step is added to the old value"),
@@ -122,7 +140,7 @@ TD_UPDATE = Trial(
     probes=update_probes,
     mistakes=wrong_updates,
     otherwise="not q + learning_rate * TD error",
-    praise="Right in three tables, in mid-episode and where an episode ends.",
+    praise="Right in four tables, in mid-episode and where an episode ends.",
 )
 
 
@@ -132,16 +150,23 @@ TABLE = "The table q"
 
 
 def episode_probes() -> list[Probe]:
-    """Return env, q, learning_rate, gamma, epsilon and rng: greedy episodes that end and that are cut off.
+    """Return env, q, learning_rate, gamma, epsilon and rng: greedy episodes that end, are cut off, or both.
 
     The tables have no ties, and the row of the terminal cell is not zero.
     """
     short = [[0.2, 0.1], [0.4, 0.3], [0.05, 0.15], [5.0, 7.0]]
     wide = [[0.3, 0.6, 0.4], [1.2, 0.2, 0.7], [0.1, 0.9, 0.5], [0.8, 0.35, 0.65], [4.0, -3.0, 6.0]]
-    cases = ((short, 20, 0.45, 0.85), (short, 3, 0.45, 0.85), (wide, 20, 0.3, 0.7), (wide, 4, 0.6, 0.85))
+    cases = (
+        (short, 20, 0, 0.45, 0.85),
+        (short, 3, 0, 0.45, 0.85),
+        (wide, 20, 0, 0.3, 0.7),
+        (wide, 4, 0, 0.6, 0.85),
+        (wide, 20, 2, 0.5, 0.0),
+        (short, 3, 1, 0.45, 0.6),
+    )
     return [
-        (Corridor(len(q), limit), np.array(q), rate, gamma, 0.0, np.random.default_rng(k))
-        for k, (q, limit, rate, gamma) in enumerate(cases)
+        (Corridor(len(q), limit, start), np.array(q), rate, gamma, 0.0, np.random.default_rng(k))
+        for k, (q, limit, start, rate, gamma) in enumerate(cases)
     ]
 
 
@@ -159,7 +184,7 @@ def learned(episode: Callable[..., Any], env: Corridor, q: FloatArray, *rest: An
 
 
 FIRST_STATE = "the update always goes to the first state: set `state = next_state` after it"
-UNCHANGED = "q has not changed: store the new value in q itself"
+UNCHANGED = "q has not changed: is the new value stored in q itself, and the error weighed by learning_rate?"
 EPISODE_MISTAKES = {
     "updated after moving": "the update comes after moving: `state` is already the next state, so the wrong "
     "row learns. Update first, then move on",
@@ -174,6 +199,7 @@ EPISODE_MISTAKES = {
     "chooses it afterwards, when the row may have changed",
     "first row": FIRST_STATE,
     "stays": FIRST_STATE,
+    "starts at 0": "the episode begins in the state that env.reset() returns, which need not be 0",
     "error": "the TD error is stored: .value is the new value",
     "error added": "the whole TD error is added, without learning_rate: .value is the new value to store",
     "value added": "the new value is added to the old one: .value takes its place, so = instead of +=",
@@ -186,6 +212,12 @@ EPISODE_MISTAKES = {
     "mean": "the mean of the rewards is returned: add them up",
     "without the last": "the last reward is missing from the sum",
     "table": "q is returned: return the sum of the rewards, the table is changed in place",
+}
+
+REPLAYED_MISTAKES = {
+    "Expected SARSA": "the target holds the mean value of what may be played next, as in Expected SARSA: "
+    "Q-learning takes the largest value of next_state",
+    "greedy steps only": "only greedy steps are learned: Q-learning learns from those that explore, too",
 }
 
 LEARN_EPISODE = Trial(
@@ -203,13 +235,57 @@ LEARN_EPISODE = Trial(
 )
 
 
-def check_learn_episode(answer: Callable[..., Any]) -> str:
-    """Compare greedy episodes, then play random ones, in which `rng` must make a difference."""
+def check_learn_episode(answer: Answer) -> str:
+    """Compare greedy episodes, then look at what was learned of random ones, and at how they explore."""
     praise = LEARN_EPISODE(answer)
-    for seed in range(5):
-        env, q, *rates, _, _ = episode_probes()[2]
-        answer(env, q, *rates, 1.0, np.random.default_rng(seed))
+    for epsilon in (0.4, 0.05):
+        counts = [_episode(answer, seed, epsilon) for seed in range(40)]
+        _check_exploring(np.sum(counts, axis=0), epsilon)
+    answer.check_randomness()  # before what comes of it is taken for something else
+    firsts = {_first_action(answer, seed) for seed in range(25)}
+    expect(
+        len(firsts) > 1,
+        f"in a table of zeros it always begins with action {min(firsts)}: of equal values any must come up",
+    )
     return praise
+
+
+def _episode(answer: Callable[..., Any], seed: int, epsilon: float) -> NDArray[np.floating]:
+    """Judge what one random episode taught; return the numbers of steps and of those that were not greedy."""
+    before = np.random.default_rng(seed).normal(size=(40, 3))
+    env, table, rates = Corridor(40, limit=50, start=seed % 3), before.copy(), (0.3, 0.8)
+    total = answer(env, table, *rates, epsilon, np.random.default_rng(seed + 100))
+    expect(
+        set(env.seeds) == {None},
+        "the environment is reset with a seed, so that all its episodes begin alike: env.reset() goes on",
+    )
+    right, explored = relearned(before, env.steps, *rates)
+    if not same(table, right):
+        for mistake, message in REPLAYED_MISTAKES.items():
+            wrong, _ = relearned(before, env.steps, *rates, epsilon=epsilon, mistake=mistake)
+            expect(not same(table, wrong), message)
+    where = f"after an episode with epsilon = {epsilon}"
+    compare(table, right, f"{where} the table is not that of Q-learning along its steps", TOLERANCE, TABLE)
+    rewards = sum(step[2] for step in env.steps)
+    expect_close(total, rewards, f"{where} the table is right, but the result is not the sum of the rewards")
+    return np.array([len(env.steps), explored])
+
+
+def _check_exploring(counts: NDArray[np.floating], epsilon: float) -> None:
+    """Refuse a number of steps that are not greedy which chance would give once in ten million."""
+    n, explored = counts
+    share = epsilon * 2 / 3  # of three actions, the best included
+    expect(
+        abs(explored - n * share) < 5.3 * np.sqrt(n * share * (1 - share)),
+        f"with epsilon = {epsilon} and 3 actions about {n * share:.0f} of {n:.0f} steps should not be "
+        f"greedy; it is {explored:.0f}: epsilon is the probability of exploring, in every step",
+    )
+
+
+def _first_action(answer: Callable[..., Any], seed: int) -> int:
+    env = Corridor(4, limit=3)
+    answer(env, np.zeros((4, 3)), 0.3, 0.8, 0.0, np.random.default_rng(seed))
+    return env.steps[0][1]
 
 
 # --- cells
@@ -218,23 +294,29 @@ BOXES = (
     ((-2.0, -1.0), (1.0, 3.0), (7, 4)),
     ((-1.0,), (2.0,), (4,)),
     ((-0.5, 1.0, 0.5), (2.5, 6.0, 3.0), (3, 5, 2)),
+    ((-6.25, -0.31, 2.0, -1.0), (-1.13, 0.47, 9.5, -0.2), (3, 2, 4, 3)),
+    ((0.0, -0.05, -3.0, 1.0, -2.0), (1.0, 0.05, 0.4, 1.5, 2.0), (2, 3, 2, 2, 3)),
 )
+EXACT = ((-2.0, 0.0), (2.0, 8.0), (4, 4))  # its inner bounds are whole numbers
 
 
+@functools.cache  # nobody writes to them: an answer gets copies
 def cell_probes() -> list[Probe]:
-    """Return observation, low, high and bins: random ones, some out of bounds, and the bounds themselves.
+    """Return observation, low, high and bins: random ones, some out of bounds, and bounds themselves.
 
     Observations are arrays of both precisions, and lists.
     """
     random, probes = np.random.default_rng(0), []
     for bounds in BOXES:
         low, high, bins = map(np.array, bounds)
-        inside = low + (high - low) * random.uniform(-0.3, 1.3, (9, len(low)))
+        inside = low + (high - low) * random.uniform(-0.3, 1.3, (6, len(low)))
         outside = [low - 10 * (high - low), high + 10 * (high - low)]
         for k, observation in enumerate([*inside, low, high, *outside]):
             kinds = (observation, observation.astype(np.float32), observation.tolist())
             probes.append((kinds[k % 3], low, high, bins))
-    return probes
+    low, high, bins = map(np.array, EXACT)
+    at_bounds = [[-1.0, 2.0], [0.0, 4.0], [1.0, 6.0], [0.0, 0.0], [-2.0, 6.0]]
+    return probes + [(observation, low, high, bins) for observation in at_bounds]
 
 
 def right_cell(observation: Any, low: FloatArray, high: FloatArray, bins: IntArray) -> int:
@@ -266,7 +348,10 @@ def wrong_cells(observation: Any, low: FloatArray, high: FloatArray, bins: IntAr
     follows = "multiply by the number of intervals of the dimension that comes next"
     shared = "some cells share a row: multiply by the number of intervals before you add the next one"
     alike = "each dimension has its own number of intervals: multiply by that of the one that comes next"
+    below = np.ceil(share) - 1
     return [
+        (row(below.clip(0, last)), "a value on the bound between two intervals belongs to the upper one: "
+         "interval k begins at k / n of the range"),
         (row(nearest.clip(0, last)), rounds),
         (row(nearest), rounds),
         (row(np.ceil(share).clip(0, last)), "it rounds up: interval k begins at k / n of the range"),
@@ -313,7 +398,7 @@ DISCRETIZE = Trial(
     probes=cell_probes,
     mistakes=wrong_cells,
     otherwise="not the number of the cell",
-    praise="Equal to the package's Discretizer in one, two and three dimensions, in bounds and out of them.",
+    praise="Equal to the package's Discretizer in one to five dimensions, in bounds and out of them.",
 )
 
 

@@ -176,7 +176,7 @@ def guess_one_too_early(velocities, rewards):
 
 
 def guess_one_too_late(velocities, rewards):
-    return velocities[np.argmax(rewards) + 1]
+    return velocities[(np.argmax(rewards) + 1) % len(velocities)]
 
 
 def guess_without_remembering_the_best(velocities, rewards):
@@ -348,6 +348,8 @@ WRONG_ANSWERS = {
         (reward_of_one_target, "`target` makes no difference"),
         (reward_that_returns_too_early, "the first velocity alone"),
         (reward_in_place, "velocity itself was changed in place"),
+        (lambda velocity, target: np.clip(1 - abs(velocity - target), 0, 1).round(2), "close everywhere"),
+        (lambda velocity, target: np.clip(1 - abs(velocity - target), 0.05, 1), "not 1 - |velocity"),
     ],
     "best_guess": [
         (lambda velocities, rewards: abs(velocities[np.argmax(rewards)]), "the sign is lost"),
@@ -369,6 +371,11 @@ WRONG_ANSWERS = {
         (guess_by_sorting_in_place, "velocities itself was changed in place"),
         (guess_the_middle, "not the velocity of the push with the largest reward"),
         (guess_all_of_the_best, "should be one number"),
+        (lambda velocities, rewards: [*velocities[rewards > 0.9], 0.7][0], "not the velocity of"),
+        (lambda velocities, rewards: velocities[:-1][rewards[:-1].argmax()], "the last push is left out"),
+        (lambda velocities, rewards: velocities[1:][rewards[1:].argmax()], "the first push is left out"),
+        (lambda velocities, rewards: round(velocities[rewards.argmax()], 2), "close everywhere"),
+        (lambda velocities, rewards: -velocities[rewards.argmax()], "the sign is turned"),
     ],
     "mean_return": [
         (
@@ -392,10 +399,16 @@ WRONG_ANSWERS = {
         (mean_that_is_not_added_up, "add each one to it"),
         (mean_of_the_last_round, "the last round alone"),
         (mean_of_the_worst, "the worst round's return"),
-        (mean_without_its_fraction, "not by //"),
+        (mean_without_its_fraction, "// and int do not"),
         (mean_of_means_not_divided, "the means of the rounds, added up"),
         (mean_in_the_middle, "not the mean of the rounds' returns"),
         (mean_that_empties_the_list, "rounds itself was changed in place"),
+        (lambda rounds: int(sum(map(np.sum, rounds)) / len(rounds)), "// and int do not"),
+        (lambda rounds: round(sum(map(np.sum, rounds)) / len(rounds), 2), "close everywhere"),
+        (
+            lambda rounds: sum(rewards.sum() for rewards in rounds if len(rewards) > 1) / len(rounds),
+            "not the mean of the rounds' returns",
+        ),
     ],
 }
 
@@ -480,8 +493,12 @@ RIGHT_ANSWERS = {
     ],
 }
 
+NEVER_NEGATIVE = "the rewards of this game are never negative"
 EQUIVALENT = {
+    "best_guess": [(r"`rewards` has lost its sign", NEVER_NEGATIVE)],
+    "mean_return": [(r"has lost its sign", NEVER_NEGATIVE)],
     "hidden_reward": [
+        (r"the result has lost its sign", NEVER_NEGATIVE),
         (r"np\.clip\(0, 1 - np\.abs", "what is given first is cut to the bounds: 0, raised to the reward"),
         (r"0, 2\)$", "1 - |velocity - target| is never above 1, so the upper bound does nothing"),
     ],

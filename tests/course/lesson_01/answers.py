@@ -6,6 +6,7 @@ import itertools
 import numpy as np
 import torch
 
+from mlearn_utils.course.lesson_01 import exercises as solutions
 from mlearn_utils.rl import dynamic_programming as dp
 
 # --- discounted_return
@@ -661,7 +662,7 @@ def solve(P, R, policy, gamma):
     return np.linalg.solve(np.eye(len(R)) - gamma * P[states, policy], R[states, policy])
 
 
-def iterate(P, R, gamma, rounds=50, first=None):
+def iterate(P, R, gamma, rounds=100, first=None):
     policy = R.argmax(axis=1) if first is None else first
     for _ in range(rounds):
         policy = (R + gamma * P @ solve(P, R, policy, gamma)).argmax(axis=1)
@@ -770,7 +771,7 @@ def policy_by_argmin(P, R, gamma):
 
 def policy_that_iterates_without_reward(P, R, gamma):
     policy = R.argmax(axis=1)
-    for _ in range(50):
+    for _ in range(100):
         policy = (P @ solve(P, R, policy, gamma)).argmax(axis=1)
     return policy
 
@@ -817,8 +818,49 @@ def policy_after_five_sweeps(P, R, gamma):
     return (R + gamma * P @ V).argmax(axis=1)
 
 
+def return_that_looks_rewards_up(rewards, gamma):
+    return sum(gamma ** rewards.index(reward) * reward for reward in rewards)
+
+
+def return_until_nothing_is_paid(rewards, gamma):
+    total = 0.0
+    for t, reward in enumerate(rewards):
+        if not reward:
+            break
+        total += gamma**t * reward
+    return total
+
+
+def policy_by_few_sweeps(P, R, gamma, sweeps=40):
+    V = np.zeros(len(R))
+    for _ in range(sweeps):
+        V = (R + gamma * P @ V).max(axis=1)
+    return (R + gamma * P @ V).argmax(axis=1)
+
+
+def policy_that_stops_too_early(P, R, gamma):
+    V, change = np.zeros(len(R)), 1.0
+    while change > 1e-4:
+        new = (R + gamma * P @ V).max(axis=1)
+        change, V = abs(new - V).max(), new
+    return (R + gamma * P @ V).argmax(axis=1)
+
+
+def policy_that_discounts_the_reward(P, R, gamma):
+    states = np.arange(len(R))
+    policy = R.argmax(axis=1)
+    for _ in range(100):
+        V = np.linalg.solve(np.eye(len(R)) - gamma * P[states, policy], R[states, policy])
+        policy = (gamma * (R + P @ V)).argmax(axis=1)
+    return policy
+
+
 WRONG_ANSWERS = {
     "discounted_return": [
+        (return_that_looks_rewards_up, "not the sum of gamma ** t"),
+        (return_until_nothing_is_paid, "It is right with rewards of 4"),
+        (lambda rewards, gamma: max(solutions.discounted_return(rewards, gamma), 0.0), "not the sum of"),
+        (lambda rewards, gamma: round(solutions.discounted_return(rewards, gamma), 3), "close everywhere"),
         (return_that_reverses_the_list, "rewards itself was changed in place"),
         (return_that_pops, "rewards itself was changed in place"),
         (return_from_the_wrong_end, "discounted from the wrong end"),
@@ -849,6 +891,20 @@ WRONG_ANSWERS = {
         (return_in_whole_numbers, "not the sum of gamma ** t"),
     ],
     "step_targets": [
+        (
+            lambda steps, V, gamma: [
+                step.reward and step.reward + gamma * V[step.next_state] * (not step.terminated)
+                for step in steps
+            ],
+            "not reward + gamma",
+        ),
+        (
+            lambda steps, V, gamma: [
+                step.reward + gamma * V[step.next_state] * (not step.terminated or step is steps[-1])
+                for step in steps
+            ],
+            "not reward + gamma",
+        ),
         (targets_that_end_at_the_time_limit, "truncation is still treated as termination"),
         (targets_past_a_terminal_state, "bootstrapped past a terminal state"),
         (targets_that_prefer_truncation, "terminated and truncated at once"),
@@ -881,8 +937,16 @@ WRONG_ANSWERS = {
         (targets_that_are_forgotten, "None"),
     ],
     "bellman_backup": [
+        (lambda *case: max(solutions.bellman_backup(*case), -100), "not max over actions"),
+        (lambda *case: round(solutions.bellman_backup(*case), 3), "close everywhere"),
+        (
+            lambda P, rewards, V, gamma, terminal, state: solutions.bellman_backup(
+                P[:, 1:], rewards[:, 1:], V, gamma, terminal, state
+            ),
+            "not max over actions",
+        ),
         (backup_past_a_terminal_state, "bootstrapped past a terminal state"),
-        (backup_that_masks_by_the_state, "bootstrapped past a terminal state"),
+        (backup_that_masks_by_the_state, "which of the next states are"),
         (backup_with_the_mask_turned, "the wrong way round"),
         (backup_of_the_likeliest_state, "most likely next state"),
         (backup_of_the_best_next_state, "the best next state is picked"),
@@ -943,6 +1007,7 @@ WRONG_ANSWERS = {
         (push_late, "with the angle 0.02 and the angular velocity 0 the pole leans to the right"),
         (push_if_both_are_positive, "with the angle 0.2 and the angular velocity 0 the pole leans"),
         (push_if_one_is_positive, "whichever is stronger"),
+        (lambda seen: int(-0.024 * seen[0] + 0.41 * seen[1] + 0.04 * seen[2] + 6.93 * seen[3] > 0), "weight"),
         (push_by_a_truth, "wrap the condition in int"),
         (push_by_a_force, "the push is 3.5; it must be 0 (left) or 1 (right)"),
         (push_by_a_sign, "the push is -1"),
@@ -986,10 +1051,13 @@ WRONG_ANSWERS = {
         (policy_of_truths, "a whole number"),
         (policy_in_place, "P itself was changed in place"),
         (policy_of_a_shorter_horizon, "not the best action everywhere"),
-        (policy_without_a_discount_in_its_greedy_step, "gamma is used in one step only"),
+        (policy_without_a_discount_in_its_greedy_step, "the future count less than the next reward"),
+        (policy_that_discounts_the_reward, "gamma multiplies the reward, too"),
         (policy_of_a_fixed_discount, "but not with P [5, 3, 5], R [5, 3], gamma = 0.97"),
         (policy_of_the_discount_of_the_notebook, "the gamma of the notebook"),
-        (policy_after_twenty_sweeps, "but not with P [30, 2, 30]"),
+        (policy_after_twenty_sweeps, "but not with P [45, 2, 45]"),
+        (policy_by_few_sweeps, "but not with P [45, 2, 45]"),
+        (policy_that_stops_too_early, "but not with P [45, 2, 45]"),
         (policy_after_five_sweeps, "do the rounds go on until nothing changes"),
     ],
 }
@@ -1184,6 +1252,7 @@ RIGHT_ANSWERS = {
 SAME_LENGTH = "P and R have one length, the number of states"
 EQUIVALENT = {
     "balance": [
+        (r"first entry of `observation`", "where the cart is does not matter"),
         (r">= 0\)", "the sum is hardly ever exactly 0, and then one push is as good as the other"),
         (r"int\(angle \+ (1\.\d \* )?angular_velocity > 0\)", "any weight from 0.05 to 2 holds the pole"),
     ],

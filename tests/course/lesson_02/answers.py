@@ -323,6 +323,48 @@ def greedy_that_forgets_one_branch(values, epsilon, rng):
         return int(rng.integers(len(values)))
 
 
+def explores(chance, *, draw=None):
+    """Return an answer that explores with probability chance(epsilon, rng) instead of epsilon."""
+
+    def answer(values, epsilon, rng):
+        is_random = rng.random() < chance(epsilon, rng)
+        return (
+            td.epsilon_greedy(values, float(is_random), rng) if draw is None or not is_random else draw(rng)
+        )
+
+    return answer
+
+
+def greedy_by_eleven_lots(values, epsilon, rng):
+    if rng.integers(0, 11) < 10 * epsilon:
+        return int(rng.integers(len(values)))
+    return td.epsilon_greedy(values, 0.0, rng)
+
+
+def greedy_by_magnitude(values, epsilon, rng):
+    return td.epsilon_greedy(abs(values), epsilon, rng)
+
+
+def greedy_by_nearly_equal(values, epsilon, rng):
+    if rng.random() < epsilon:
+        return int(rng.integers(len(values)))
+    return int(rng.choice(np.flatnonzero(np.isclose(values, values.max()))))
+
+
+def greedy_of_two(values, epsilon, rng):
+    if rng.random() < epsilon:
+        return int(rng.integers(len(values)))
+    return int(rng.choice(np.flatnonzero(values == values.max())[:3]))
+
+
+def greedy_at_0_for_equal_values(values, epsilon, rng):
+    return 0 if values.max() == values.min() and epsilon < 1 else td.epsilon_greedy(values, epsilon, rng)
+
+
+def greedy_third(values, epsilon, rng):
+    return td.epsilon_greedy(np.eye(len(values))[min(2, len(values) - 1)], epsilon, rng)
+
+
 # --- learn_episode
 
 
@@ -431,6 +473,64 @@ def episode_that_explores_always(env, q, learning_rate, gamma, epsilon, rng):
     return play(env, q, learning_rate, gamma, 0.5, rng)
 
 
+def learning(ahead, *, learns=lambda greedy: True, chance=lambda epsilon, k: epsilon, seed=None, pays=sum):
+    """Return an episode whose target holds ahead(q, after, next_action, epsilon), with other changes."""
+
+    def answer(env, q, learning_rate, gamma, epsilon, rng):
+        state, _ = env.reset(seed=seed)
+        rewards, done = [], False
+        action = td.epsilon_greedy(q[state], chance(epsilon, 0), rng)
+        while not done:
+            after, reward, terminated, truncated, _ = env.step(action)
+            done = terminated or truncated
+            rewards.append(reward)
+            error = reward - q[state, action]
+            next_action = td.epsilon_greedy(q[after], chance(epsilon, len(rewards)), rng)
+            if not terminated:
+                error += gamma * ahead(q, after, next_action, epsilon)
+            if learns(q[state, action] == q[state].max()):
+                q[state, action] += learning_rate * error
+            if ahead is not played:
+                next_action = td.epsilon_greedy(q[after], chance(epsilon, len(rewards)), rng)
+            state, action = after, next_action
+        return pays(rewards)
+
+    return answer
+
+
+def largest(q, after, next_action, epsilon):
+    return q[after].max()
+
+
+def played(q, after, next_action, epsilon):
+    return q[after, next_action]
+
+
+def expected(q, after, next_action, epsilon):
+    return epsilon * q[after].mean() + (1 - epsilon) * q[after].max()
+
+
+def episode_without_reset(env, q, learning_rate, gamma, epsilon, rng):
+    total, done, state = 0.0, False, 0
+    while not done:
+        action = td.epsilon_greedy(q[state], epsilon, rng)
+        after, reward, terminated, truncated, _ = env.step(action)
+        q[state, action] = td.td_update(
+            q, state, action, reward, after, terminated, learning_rate=learning_rate, gamma=gamma
+        ).value
+        total, state, done = total + reward, after, terminated or truncated
+    return total
+
+
+def episode_that_learns_at_the_rate_of_exploring(env, q, learning_rate, gamma, epsilon, rng):
+    return play(env, q, epsilon, gamma, epsilon, rng)
+
+
+def episode_that_breaks_ties_by_order(env, q, learning_rate, gamma, epsilon, rng):
+    q += 1e-9 * np.arange(q.shape[1])[::-1]
+    return play(env, q, learning_rate, gamma, epsilon, rng)
+
+
 # --- discretize
 
 
@@ -505,6 +605,10 @@ def truncated_but_not_cut(value, low, high, n):
 
 def cut_below(value, low, high, n):
     return max(uncut(value, low, high, n), 0)
+
+
+def to_the_lower(value, low, high, n):
+    return min(max(int(np.ceil((value - low) / (high - low) * n)) - 1, 0), n - 1)
 
 
 def without_sign(value, low, high, n):
@@ -668,9 +772,37 @@ WRONG_ANSWERS = {
         (update_by_the_package, "2 values"),
         (update_with_its_own_rate, "`learning_rate` makes no difference"),
         (update_as_a_dict, "should be one number"),
+        (
+            formula(lambda now, target, reward, ahead, rate, gamma: round(now + rate * (target - now), 3)),
+            "close",
+        ),
+        (
+            formula(
+                lambda now, target, reward, ahead, rate, gamma: np.clip(now + rate * (target - now), -10, 10)
+            ),
+            "not q + learning_rate",
+        ),
+        (update(lambda q, s, a, n: q[n, 1:].max()), "not q + learning_rate"),
+        (
+            lambda q, s, a, r, n, terminated, rate, gamma: (
+                q[s, a] + rate * (r + gamma * q[n].max() * (terminated is False) - q[s, a])
+            ),
+            "not q + learning_rate",
+        ),
         (update_as_a_text, "should be one number"),
     ],
     "epsilon_greedy": [
+        (greedy_by_eleven_lots, "explore 0.05"),
+        (explores(lambda epsilon, rng: 0.8 * epsilon + 0.2 * (epsilon == 1)), "explore 0.6"),
+        (explores(lambda epsilon, rng: 1.2 * epsilon), "explore 0.6"),
+        (explores(lambda epsilon, rng: epsilon + 0.1 * (epsilon > 0)), "explore 0.05"),
+        (explores(lambda epsilon, rng: round(epsilon, 1)), "explore 0.05"),
+        (explores(lambda epsilon, rng: epsilon, draw=lambda rng: int(rng.integers(1))), "returns action 0"),
+        (greedy_by_magnitude, "farthest from 0"),
+        (greedy_third, "an action of largest value"),
+        (greedy_by_nearly_equal, "only exactly equal values"),
+        (greedy_of_two, "are equally good"),
+        (greedy_at_0_for_equal_values, "of [0.0, 0.0, 0.0] actions [0, 1, 2]"),
         (greedy_among_four, "with 2 actions"),
         (greedy_of_the_first_or_last_tie, "are equally good"),
         (greedy_with_loose_ties, "only exactly equal values"),
@@ -693,23 +825,35 @@ WRONG_ANSWERS = {
         (greedy_as_a_float, "an index must be of an integer kind"),
         (greedy_by_floor, "an index must be of an integer kind"),
         (greedy_as_a_list, "of shape [1]"),
-        (greedy_as_all_of_the_best, "of shape [1]"),
+        (greedy_as_all_of_the_best, "a whole number, got an array of shape"),
         (greedy_counted_from_1, "should be one of 0 to 3, got 4"),
         (greedy_worst, "takes the action of the smallest value"),
         (greedy_without_epsilon, "epsilon is not used"),
         (greedy_at_random, "always take an action of largest value"),
         (greedy_with_half_of_epsilon, "it must be greedy"),
         (greedy_with_one_draw_for_both, "it must be greedy"),
-        (greedy_from_0, "the largest of [-3.2, -1.1, -1.1001]"),
+        (greedy_from_0, "of [-3.2, -1.1, -1.1001] more than one"),
         (greedy_by_place, "best[k]"),
         (greedy_without_0, "only the actions [1, 2, 3] come up"),
         (greedy_without_return, "None"),
         (greedy_that_forgets_one_branch, "None"),
     ],
     "learn_episode": [
-        (episode_without_exploring, "whatever state the generator `rng` is in"),
-        (episode_with_a_generator_of_its_own, "whatever state the generator `rng` is in"),
+        (episode_without_exploring, "steps should not be greedy"),
+        (episode_with_a_generator_of_its_own, "it always begins with action 2"),
         (episode_that_explores_always, "not that of Q-learning"),
+        (learning(played), "chosen before the update"),
+        (learning(expected), "as in Expected SARSA"),
+        (learning(largest, learns=lambda greedy: greedy), "only greedy steps are learned"),
+        (learning(largest, chance=lambda epsilon, k: epsilon / 2), "steps should not be greedy"),
+        (learning(largest, chance=lambda epsilon, k: epsilon**2), "steps should not be greedy"),
+        (learning(largest, chance=lambda epsilon, k: epsilon * (k == 0)), "steps should not be greedy"),
+        (learning(largest, seed=0), "all its episodes begin alike"),
+        (learning(largest, pays=lambda rewards: round(sum(rewards), 1)), "not the sum of the rewards"),
+        (episode_without_reset, "step was called before reset"),
+        (episode("starts at 0"), "need not be 0"),
+        (episode_that_learns_at_the_rate_of_exploring, "the error weighed by learning_rate"),
+        (episode_that_breaks_ties_by_order, "of equal values any must come up"),
         (episode("updated after moving"), "the update comes after moving"),
         (episode("wrong row"), "stored in the row of next_state"),
         (learned(store_in_the_next_row), "stored in the row of next_state"),
@@ -739,6 +883,7 @@ WRONG_ANSWERS = {
         ),
     ],
     "discretize": [
+        (cells(to_the_lower), "belongs to the upper one"),
         (cells(rounded), "it rounds"),
         (cells(rounded_and_cut), "it rounds"),
         (cells(rounded_up), "it rounds up"),
@@ -923,7 +1068,12 @@ RIGHT_ANSWERS = {
         greedy_by_probabilities,
         greedy_by_a_permutation,
     ],
-    "learn_episode": [episode_by_hand, episode_that_keeps_the_old_state, episode_with_its_own_choice],
+    "learn_episode": [
+        learning(largest),
+        episode_by_hand,
+        episode_that_keeps_the_old_state,
+        episode_with_its_own_choice,
+    ],
     "discretize": [
         cell_by_ravel,
         cell_by_digitize,
