@@ -149,7 +149,7 @@ def _factor(found: list[Any], right: list[Any], probes: Sequence[tuple], names: 
 
     Where both are 0, any factor would do.
     """
-    factors, where = [], []
+    factors, where, count = [], [], 0
     for mine, value, probe in zip(map(_flat, found), map(_flat, right), probes, strict=True):
         if mine is None or value is None or mine.shape != value.shape:
             return ""
@@ -162,7 +162,8 @@ def _factor(found: list[Any], right: list[Any], probes: Sequence[tuple], names: 
             return ""
         factors.append(factor)
         where.append(probe)
-    if not factors or sum(np.size(_flat(value)) for value in right if np.any(_flat(value))) < 2:
+        count += value.size
+    if count < 2:  # any two numbers have a ratio
         return ""
     if np.allclose(factors, factors[0], rtol=1e-5):
         if abs(factors[0] + 1) < 1e-6:

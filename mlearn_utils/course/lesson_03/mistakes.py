@@ -32,8 +32,8 @@ def _shortened(mask: Tensor) -> Tensor:
 
 
 def return_probes() -> list[Probe]:
-    """Return reward, mask and gamma: three episodes, two, and one of a single step."""
-    cases = (((5, 3, 1), 0.8), ((4, 6), 0.55), ((1,), 0.7))
+    """Return reward, mask and gamma: several batches, episodes alone, and both ends of gamma."""
+    cases = (((5, 3, 1), 0.8), ((4, 6), 0.55), ((1,), 0.7), ((3, 5, 2), 0.65), ((7,), 1.0), ((3, 2), 0.0))
     return [(*make_episodes(lengths)[::2], gamma) for lengths, gamma in cases]
 
 
@@ -65,7 +65,7 @@ RETURNS_TO_GO = Trial(
     probes=return_probes,
     mistakes=wrong_returns,
     otherwise="not G_t = r_t + gamma G_{t+1} within each episode",
-    praise="Right for episodes of 1 to 6 steps; the step that ends an episode is paid, none after it is.",
+    praise="Right for episodes of 1 to 7 steps; the step that ends an episode is paid, none after it is.",
 )
 
 
@@ -73,13 +73,18 @@ RETURNS_TO_GO = Trial(
 
 
 def loss_probes() -> list[Probe]:
-    """Return logp, adv and mask [S, E], of which the first two depend on a theta; once with large adv."""
+    """Return logp, adv and mask [S, E], of which the first two depend on a theta; once with large adv.
+
+    In the last, logp is no function of anything, actions are most unlikely, and nothing came of them twice.
+    """
     probes = []
-    for lengths, scale in (((5, 3, 1), 1.0), ((2, 4), 1.0), ((3, 3), 100.0)):
+    for lengths, scale in (((5, 3, 1), 1.0), ((2, 4), 1.0), ((3, 3), 10_000.0), ((3, 5, 2), 1.0)):
         theta = torch.tensor(0.3, dtype=torch.float64, requires_grad=True)
         reward, values, mask = make_episodes(lengths)
         probes.append((-(0.4 + 0.1 * values.abs()) * theta.exp(), scale * (reward - values * theta), mask))
-    return probes
+    reward, values, mask = make_episodes((4, 1, 3))
+    reward[0, :2] = 0.0
+    return [*probes, ((-4.0 * values.abs()).requires_grad_(), reward.requires_grad_(), mask)]
 
 
 def loss_parts(loss: Callable[..., Tensor], logp: Tensor, adv: Tensor, mask: Tensor) -> Parts:
@@ -148,8 +153,15 @@ POLICY_GRADIENT_LOSS = Trial(
 
 
 def gae_probes() -> list[Probe]:
-    """Return reward, values, mask, gamma and lam: two batches, and the two ends of lambda."""
-    cases = (((5, 3, 1), 0.8, 0.6), ((4, 6), 0.55, 0.85), ((2, 3, 3, 1), 0.7, 1.0), ((1, 1), 0.65, 0.0))
+    """Return reward, values, mask, gamma and lam: batches, one episode, both ends of gamma and of lambda."""
+    cases = (
+        ((5, 3, 1), 0.8, 0.6),
+        ((4, 6), 0.55, 0.85),
+        ((2, 3, 3, 1), 0.7, 1.0),
+        ((3, 5, 2), 0.65, 0.0),
+        ((6,), 1.0, 0.9),
+        ((3, 2), 0.0, 0.75),
+    )
     return [(*make_episodes(lengths), gamma, lam) for lengths, gamma, lam in cases]
 
 
@@ -192,16 +204,21 @@ GAE = Trial(
 
 
 def normalized_probes() -> list[Probe]:
-    """Return adv and mask [T, S, E]: an easy task and a hard one, then three, then one."""
+    """Return adv and mask [T, S, E]: an easy task and a hard one, then three, one, and two again.
+
+    Tasks have different numbers of steps. One holds an outlier; in one of the last two all is worth the same.
+    """
     probes = []
-    for lengths, levels in (
-        ((5, 3, 1), ((10, 3), (0, 1))),
-        ((4, 6, 3, 2), ((-4, 1), (2, 2), (7, 4))),
-        ((2, 4, 3), ((3, 2),)),
+    for batches, levels in (
+        (((5, 3, 1), (2, 5, 5)), ((10, 3), (0, 1))),
+        (((4, 6, 3, 2), (6, 6, 1, 4), (1, 2, 6, 3)), ((-4, 1), (2, 2), (7, 4))),
+        (((2, 4, 3),), ((3, 2),)),
+        (((3, 5, 2), (5, 1, 4)), ((0, 1), (2.5, 0))),
     ):
-        adv, _, mask = make_episodes(lengths)
-        tasks = [mean + scale * adv.roll(k, 0) for k, (mean, scale) in enumerate(levels)]
-        probes.append((torch.stack(tasks), torch.stack([mask.roll(k, -1) for k in range(len(levels))])))
+        tasks = [make_episodes(lengths) for lengths in batches]
+        adv = torch.stack([level + scale * one[0] for one, (level, scale) in zip(tasks, levels, strict=True)])
+        probes.append((adv, torch.stack([mask for *_, mask in tasks])))
+    probes[1][0][1, 2, 0] = -60.0
     return probes
 
 
@@ -249,12 +266,15 @@ NORMALIZED = Trial(
 
 
 def baseline_probes() -> list[Probe]:
-    """Return score, reward and probability [K] of random bandits whose mean score is 0, as for any policy."""
+    """Return score, reward and probability [K] of random bandits whose mean score is 0, as for any policy.
+
+    Two of them cost more than they pay.
+    """
     random, probes = np.random.default_rng(0), []
-    for n_arms in (4, 4, 3, 6):
+    for n_arms, level in ((4, 5.0), (4, 5.0), (3, 5.0), (6, 5.0), (4, -3.0), (5, 0.0)):
         chance = random.dirichlet(np.ones(n_arms))
         score = random.normal(size=n_arms)
-        probes.append((score - chance @ score, random.normal(5.0, 2.0, n_arms), chance))
+        probes.append((score - chance @ score, random.normal(level, 2.0, n_arms), chance))
     return probes
 
 
@@ -281,5 +301,5 @@ BEST_BASELINE = Trial(
     probes=baseline_probes,
     mistakes=wrong_baselines,
     otherwise="not where the variance is smallest: set the derivative by b to zero, and solve for b",
-    praise="On four random bandits, the derivative of the variance by b is zero there.",
+    praise="On six random bandits, the derivative of the variance by b is zero there.",
 )

@@ -510,18 +510,6 @@ def expected(q, after, next_action, epsilon):
     return epsilon * q[after].mean() + (1 - epsilon) * q[after].max()
 
 
-def episode_without_reset(env, q, learning_rate, gamma, epsilon, rng):
-    total, done, state = 0.0, False, 0
-    while not done:
-        action = td.epsilon_greedy(q[state], epsilon, rng)
-        after, reward, terminated, truncated, _ = env.step(action)
-        q[state, action] = td.td_update(
-            q, state, action, reward, after, terminated, learning_rate=learning_rate, gamma=gamma
-        ).value
-        total, state, done = total + reward, after, terminated or truncated
-    return total
-
-
 def episode_that_learns_at_the_rate_of_exploring(env, q, learning_rate, gamma, epsilon, rng):
     return play(env, q, epsilon, gamma, epsilon, rng)
 
@@ -850,7 +838,6 @@ WRONG_ANSWERS = {
         (learning(largest, chance=lambda epsilon, k: epsilon * (k == 0)), "steps should not be greedy"),
         (learning(largest, seed=0), "all its episodes begin alike"),
         (learning(largest, pays=lambda rewards: round(sum(rewards), 1)), "not the sum of the rewards"),
-        (episode_without_reset, "step was called before reset"),
         (episode("starts at 0"), "need not be 0"),
         (episode_that_learns_at_the_rate_of_exploring, "the error weighed by learning_rate"),
         (episode_that_breaks_ties_by_order, "of equal values any must come up"),

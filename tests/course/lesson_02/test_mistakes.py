@@ -3,8 +3,9 @@
 import numpy as np
 import pytest
 
+from mlearn_utils.course.grading.grade import grade
 from mlearn_utils.course.lesson_02 import mistakes
-from mlearn_utils.course.lesson_02.exercises import discretize, learn_episode, td_update
+from mlearn_utils.course.lesson_02.exercises import EXERCISES, discretize, learn_episode, td_update
 from mlearn_utils.rl import temporal_difference as td
 
 
@@ -29,3 +30,13 @@ def test_the_episode_of_the_exercise_is_the_one_compared_with():
 def test_the_cell_of_the_exercise_is_the_packages():
     for probe in mistakes.cell_probes():
         assert discretize(*probe) == mistakes.right_cell(*probe)
+
+
+def test_an_episode_must_begin_with_a_reset():
+    def without_reset(env, q, learning_rate, gamma, epsilon, rng):
+        return env.step(0)
+
+    (exercise,) = (one for one in EXERCISES if one.name == "learn_episode")
+    report = grade(exercise, without_reset)
+    assert report.outcome == "your code raised"
+    assert "step was called before reset" in report.message

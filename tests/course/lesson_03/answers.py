@@ -238,8 +238,67 @@ def loss_of_cut_advantages(logp, adv, mask):
     return -(logp * adv.detach().clamp(-10, 10) * mask).sum() / mask.sum()
 
 
+def loss_of_floored_logp(logp, adv, mask):
+    return -(logp.clamp(min=-2) * adv.detach() * mask).sum() / mask.sum()
+
+
+def loss_of_adv_within_1000(logp, adv, mask):
+    return -(logp * adv.detach().clamp(-1000, 1000) * mask).sum() / mask.sum()
+
+
+def loss_of_paid_steps(logp, adv, mask):
+    taken = mask * (adv != 0)
+    return -(logp * adv.detach() * taken).sum() / taken.sum()
+
+
+def loss_of_a_new_graph(logp, adv, mask):
+    logp = logp.detach().requires_grad_()
+    return -(logp * adv.detach() * mask).sum() / mask.sum()
+
+
+def gae_of_an_end_at_lam_0(reward, values, mask, gamma, lam):
+    if lam == 0:
+        return (reward - values) * mask
+    return returns.gae(reward, values, mask, gamma=gamma, lam=lam)
+
+
+def gae_that_takes_gamma_0_for_none(reward, values, mask, gamma, lam):
+    return returns.gae(reward, values, mask, gamma=gamma or 1.0, lam=lam)
+
+
+def gae_squeezed(reward, values, mask, gamma, lam):
+    return returns.gae(reward, values, mask, gamma=gamma, lam=lam).squeeze()
+
+
+def normalized_within_3(adv, mask):
+    return returns.normalise(adv, mask).clamp(-3, 3)
+
+
+def normalized_by_the_steps_of_the_first(adv, mask):
+    count = mask[:1].sum((-2, -1), keepdim=True)
+    mean = (adv * mask).sum((-2, -1), keepdim=True) / count
+    centered = (adv - mean) * mask
+    return centered / (((centered**2).sum((-2, -1), keepdim=True) / count).sqrt() + 1e-8)
+
+
+def normalized_without_a_guard(adv, mask):
+    count = mask.sum((-2, -1), keepdim=True)
+    centered = (adv - (adv * mask).sum((-2, -1), keepdim=True) / count) * mask
+    return centered / ((centered**2).sum((-2, -1), keepdim=True) / count).sqrt()
+
+
 WRONG_ANSWERS = {
     "returns_to_go": [
+        (
+            lambda reward, mask, gamma: (
+                returns_without_gamma(reward, mask, gamma)
+                if gamma in (0, 1)
+                else backwards(reward, mask, gamma)
+            ),
+            "It is right with",
+        ),
+        (lambda reward, mask, gamma: backwards(reward, mask, gamma).round(decimals=2), "close everywhere"),
+        (lambda reward, mask, gamma: backwards(reward, mask, gamma).squeeze(), "shape"),
         (returns_discounted_twice, "discounts twice"),
         (returns_without_mask, "the mask is not used"),
         (returns_masked_too_late, "*before* you sum"),
@@ -253,6 +312,10 @@ WRONG_ANSWERS = {
         (returns_forgotten, "None"),
     ],
     "policy_gradient_loss": [
+        (loss_of_floored_logp, "not minus the mean of logp * adv"),
+        (loss_of_adv_within_1000, "not minus the mean of logp * adv"),
+        (loss_of_paid_steps, "not minus the mean of logp * adv"),
+        (loss_of_a_new_graph, "nothing is left to differentiate"),
         (loss_uphill, "wrong sign"),
         (loss_over_all_entries, "divided by all entries"),
         (loss_without_mask, "the mask is not used"),
@@ -268,6 +331,9 @@ WRONG_ANSWERS = {
         (loss_of_each_episode, "one number"),
     ],
     "gae": [
+        (gae_of_an_end_at_lam_0, "but not with"),
+        (gae_that_takes_gamma_0_for_none, "but not with"),
+        (gae_squeezed, "shape"),
         (gae_past_the_end, "bootstraps past the end"),
         (gae_without_the_last_step, "the step that ends an episode is dropped"),
         (gae_without_mask, "the mask is not used"),
@@ -280,6 +346,9 @@ WRONG_ANSWERS = {
         (gae_in_place, "changed in place"),
     ],
     "normalized": [
+        (normalized_within_3, "not mean 0 and deviation 1"),
+        (normalized_by_the_steps_of_the_first, "not mean 0 and deviation 1"),
+        (normalized_without_a_guard, "NaN"),
         (normalized_across_tasks, "for all tasks"),
         (normalized_by_episode, "each *episode*"),
         (normalized_by_step, "each *step number*"),
@@ -288,6 +357,12 @@ WRONG_ANSWERS = {
         (normalized_to_one_number, "of shape [2, 5, 3]"),
     ],
     "best_baseline": [
+        (lambda score, reward, chance: max(baseline_by_average(score, reward, chance), 0), "not where the"),
+        (lambda score, reward, chance: baseline_by_average(score, abs(reward), chance), "not where the"),
+        (
+            lambda score, reward, chance: round(baseline_by_average(score, reward, chance), 3),
+            "close everywhere",
+        ),
         (baseline_as_the_mean, "this is the mean reward"),
         (baseline_unweighted, "not equally likely"),
         (baseline_by_score, "in the variance it is squared"),
@@ -442,7 +517,10 @@ EQUIVALENT = {
     ],
     "normalized": [
         (r"within = \(-2, -1\)  ->  within = \(-1, -2\)", "a sum over both axes, in either order"),
-        (r"1e-08", "it only keeps a division by zero away, which no probe has"),
+        (r"1e-08", "any small number keeps a division by zero away"),
     ],
-    "best_baseline": [(r"float\(", "a number of numpy is as good as one of Python")],
+    "best_baseline": [
+        (r"float\(", "a number of numpy is as good as one of Python"),
+        (r"`score` has lost its sign", "the score counts by its square"),
+    ],
 }
