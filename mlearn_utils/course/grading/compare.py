@@ -20,6 +20,7 @@ from mlearn_utils.course.grading.exercise import NotYet
 NUMBERS = Real | Decimal | np.number | np.bool_
 ARRAYS = torch.Tensor | np.ndarray
 TOLERANCE = 1e-5
+WHOLE = "The result"  # what messages call the value that a function returns
 
 
 def expect(condition: object, message: str) -> None:
@@ -43,7 +44,7 @@ def expect_close(actual: Any, expected: Any, message: str, *, tol: float = TOLER
         NotYet: with a message that says whether kind, shape or values differ, and where.
         TypeError: if `expected` is none of the above (a mistake of the checker).
     """
-    compare(actual, expected, message, tol, "The result")
+    compare(actual, expected, message, tol, WHOLE)
 
 
 def same(actual: Any, expected: Any, *, tol: float = TOLERANCE) -> bool:
@@ -107,7 +108,8 @@ def expect_numbers(actual: Any, count: int) -> list[float]:
 def compare(actual: Any, expected: Any, message: str, tol: float, what: str) -> None:
     """Do what `expect_close` does, for a value that its messages call `what`."""
     if actual is None:
-        raise NotYet(f"{what} is None, expected {describe(expected)}: is a `return` missing?")
+        why = ": is a `return` missing?" if what == WHOLE else ""
+        raise NotYet(f"{what} is None, expected {describe(expected)}{why}")
     if actual is NotImplemented or actual is ...:
         raise NotYet(f"{what} is still a placeholder, expected {describe(expected)}")
     if isinstance(expected, Mapping):

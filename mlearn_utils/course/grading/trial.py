@@ -14,7 +14,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from mlearn_utils.course.grading.compare import TOLERANCE, compare, same
+from mlearn_utils.course.grading.compare import TOLERANCE, WHOLE, compare, same
 from mlearn_utils.course.grading.diagnose import diagnose
 from mlearn_utils.course.grading.exercise import NotYet
 
@@ -22,7 +22,7 @@ Probe = tuple[Any, ...]
 Wrong = list[tuple[Any, str]]
 """What each mistake gives, or a function with the reference's parameters that makes it, and what to tell."""
 
-RESULT = "The result"
+RESULT = WHOLE
 
 
 class Parts(dict[str, Any]):
@@ -87,7 +87,7 @@ class Trial:
             found.append(self._observed(answer, probe))
             explained = [wrong[len(found) - 1] for wrong, _ in mistakes]
             if not any(self._same(found[-1], value) for value in explained):
-                self._compare(found[-1], right, float("inf"))  # its kind, before later probes stumble over it
+                self._check_kinds(found[-1], right)  # before later probes stumble over them
         if self._all_same(found, self.right):
             return self.praise if isinstance(self.praise, str) else self.praise(*self.right[0].values())
         for wrong, message in mistakes:
@@ -129,11 +129,15 @@ class Trial:
     def _observed(self, function: Callable[..., Any], probe: Probe) -> Parts:
         return _parts(self.observe(function, *probe))
 
-    def _compare(self, found: Parts, right: Parts, tol: float) -> None:
-        """Raise NotYet at the first part that differs."""
+    def _check_kinds(self, found: Parts, right: Parts) -> None:
+        """Raise NotYet if a part is of another kind, up to the first of another value."""
         for name, value in right.items():
-            sentence = self.otherwise if isinstance(self.otherwise, str) else self.otherwise[name]
-            compare(found.get(name), value, sentence, tol, name)
+            compare(found.get(name), value, self._sentence(name), float("inf"), name)
+            if not same(found[name], value, tol=self.tol):
+                return
+
+    def _sentence(self, name: str) -> str:
+        return self.otherwise if isinstance(self.otherwise, str) else self.otherwise[name]
 
     def _same(self, found: Parts, value: Parts, tol: float | None = None) -> bool:
         tol = self.tol if tol is None else tol
@@ -160,9 +164,10 @@ class Trial:
             tol=self.tol,
             is_whole=differs[0] == RESULT,
         )
+        first = differs[0]
         for mine, right in zip(found, self.right, strict=True):
             try:
-                self._compare(mine, right, self.tol)
+                compare(mine.get(first), right[first], self._sentence(first), self.tol, first)
             except NotYet as error:
                 return f"{error}. {more}" if more else str(error)
         raise AssertionError("unreachable: the answer was found to differ")

@@ -39,9 +39,12 @@ def wave(theta: Tensor, data: Data) -> Tensor:
 
 
 def bent_wave(theta: Tensor, data: Data) -> Tensor:
-    """Return the mean squared error of sin(theta[0] x + theta[1]) + theta[2] x^2 on data = (x, y)."""
+    """Return the mean squared error of sin(theta[0] x + theta[1]) + (theta[2] x)^2 on data = (x, y).
+
+    Its gradient needs theta itself, so it shows if theta is changed in place.
+    """
     x, y = data
-    return ((torch.sin(theta[0] * x + theta[1]) + theta[2] * x**2 - y) ** 2).mean()
+    return ((torch.sin(theta[0] * x + theta[1]) + theta[2] ** 2 * x**2 - y) ** 2).mean()
 
 
 def lone_wave(theta: Tensor, data: Data) -> Tensor:
@@ -51,11 +54,14 @@ def lone_wave(theta: Tensor, data: Data) -> Tensor:
 
 
 def make_tasks(count: int) -> list[tuple[Data, Data]]:
-    """Return (support, query) pairs for the waves in float64, with no symmetry to hide a mistake."""
+    """Return (support, query) pairs for the waves in float64, with no symmetry to hide a mistake.
+
+    The second task has one query point less than the others.
+    """
     x = _numbers(-1.7, -0.6, 0.2, 0.9, 2.1)
     pairs = []
     for k in (1.0, -0.5, 2.0)[:count]:
-        support, query = x[: 2 + count] * k + 0.3, x[: 1 + count] - 0.4 * k
+        support, query = x[: 2 + count] * k + 0.3, x[: 1 + count - (k < 0)] - 0.4 * k
         pairs.append(((support, torch.cos(support) + k), (query, torch.cos(query) - k)))
     return pairs
 
@@ -84,6 +90,7 @@ def step_probes() -> list[Probe]:
         (bent_wave, _theta(0.43, 0.78, -0.35), make_tasks(2)[1][1], 0.07),
         (lone_wave, _numbers(0.63).requires_grad_(), make_tasks(2)[0][1], 0.28),
         (wave, _theta(-0.38, 0.91), make_tasks(3)[1][0], 0.16),
+        (parabola, _theta(3.27), (*_numbers(5.0, -21.6),), 0.13),  # steep, and far away
     ]
 
 
@@ -140,12 +147,17 @@ INNER_STEP = Trial(
 
 
 def gradient_probes() -> list[Probe]:
-    """Return loss, theta, tasks and inner_lr: three tasks, two, one and three; no loss is a parabola."""
+    """Return loss, theta, tasks and inner_lr: three tasks, two, one and three; no loss is a parabola.
+
+    The gradients are small, and once large.
+    """
+    far = [((x, 9.0 * y), (u, -7.0 * v)) for (x, y), (u, v) in make_tasks(3)]
     return [
         (wave, _theta(0.73, -0.46), make_tasks(3), 0.12),
         (bent_wave, _theta(0.43, 0.78, -0.35), make_tasks(2), 0.07),
         (lone_wave, _numbers(0.63).requires_grad_(), make_tasks(1), 0.28),
-        (wave, _theta(-0.38, 0.91), make_tasks(3), 0.16),
+        (wave, _theta(-0.38, 0.91), [make_tasks(3)[k] for k in (1, 0, 2)], 0.16),
+        (wave, _theta(2.34, -1.71), [far[k] for k in (1, 0, 2)], 0.03),
     ]
 
 
@@ -230,13 +242,14 @@ META_GRADIENT = Trial(
 
 
 def loop_probes() -> list[Probe]:
-    """Return loss, theta, support, query, inner_lr and steps: three steps, two, one, none and three."""
+    """Return loss, theta, support, query, inner_lr and steps: three steps, two, one, none, three and two."""
     return [
         (wave, _theta(0.73, -0.46), *make_tasks(3)[0], 0.12, 3),
         (bent_wave, _theta(0.43, 0.78, -0.35), *make_tasks(2)[1], 0.07, 2),
         (parabola, _theta(1.04), (*_numbers(1.2, -0.5),), (*_numbers(0.8, 0.6),), 0.35, 1),
         (lone_wave, _numbers(0.63).requires_grad_(), *make_tasks(2)[0], 0.28, 0),
         (wave, _theta(-0.38, 0.91), *make_tasks(3)[1], 0.16, 3),
+        (parabola, _theta(3.27), (*_numbers(5.0, -21.6),), (*_numbers(4.0, 18.9),), 0.13, 2),
     ]
 
 
@@ -292,7 +305,8 @@ def wrong_loops(*_: Any) -> Wrong:
          "be differentiated again: each step needs it, whichever it is"),
         (_loop(_second, _second, lambda k, steps: k == 0), "only the gradient of the first step can be "
          "differentiated again: each step needs it, whichever it is"),
-        (_loop(_first, _first), "only the last step counts: each starts from `adapted`, not `theta`"),
+        (_loop(_first, _first), "one step alone counts: all must be taken, each from `adapted`, where the "
+         "one before it ended, not from `theta`"),
         (_loop(_first, _second), "each step starts at `theta` again, with the gradient at `adapted`: it must "
          "start from `adapted`"),
         (_loop(_second, _first), "the gradient is always that at `theta`: take it at `adapted`, where the "
@@ -329,7 +343,8 @@ ADAPTED_QUERY_LOSS = Trial(
 def check_disagreement(answer: Callable) -> str:
     """Check the rate, then the two signs."""
     theta, inner_lr = expect_numbers(answer(), 2)
-    expect(inner_lr > 0, f"inner_lr is {inner_lr:g}: without a step there is no adaptation to differentiate")
+    expect(inner_lr >= 0, f"inner_lr is {inner_lr:g}: a step of negative size goes uphill")
+    expect(inner_lr > 0, "inner_lr is 0: without a step there is no adaptation to differentiate")
     expect(
         inner_lr <= 0.2 + 1e-6,  # a little more: 0.2 in single precision is more than 0.2
         f"inner_lr = {inner_lr:g} is above 0.2: large steps, which overshoot, are the easy way; stay small",
@@ -349,10 +364,14 @@ def check_disagreement(answer: Callable) -> str:
 # --- the best start in closed form
 
 
+STARTS = (4, 0.25, 1), (3, 0.15, 3), (4, 0.25, 2), (1, 0.35, 2), (5, 0.2, 0), (3, 0.85, 3)
+"""Numbers of tasks, step sizes and numbers of steps, the last of which overshoot where curvature is large."""
+
+
 def start_probes() -> list[Probe]:
     """Return the three arrays of random parabolas, inner_lr and steps: also one task, and no step."""
     random, probes = np.random.default_rng(0), []
-    for n_tasks, inner_lr, steps in ((4, 0.25, 1), (3, 0.15, 3), (4, 0.25, 2), (1, 0.35, 2), (5, 0.2, 0)):
+    for n_tasks, inner_lr, steps in STARTS:
         tasks = Quadratics(random.uniform(0.5, 2.0, n_tasks), *random.normal(size=(2, n_tasks)))
         probes.append((*tasks, inner_lr, steps))
     return probes

@@ -28,13 +28,16 @@ class Waves:
     seed: int
 
 
-def make_loss_after(seed: int, shape: tuple[int, int], sets: Sequence[Hashable]) -> Losses:
+def make_loss_after(
+    seed: int, shape: tuple[int, int], sets: Sequence[Hashable], *, unit: float = 1.0
+) -> Losses:
     """Return loss_after(rate, tasks): a parabola in the logarithm of the rate for each task and point.
 
     Args:
         seed: of the parabolas.
         shape: numbers of tasks T and of query points Q.
         sets: what stands for the validation tasks, and for the test tasks, whose best rates are others.
+        unit: of the step sizes.
     """
     random = np.random.default_rng(seed)
     tables = {}
@@ -45,7 +48,7 @@ def make_loss_after(seed: int, shape: tuple[int, int], sets: Sequence[Hashable])
     def loss_after(rate: Any, tasks: Any) -> Tensor:
         try:
             center, steep, least = tables[tasks]
-            distance = math.log10(float(rate)) - center
+            distance = math.log10(float(rate) / unit) - center
         except (KeyError, TypeError, ValueError, RuntimeError):
             raise ValueError(
                 "loss_after(rate, tasks) takes one step size above 0, then `validation` or `test`, as given"
@@ -68,12 +71,13 @@ def baseline_probes() -> list[Probe]:
         (24, (5, 9), [0.005, 0.6, 0.03, 0.15, 0.06]),
         (140, (11, 3), (0.07, 0.007, 0.02, 0.3)),
         (133, (7, 7), (0.3, 0.01, 0.03, 0.09)),
-        (140, (9, 5), [0.02, 0.9, 0.2, 0.05]),
+        (140, (9, 5), [2.0, 90.0, 20.0, 5.0]),  # the rate is larger than the error
     )
     probes = []
     for k, (seed, shape, rates) in enumerate(cases):
         sets = (Waves(2 * k), Waves(2 * k + 1)) if k < len(cases) - 1 else ("validation", "test")
-        probes.append((make_loss_after(seed, shape, sets), rates, *sets))
+        unit = 100.0 if min(rates) > 1 else 1.0
+        probes.append((make_loss_after(seed, shape, sets, unit=unit), rates, *sets))
     return probes
 
 
@@ -125,7 +129,7 @@ def wrong_choices(loss_after: Losses, rates: Sequence[float], validation: Any, t
     ask = "whatever the tasks say: choose the one whose mean error on the validation tasks is smallest"
     wrong: Wrong = [
         (rates[0], "the baseline is left with the first step size of the list: an untuned baseline is no "
-         "baseline. Try every rate on the validation tasks"),
+         "baseline. Choose the rate of the smallest mean error on the validation tasks"),
         (rates[-1], f"this is the last step size of the list, {ask}"),
         (rates[len(rates) // 2], f"this is the step size in the middle of the list, {ask}"),
         (min(rates), f"this is the smallest step size of all, {ask}"),
@@ -150,12 +154,12 @@ def wrong_choices(loss_after: Losses, rates: Sequence[float], validation: Any, t
          "that go badly. Take the mean"),
         (least(-votes), "each task had one vote: how much it gains or loses does not count then. Take the "
          "mean error over all tasks"),
-        (least(by_task.amax(1)), "the worst validation task alone chose the step size: take the mean over "
-         "all tasks and points"),
-        (least(on_validation.flatten(1).amax(1)), "the largest single error chose the step size: take the "
-         "mean over all tasks and points"),
-        (least(on_validation.flatten(1).amin(1)), "the smallest single error chose the step size: take the "
-         "mean over all tasks and points"),
+        (least(by_task.amax(1)), "this is the rate that is best for the worst of the validation tasks: take "
+         "the mean over all tasks and points"),
+        (least(on_validation.flatten(1).amax(1)), "this is the rate whose largest single error is "
+         "smallest: take the mean over all tasks and points"),
+        (least(on_validation.flatten(1).amin(1)), "this is the rate of the smallest single error: take "
+         "the mean over all tasks and points"),
         (rates[1:][int(by_task.mean(1)[1:].argmin())], "the first step size of the list was not tried: try "
          "every rate"),
         (rates[:-1][int(by_task.mean(1)[:-1].argmin())], "the last step size of the list was not tried: try "

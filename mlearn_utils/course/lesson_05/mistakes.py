@@ -34,6 +34,7 @@ def reptile_probes() -> list[Probe]:
         (2, 0.6, {"0.weight": (3, 2), "0.bias": (3,), "1.weight": (1, 3)}),
         (5, 0.15, {"slope": (4,)}),
         (3, 0.8, {"weight": (2,), "bias": (1,)}),
+        (1, 0.45, {"weight": (3, 1)}),
     )
     probes = []
     for seed, (n_tasks, outer_lr, shapes) in enumerate(cases):
@@ -128,8 +129,17 @@ def wave_loss(params: Weights, data: Data) -> Tensor:
     return ((params["head.scale"] * wave + params["head.level"] - y) ** 2).mean()
 
 
+def line_loss(params: Weights, data: Data) -> Tensor:
+    """Return the mean squared error of a curve whose parameters have names of which one holds the others."""
+    x, y = data
+    return ((torch.exp(0.3 * params["head"] * x) + params["head.b"] * x**2 + params["b"] - y) ** 2).mean()
+
+
 def anil_probes() -> list[Probe]:
-    """Return loss, params, support, inner_lr and names: in another order than params, and one name alone."""
+    """Return loss, params, support, inner_lr and names: in another order than params, and one name alone.
+
+    In some, a name is part of another one, or the names are given in a list.
+    """
     networks = {
         "body.weight": (0.8, -0.5),
         "body.bias": (0.1, 0.4),
@@ -139,10 +149,13 @@ def anil_probes() -> list[Probe]:
     waves = {"head.scale": (1.3,), "body.slope": (0.7,), "body.shift": (-0.4,), "head.level": (0.6,)}
     four = numbers(-1.5, -0.2, 0.7, 1.9), numbers(1.0, -0.4, 0.3, 2.2)
     three = numbers(-0.9, 0.4, 1.3), numbers(0.2, 0.6, -1.1)
-    cases = (
+    lines = {"b": (2.4,), "head.b": (-1.6,), "head": (3.1,)}
+    cases: tuple[Any, ...] = (
         (network_loss, networks, four, 0.15, ("head.bias", "head.weight")),
         (wave_loss, waves, three, 0.25, ("body.slope", "head.scale")),
-        (wave_loss, waves, four, 0.08, ("body.shift",)),
+        (wave_loss, waves, four, 0.08, ["body.shift"]),
+        (line_loss, lines, three, 0.05, ["head"]),
+        (line_loss, lines, four, 0.02, ["head", "b"]),
     )
     return [
         (loss, {name: numbers(*values).requires_grad_() for name, values in start.items()}, *rest)

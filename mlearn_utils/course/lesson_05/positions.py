@@ -61,7 +61,7 @@ def advice(positions: Sequence[float]) -> str:
         told.append(f"{', '.join(apart[: len(near)][:3])} say the same thing, or nearly")
     if any(b - a > NEAR for a, b in near):
         told[0] += ": half a wave (3.14) further it is just the other way up, a whole one further it repeats"
-    if high - low > WIDE:
+    if high - low >= WIDE:
         no = "All of them are close together: no" if points[-1] - points[0] < WIDE else "No"
         told.append(f"{no} point lies between {low:g} and {high:g}. Cover the range")
     return ". ".join(told) or (

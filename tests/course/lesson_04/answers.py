@@ -268,8 +268,69 @@ def start_with_the_rate_of_the_notebook(curvature, support_center, query_center,
     return quadratics.best_start(Quadratics(curvature, support_center, query_center), 0.3, steps)
 
 
+def step_with_a_clipped_gradient(loss, theta, support, inner_lr):
+    return theta - inner_lr * gradient_of(loss(theta, support), theta, create_graph=True).clamp(-1, 1)
+
+
+def step_uphill_and_detached(loss, theta, support, inner_lr):
+    return step_uphill(loss, theta, support, inner_lr).detach()
+
+
+def step_rounded(loss, theta, support, inner_lr):
+    new = theta - inner_lr * gradient_of(loss(theta, support), theta, create_graph=True)
+    return new + (new.detach().round(decimals=3) - new.detach())
+
+
+def meta_of_the_median(loss, theta, tasks, inner_lr):
+    losses = [adapted_loss(loss, theta, *task, inner_lr) for task in tasks]
+    return gradient_of(torch.stack(losses).median(), theta)
+
+
+def meta_of_all_points(loss, theta, tasks, inner_lr):
+    losses = [len(query[0]) * adapted_loss(loss, theta, support, query, inner_lr) for support, query in tasks]
+    return gradient_of(sum(losses) / sum(len(query[0]) for _, query in tasks), theta)
+
+
+def meta_within_1(loss, theta, tasks, inner_lr):
+    losses = [adapted_loss(loss, theta, *task, inner_lr) for task in tasks]
+    return gradient_of(torch.stack(losses).mean(), theta).clamp(-1, 1)
+
+
+def adapted_loss(loss, theta, support, query, inner_lr):
+    return loss(theta - inner_lr * gradient_of(loss(theta, support), theta, create_graph=True), query)
+
+
+def query_loss_in_place(loss, theta, support, query, inner_lr, steps):
+    adapted = theta.clone()
+    for _ in range(steps):
+        adapted -= inner_lr * gradient_of(loss(adapted, support), adapted, create_graph=True)
+    return loss(adapted, query)
+
+
+def query_loss_uphill_and_detached(loss, theta, support, query, inner_lr, steps):
+    return query_loss_with_half_the_rate(loss, theta, support, query, inner_lr, steps).detach()
+
+
+def query_loss_after_one_step(loss, theta, support, query, inner_lr, steps):
+    return adapted_loss(loss, theta, support, query, inner_lr) if steps else loss(theta, query)
+
+
+def start_with(rho):
+    """Return the best start with rho(1 - inner_lr * curvature, steps) in the place of rho."""
+
+    def answer(curvature, support_center, query_center, inner_lr, steps):
+        left = rho(1 - inner_lr * curvature, steps)
+        weight = curvature * left
+        return (weight * (query_center - (1 - left) * support_center)).sum() / (weight * left).sum()
+
+    return answer
+
+
 WRONG_ANSWERS = {
     "inner_step": [
+        (step_with_a_clipped_gradient, "this is not theta - inner_lr * gradient"),
+        (step_uphill_and_detached, "this is not theta - inner_lr * gradient"),
+        (step_rounded, "close everywhere"),
         (step_without_graph, "create_graph=True"),
         (step_on_data, "no longer depends on theta"),
         (step_uphill, "goes uphill"),
@@ -283,6 +344,9 @@ WRONG_ANSWERS = {
         (step_that_leaves_its_gradient, "adds to `.grad`"),
     ],
     "meta_gradient": [
+        (meta_of_the_median, "not the derivative of the mean query loss"),
+        (meta_of_all_points, "not the derivative of the mean query loss"),
+        (meta_within_1, "not the derivative of the mean query loss"),
         (meta_first_order, "this is the first-order gradient"),
         (meta_on_support, "judged on the support set"),
         (meta_one_after_the_other, "one after the other"),
@@ -300,8 +364,11 @@ WRONG_ANSWERS = {
         (meta_with_a_rate_of_its_own, "`inner_lr` makes no difference"),
     ],
     "adapted_query_loss": [
+        (query_loss_in_place, "in place"),
+        (query_loss_uphill_and_detached, "the query loss itself has changed"),
+        (query_loss_after_one_step, "one step alone counts"),
         (query_loss_that_frees_its_graph, "still that of first order"),
-        (query_loss_from_theta_again, "only the last step counts"),
+        (query_loss_from_theta_again, "one step alone counts"),
         (query_loss_on_support, "judged on the support set"),
         (query_loss_detached, "cut the graph"),
         (query_loss_with_half_the_rate, "the query loss itself has changed"),
@@ -315,10 +382,13 @@ WRONG_ANSWERS = {
         (lambda: (0.1, 0.3), "above 0.2"),
         (lambda: (0.0, 0.6), "which overshoot"),
         (lambda: (2.0, 0.1), "both have the same sign"),
+        (lambda: (0.6, -0.1), "goes uphill"),
         (lambda: (0.1, 0.0), "without a step there is no adaptation"),
         (lambda: 0.3, "2 values"),
     ],
     "best_start": [
+        (start_with(lambda left, steps: abs(left) ** steps), "but not with"),
+        (start_with(lambda left, steps: left.clip(0) ** steps), "but not with"),
         (start_at_the_mean, "plain mean"),
         (start_of_the_joint_fit, "without adaptation"),
         (start_of_first_order, "where first-order MAML stops"),

@@ -476,6 +476,19 @@ def head_step(loss, params, support, inner_lr, names, *, keep=lambda value: valu
     }
 
 
+def anil_by_a_part_of_the_name(loss, params, support, inner_lr, names):
+    chosen = [name for name in params if any(part in name for part in names)]
+    return moved(loss, params, support, inner_lr, chosen)
+
+
+def moved(loss, params, support, inner_lr, names):
+    gradients = torch.autograd.grad(
+        loss(params, support), [params[name] for name in names], create_graph=True
+    )
+    moves = dict(zip(names, gradients, strict=True))
+    return {name: v - inner_lr * moves[name] if name in moves else v for name, v in params.items()}
+
+
 def anil_everything_moves(loss, params, support, inner_lr, names):
     return head_step(loss, params, support, inner_lr, list(params))
 
@@ -629,6 +642,7 @@ def anil_that_detaches_the_params(loss, params, support, inner_lr, names):
 
 WRONG_ANSWERS = {
     "fair_baseline": [
+        (lambda *given: tuple(sorted(baseline_right(*given))), "are the two exchanged?"),
         (baseline_untuned, "an untuned baseline is no baseline"),
         (baseline_tuned_on_test, "chosen on the test tasks"),
         (baseline_judged_on_validation, "judge on the test tasks"),
@@ -644,10 +658,10 @@ WRONG_ANSWERS = {
         (by_three_tasks, "the first three validation tasks"),
         (by_the_median, "the median error chose"),
         (by_the_median_task, "the median over tasks chose"),
-        (by_the_worst_task, "the worst validation task"),
+        (by_the_worst_task, "the worst of the validation tasks"),
         (by_two_tasks, "not the rate of the smallest mean error on the validation tasks (The step size:"),
-        (by_the_worst_point, "the largest single error"),
-        (by_the_best_point, "the smallest single error"),
+        (by_the_worst_point, "largest single error"),
+        (by_the_best_point, "smallest single error"),
         (by_the_root, "not the rate of the smallest mean error"),
         (baseline_tuned_on_both, "on validation and test tasks together"),
         (baseline_by_votes, "each task had one vote"),
@@ -725,6 +739,7 @@ WRONG_ANSWERS = {
         (reptile_that_empties_the_list, "adapted itself was changed"),
     ],
     "anil_step": [
+        (anil_by_a_part_of_the_name, "but not with"),
         (anil_everything_moves, "every parameter moved"),
         (anil_the_wrong_way_round, "wrong way round"),
         (anil_only_the_head_returned, "return all parameters"),
