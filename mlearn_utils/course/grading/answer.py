@@ -9,6 +9,7 @@ import inspect
 import io
 import pickle
 import random
+import warnings
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager, redirect_stdout
 from typing import Any
@@ -242,19 +243,37 @@ def usual_switches() -> Iterator[None]:
         torch.set_default_dtype(dtype)
 
 
+def _put_warnings(filters: list) -> None:
+    warnings.filters[:] = filters  # type: ignore[index]
+
+
+def _put_device(device: torch.device) -> None:
+    torch.set_default_device(None if device.type == "cpu" else device)
+
+
+SWITCHES: tuple[tuple[Callable[[], Any], Callable[[Any], Any]], ...] = (
+    (torch.is_grad_enabled, torch.set_grad_enabled),
+    (torch.get_default_dtype, torch.set_default_dtype),
+    (torch.get_default_device, _put_device),
+    (torch.get_num_threads, torch.set_num_threads),
+    (torch.is_anomaly_enabled, torch.autograd.set_detect_anomaly),
+    (torch.are_deterministic_algorithms_enabled, torch.use_deterministic_algorithms),
+    (np.geterr, lambda errors: np.seterr(**errors)),
+    (lambda: list(warnings.filters), _put_warnings),
+)
+"""How to ask for what an answer may switch for all that follows, and how to set it back."""
+
+
 @contextmanager
 def own_switches() -> Iterator[None]:
-    """Set back what an answer may switch for all that follows: gradients, default dtype, numpy's warnings."""
-    gradients, dtype, warned = torch.is_grad_enabled(), torch.get_default_dtype(), np.geterr()
+    """Set back what an answer switches: gradients, dtype, device, threads, warnings."""
+    before = [ask() for ask, _ in SWITCHES]
     try:
         yield
     finally:
-        if torch.is_grad_enabled() != gradients:
-            torch.set_grad_enabled(gradients)
-        if torch.get_default_dtype() != dtype:
-            torch.set_default_dtype(dtype)
-        if np.geterr() != warned:
-            np.seterr(**warned)
+        for (ask, put), value in zip(SWITCHES, before, strict=True):
+            if ask() != value:
+                put(value)
 
 
 def _state(generator: Generators) -> bytes:

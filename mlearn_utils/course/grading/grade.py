@@ -95,21 +95,23 @@ def _report(
 
 
 def _report_error(exercise: Exercise, answer: Any, error: BaseException) -> Report:
-    """Report what the student's function raised."""
+    """Report what the student's function raised; `issubclass`, since an error may lie about its class."""
     theirs = _own_frames(error, answer)
     what = stable(f"{type(error).__name__}: {text_of(error)}".removesuffix(": "))
     if not theirs:
-        if isinstance(error, TypeError) and f"{_name(answer)}() " in what:
+        if issubclass(type(error), TypeError) and f"{_name(answer)}() " in what:
             return _report(exercise, "not yet", f"{_expected_call(exercise)}: {text_of(error)}.")
         where = f"It was raised where `{exercise.name}` was called, outside of the lines that you wrote."
         return _report(exercise, "your code raised", f"{what}\n{where}")
     last = theirs[-1]
     source = linecache.getline(last.filename, last.lineno or 0).strip()
-    if isinstance(error, NotImplementedError) and (not source or "NotImplementedError" in source):
+    if issubclass(type(error), NotImplementedError) and (not source or "NotImplementedError" in source):
         message = UNFINISHED.format(line=last.lineno, function=last.name)
         return _report(exercise, "not attempted", message, last.lineno, source)
     where = f"Line {last.lineno} of the cell, in `{last.name}`" + (f": `{source}`" if source else "")
-    advice = "\nDoes the function call itself without an end?" if isinstance(error, RecursionError) else ""
+    advice = (
+        "\nDoes the function call itself without an end?" if issubclass(type(error), RecursionError) else ""
+    )
     return _report(exercise, "your code raised", f"{what}\n{where}{advice}", last.lineno, source)
 
 

@@ -85,25 +85,29 @@ def _is_of_one_kind(one: Any, other: Any) -> bool:
     return type(one) is type(other)
 
 
-def is_alike(one: Any, other: Any) -> bool:
-    """Return whether two results say the same; of objects without values nothing can be told."""
+def is_alike(one: Any, other: Any, depth: int = 0) -> bool:
+    """Return whether two results say the same; of what is nested too deeply nothing can be told."""
+    if depth > DEEPEST:
+        return True
     if isinstance(one, torch.Tensor | np.ndarray) and isinstance(other, torch.Tensor | np.ndarray):
         try:
             mine, right = (np.asarray(v.detach() if isinstance(v, torch.Tensor) else v) for v in (one, other))
             return mine.shape == right.shape and np.allclose(mine, right, 1e-9, 1e-12, equal_nan=True)
-        except TypeError:  # no numbers, or a tensor without values of its own
+        except (TypeError, ValueError, RuntimeError):  # no numbers, or a tensor without values of its own
             return one.shape == other.shape
     if not _is_of_one_kind(one, other):
         return False
     if isinstance(one, dict):
-        return one.keys() == other.keys() and all(is_alike(one[key], other[key]) for key in one)
+        return one.keys() == other.keys() and all(is_alike(one[key], other[key], depth + 1) for key in one)
     if isinstance(one, list | tuple):
-        return len(one) == len(other) and all(map(is_alike, one, other))
+        return len(one) == len(other) and all(
+            is_alike(*pair, depth + 1) for pair in zip(one, other, strict=True)
+        )
     if isinstance(one, int | float | str | np.generic | set | frozenset):
         return bool(one == other or (one != one and other != other))
     mine, right = getattr(one, "__dict__", None), getattr(other, "__dict__", None)
     if isinstance(mine, dict) and isinstance(right, dict) and not callable(one):
-        return is_alike(mine, right)
+        return is_alike(mine, right, depth + 1)
     return True
 
 
@@ -124,8 +128,9 @@ def why_unusable(value: Any, depth: int = 0) -> str:
         return "a module"
     if isinstance(value, np.ndarray) and value.dtype.kind == "O":
         return "an array of objects: make it of numbers, np.array(..., dtype=float)"
-    if isinstance(value, torch.Tensor) and (value.is_nested or value.is_complex()):
-        return f"a {'nested' if value.is_nested else 'complex'} tensor"
+    if isinstance(value, torch.Tensor):
+        kinds = {"nested": value.is_nested, "complex": value.is_complex(), "quantized": value.is_quantized}
+        return "".join(f"a {kind} tensor" for kind, is_one in kinds.items() if is_one)
     if isinstance(value, list | tuple | dict):
         if depth > DEEPEST:
             return "something that holds itself, or is nested too deeply"

@@ -10,6 +10,7 @@ import pytest
 import torch
 
 from mlearn_utils.course.grading.answer import (
+    SWITCHES,
     Answer,
     AnswerRaised,
     attempt,
@@ -18,6 +19,8 @@ from mlearn_utils.course.grading.answer import (
     usual_switches,
 )
 from mlearn_utils.course.grading.exercise import NotYet
+from mlearn_utils.course.grading.values import is_alike
+from tests.course.odd_values import Knot
 
 
 class Pair(NamedTuple):
@@ -228,16 +231,34 @@ def test_arguments_by_name_reach_the_function_by_name():
     assert Answer(by_name, by_name)(x=3.0, rng=None) == 3.0
 
 
-def test_switches_of_the_whole_process_are_set_back():
-    def switch(x):
-        torch.set_grad_enabled(False)
-        torch.set_default_dtype(torch.float64)
-        np.seterr(all="raise")
+def switches():
+    return [ask() for ask, _ in SWITCHES]
+
+
+@pytest.mark.parametrize(
+    "switch",
+    [
+        lambda: torch.set_grad_enabled(False),
+        lambda: torch.set_default_dtype(torch.float64),
+        lambda: torch.set_default_device("meta"),
+        lambda: torch.set_num_threads(torch.get_num_threads() + 1),
+        lambda: torch.autograd.set_detect_anomaly(True),
+        lambda: torch.use_deterministic_algorithms(True),
+        lambda: np.seterr(all="raise"),
+        lambda: warnings.simplefilter("ignore"),
+    ],
+)
+def test_switches_of_the_whole_process_are_set_back(switch):
+    before, during = switches(), []
+
+    def answer(x):
+        switch()
+        during.append(switches())
         return 1.0
 
-    before = torch.is_grad_enabled(), torch.get_default_dtype(), np.geterr()
-    Answer(switch, reference)(1.0)
-    assert (torch.is_grad_enabled(), torch.get_default_dtype(), np.geterr()) == before
+    Answer(answer, reference)(1.0)
+    assert during[0] != before
+    assert switches() == before
 
 
 def test_answers_are_judged_under_the_usual_switches_whatever_the_notebook_set():
@@ -256,14 +277,39 @@ def test_answers_are_judged_under_the_usual_switches_whatever_the_notebook_set()
 
 
 def outside_states():
-    return random.getstate(), str(np.random.get_state()), torch.get_rng_state().tolist()  # noqa: NPY002
+    return random.getstate(), np.random.get_state()[1].tolist(), torch.get_rng_state().tolist()  # noqa: NPY002
 
 
 def test_random_numbers_outside_of_generators_are_left_as_they_were():
+    random.seed(77)
+    np.random.seed(77)  # noqa: NPY002
+    torch.manual_seed(77)
     states = outside_states()
     with kept_random_state():
         Answer(lambda x: 1.0, reference)(1.0)
+        now = outside_states()
+        assert all(before != after for before, after in zip(states, now, strict=True))
     assert states == outside_states()
+
+
+@pytest.mark.parametrize("draw", [random.random, np.random.rand, lambda: float(torch.rand(()))])
+def test_each_way_to_draw_begins_anew_in_the_second_call_but_elsewhere(draw):
+    drawn = []
+
+    def answer(x):
+        drawn.append(draw())
+        return 1.0
+
+    for _ in range(2):
+        Answer(answer, reference)(1.0)
+    assert drawn[:2] == drawn[2:]
+    assert drawn[0] != drawn[1]
+
+
+def test_results_that_hold_themselves_or_a_knot_are_compared():
+    knot = Knot()
+    assert is_alike(knot, Knot())
+    assert not is_alike({"a": [knot, 1.0]}, {"a": [knot, 2.0]})
 
 
 def test_what_the_function_raises_comes_wrapped_but_for_an_interrupt():

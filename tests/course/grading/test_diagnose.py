@@ -74,3 +74,21 @@ def test_an_answer_that_raises_on_mixed_arguments_is_no_trouble():
         return reference(x, w, gamma) + x
 
     said(picky)
+
+
+def partly(answer, probes, reference):
+    return diagnose(lambda f, probe: f(*probe), answer, reference, lambda: probes, tol=1e-5)
+
+
+def test_cases_are_named_only_if_their_words_tell_the_right_ones_from_the_wrong():
+    cases = [(np.array([1.0, k]), 0.5) for k in (1.0, 2.0, 3.0)] + [(np.array([1.0, 4.0]), 0.25)]
+    right = lambda x, a: a * x.sum()  # noqa: E731
+    assert "but not with" not in partly(lambda x, a: a * x.sum() + (x[1] > 1.5) * x[1] ** 2, cases, right)
+    said = partly(lambda x, a: a * x.sum() + (a > 0.3) * x[1] ** 2, cases, right)
+    assert "It is right with x [2], a = 0.25, but not with x [2], a = 0.5" in said
+
+
+def test_cases_where_nothing_is_to_be_found_do_not_hide_a_factor():
+    cases = [(np.zeros(2), 0.5), (np.ones(2), 0.3), (np.array([3.0, 1.0]), 0.7)]
+    assert "It is 2 times the right value" in partly(lambda x, a: 2 * a * x, cases, lambda x, a: a * x)
+    assert "times" not in partly(lambda x, a: 2 * a * x + 1, cases, lambda x, a: a * x)

@@ -9,6 +9,7 @@ import pytest
 import torch
 from IPython.core.compilerop import CachingCompiler
 
+from mlearn_utils.course.grading.answer import Answer
 from mlearn_utils.course.grading.exercise import NotYet, find_exercise
 from mlearn_utils.course.grading.grade import grade
 
@@ -23,6 +24,7 @@ def test_the_reference_passes_and_the_stub_is_not_attempted(fake, name):
     assert grade(exercise, exercise.reference).outcome == "passed"
     report = grade(exercise, exercise.stub())
     assert report.outcome == "not attempted"
+    assert ("find what is wrong, mend it" if exercise.planted else "write") in report.message
     assert f'lesson.hint("{name}")' in report.message
 
 
@@ -275,3 +277,65 @@ def test_a_renamed_parameter_given_by_name_is_not_yet(fake, write):
     report = grade(by_name, write("def triple(z):\n    return 3 * z\n", "triple"))
     assert report.outcome == "not yet"
     assert "`triple` should take `(x)`" in report.message
+
+
+def test_an_untouched_stub_is_not_called(fake):
+    exercise = replace(find_exercise(fake.EXERCISES, "double"), check=lambda answer: "Checked.")
+    assert grade(exercise, exercise.stub()).outcome == "not attempted"
+
+
+def test_a_generator_that_is_not_heeded_is_told_after_the_check(fake):
+    def draw(values, rng):
+        ### BEGIN SOLUTION
+        return values[0] + rng.random()
+        ### END SOLUTION
+
+    def check(answer):
+        for seed in range(3):
+            answer([1.0, 2.0], np.random.default_rng(seed))
+
+    exercise = replace(find_exercise(fake.EXERCISES, "double"), reference=draw, check=check)
+    assert (
+        "whatever state the generator `rng` is in" in grade(exercise, lambda values, rng: values[0]).message
+    )
+
+
+def test_a_message_ends_with_one_stop(fake):
+    for said, shown in (("Right", "Right."), ("Right!", "Right!"), (None, ""), ("One. Two.", "One. Two.")):
+        exercise = replace(find_exercise(fake.EXERCISES, "double"), check=lambda answer, said=said: said)
+        assert grade(exercise, lambda x: x).message == shown
+
+
+def test_what_cannot_even_be_described_gets_a_report(fake, caplog):
+    class Shy:
+        def __len__(self):
+            raise RuntimeError("no length")
+
+    def check(answer):
+        answer(1.0)
+        raise TypeError("our mistake")
+
+    def expected(self):
+        raise RuntimeError("nor can the reference do it")
+
+    exercise = replace(find_exercise(fake.EXERCISES, "double"), check=check)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Answer, "expected", expected)
+        report = grade(exercise, lambda x: Shy())
+    assert (report.outcome, report.fault) == ("not yet", "TypeError: our mistake")
+    assert report.message.startswith("The check could not use what `double` returned.")
+    caplog.clear()
+
+
+def test_an_error_that_lies_about_its_class_is_the_students(fake, write):
+    source = """
+class Liar(Exception):
+    @property
+    def __class__(self):
+        raise ValueError("none of your business")
+
+def double(x):
+    raise Liar("gone")
+"""
+    report = graded(fake, "double", write(source, "double"))
+    assert (report.outcome, report.line) == ("your code raised", 8)

@@ -184,3 +184,46 @@ def test_parts_are_compared_in_their_order():
     assert told(lambda theta: (theta**2).detach(), SLOPE) == "detached"
     assert told(lambda theta: theta**3, SLOPE).startswith("not the square (The result: yours 0.125")
     assert told(lambda theta: theta * theta.detach(), SLOPE).startswith("a wrong slope (Its slope: yours 0.5")
+
+
+def test_a_detached_and_wrong_value_is_told_as_wrong():
+    message = told(lambda theta: (theta**3).detach(), SLOPE)
+    assert message.startswith("not the square")
+    assert "None" not in message
+
+
+def test_what_differs_and_what_is_said_of_it_are_of_one_part():
+    def sometimes(theta):
+        return theta * theta.detach() if theta > 1 else theta**3
+
+    message = told(sometimes, SLOPE)
+    assert message.startswith("not the square (The result")
+
+
+def test_a_value_that_is_explained_on_the_first_probe_may_be_of_another_kind():
+    trial = replace(TRIAL, mistakes=lambda x, scale: [(None, "nothing comes back"), (x, "the entries")])
+    assert told(lambda x, scale: x, trial) == "the entries"
+    assert told(lambda x, scale: None, trial) == "nothing comes back"
+    assert "of shape [3]" in told(lambda x, scale: x if len(x) == 3 else scale * x.sum(), trial)
+
+
+def test_mistakes_must_differ_by_ten_times_the_tolerance():
+    alike = replace(TRIAL, mistakes=lambda x, scale: [(3.0, "one"), (3.0 + 9e-5, "two")])
+    with pytest.raises(ValueError, match="do not tell apart"):
+        alike(lambda x, scale: 0.0)
+    apart = replace(TRIAL, mistakes=lambda x, scale: [(3.0, "one"), (3.0 + 5e-4, "two")])
+    assert told(lambda x, scale: 3.0, apart) == "one"
+
+
+def test_parts_that_are_missing_or_too_many_are_no_mistake():
+    trial = replace(
+        TRIAL,
+        mistakes=lambda x, scale: [(Parts({"other": 3.0}), "another part")],
+        observe=lambda function, *probe: Parts({RESULT: function(*probe)}),
+    )
+    assert told(lambda x, scale: 3.0, trial).startswith("not scale * sum")
+
+
+def test_nothing_is_added_where_nothing_can_be_said():
+    message = told(lambda x, scale: scale * x.sum() + x[0] ** 2 * scale / 7)
+    assert message.endswith(")")

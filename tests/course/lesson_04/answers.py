@@ -282,7 +282,7 @@ def step_rounded(loss, theta, support, inner_lr):
 
 
 def meta_of_the_median(loss, theta, tasks, inner_lr):
-    losses = [adapted_loss(loss, theta, *task, inner_lr) for task in tasks]
+    losses = [adapted_loss(loss, theta, support, query, inner_lr) for support, query in tasks]
     return gradient_of(torch.stack(losses).median(), theta)
 
 
@@ -292,7 +292,7 @@ def meta_of_all_points(loss, theta, tasks, inner_lr):
 
 
 def meta_within_1(loss, theta, tasks, inner_lr):
-    losses = [adapted_loss(loss, theta, *task, inner_lr) for task in tasks]
+    losses = [adapted_loss(loss, theta, support, query, inner_lr) for support, query in tasks]
     return gradient_of(torch.stack(losses).mean(), theta).clamp(-1, 1)
 
 
