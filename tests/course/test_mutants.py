@@ -60,7 +60,7 @@ def test_no_mutant_of_the_reference_passes(number: str, exercise: Exercise) -> N
     grade(exercise, exercise.reference)
     times.append(time.process_time())
     # A mutant that takes much longer than the reference, which may find something in a cache, hangs.
-    patience = 0.3 + (times[1] - times[0]) + 10 * (times[2] - times[1])
+    patience = 0.2 + (times[1] - times[0]) + 5 * (times[2] - times[1])
     for label, mutant in mutants(exercise, calls):
         report = graded(exercise, mutant, patience)
         if report is not None and NothingToSpoilError.__name__ in report.message:

@@ -1011,6 +1011,7 @@ WRONG_ANSWERS = {
         (push_by_a_truth, "wrap the condition in int"),
         (push_by_a_force, "the push is 3.5; it must be 0 (left) or 1 (right)"),
         (push_by_a_sign, "the push is -1"),
+        (lambda observation: 10**30, "a number far from both; it must be 0 (left) or 1 (right)"),
         (push_by_a_float, "a float"),
         (push_by_words, "a text, which Gymnasium refuses"),
         (push_by_a_tensor, "a tensor (int64), which Gymnasium refuses"),
