@@ -277,7 +277,11 @@ def test_answers_are_judged_under_the_usual_switches_whatever_the_notebook_set()
 
 
 def outside_states():
-    return random.getstate(), np.random.get_state()[1].tolist(), torch.get_rng_state().tolist()  # noqa: NPY002
+    return (
+        random.getstate(),
+        np.random.get_state(legacy=False)["state"]["key"].tolist(),  # noqa: NPY002
+        torch.get_rng_state().tolist(),
+    )
 
 
 def test_random_numbers_outside_of_generators_are_left_as_they_were():
