@@ -109,5 +109,8 @@ RIGHT_ANSWERS = {
 
 SAME_LENGTH = "both arrays have the same length"
 EQUIVALENT = {
-    "mean_error": [(r"len\(y\)  ->.*len\(predicted\)|range\(len\(y\)\).*len\(predicted\)", SAME_LENGTH)],
+    "mean_error": [
+        (r"len\(y\)  ->.*len\(predicted\)|range\(len\(y\)\).*len\(predicted\)", SAME_LENGTH),
+        (r"the result has lost its sign", "a mean of absolute errors has none"),
+    ],
 }

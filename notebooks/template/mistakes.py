@@ -8,8 +8,13 @@ from mlearn_utils.course.grading.trial import Probe, Trial, Wrong
 
 
 def line_probes() -> list[Probe]:
-    """Return x, slope and offset: two values of each, two sizes of x, nothing symmetric."""
-    return [(np.array([-1.0, 0.5, 2.0]), 1.7, 0.4), (np.array([3.0, -0.3]), -0.6, 2.5)]
+    """Return x, slope and offset: several values of each, with decimals and with 0; two sizes of x."""
+    return [
+        (np.array([-1.0, 0.52, 2.0]), 1.73, 0.41),
+        (np.array([3.0, -0.3]), -0.6, 2.5),
+        (np.array([0.8, 1.9, -0.4]), 0.0, -0.7),
+        (np.array([0.3, -2.1]), 0.9, 0.0),
+    ]
 
 
 def wrong_lines(x: np.ndarray, slope: float, offset: float) -> Wrong:
@@ -33,10 +38,11 @@ LINE_VALUES = Trial(
 
 
 def slope_probes() -> list[Probe]:
-    """Return points x and y: three, and four."""
+    """Return points x and y: three, four, and three others."""
     return [
-        (np.array([1.0, 2.0, -0.5]), np.array([0.7, 2.9, 0.4])),
+        (np.array([1.0, 2.04, -0.5]), np.array([0.7, 2.9, 0.43])),
         (np.array([0.6, -1.5, 2.2, 3.0]), np.array([-1.0, 2.5, -2.0, -4.1])),
+        (np.array([0.3, -0.8, 1.9]), np.array([1.2, -0.5, 2.6])),
     ]
 
 
@@ -62,10 +68,11 @@ BEST_SLOPE = Trial(
 
 
 def error_probes() -> list[Probe]:
-    """Return predictions and y: three points, and two."""
+    """Return predictions and y: three points, two, and three others."""
     return [
-        (np.array([1.0, 2.0, 4.0]), np.array([0.5, 2.2, 1.0])),
+        (np.array([1.0, 2.04, 4.0]), np.array([0.5, 2.2, 1.03])),
         (np.array([-1.0, 0.3]), np.array([0.4, -1.5])),
+        (np.array([0.7, -2.0, 1.1]), np.array([-0.6, 0.9, 1.6])),
     ]
 
 

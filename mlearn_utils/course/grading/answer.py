@@ -11,7 +11,7 @@ import pickle
 import random
 import warnings
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from contextlib import contextmanager, redirect_stdout
+from contextlib import contextmanager, nullcontext, redirect_stdout
 from typing import Any
 
 import numpy as np
@@ -134,7 +134,7 @@ class Answer:
         if seed is not None:
             _seed_everything(seed)
         try:
-            with own_switches():
+            with own_switches() if self._calls <= CALLS_REMEMBERED else nullcontext():
                 result = self._function(*args, **kwargs)
         except KeyboardInterrupt:
             raise
@@ -233,11 +233,11 @@ def _seed_everything(seed: int) -> None:
 
 @contextmanager
 def usual_switches() -> Iterator[None]:
-    """Judge under gradients, single precision and the CPU, whatever the notebook has switched."""
+    """Judge under gradients, single precision and the CPU, whatever the notebook has switched, or an answer."""
     dtype = torch.get_default_dtype()
     torch.set_default_dtype(torch.float32)
     try:
-        with torch.inference_mode(False), torch.enable_grad(), torch.device("cpu"):
+        with own_switches(), torch.inference_mode(False), torch.enable_grad(), torch.device("cpu"):
             yield
     finally:
         torch.set_default_dtype(dtype)

@@ -44,7 +44,7 @@ def diagnose(
     if is_whole:
         of_whole = _returned(found, probes(), names, tol)
     if is_whole and not coarse:
-        of_whole = of_whole or _unused(observe, answer, reference, probes, names, tol)
+        of_whole = of_whole or _unused(observe, (answer, found), (reference, right), probes, names, tol)
     return (
         of_whole
         or _factor(found, right, probes(), names)
@@ -56,30 +56,39 @@ def diagnose(
 
 def _unused(
     observe: Call,
-    answer: Any,
-    reference: Any,
+    answer: tuple[Any, list[Any]],
+    reference: tuple[Any, list[Any]],
     probes: Callable[[], Sequence[tuple]],
     names: tuple,
     tol: float,
 ) -> str:
-    """Name the arguments of which the right values depend and the answer's do not, as far as was tried."""
-    count, without = len(probes()), []
+    """Name the arguments of which the right values depend and the answer's do not, as far as was tried.
 
-    def values(function: Any, one: int, k: int, value: Any) -> list[Any]:
-        """Return what a function gives on a probe, and with `value` as its argument `k`."""
-        changed = probes()[one]
-        return [observe(function, probes()[one]), observe(function, (*changed[:k], value, *changed[k + 1 :]))]
+    Args:
+        observe: as in `diagnose`.
+        answer: the student's function, and its values on the probes.
+        reference: the right one, and its values.
+        probes: as in `diagnose`.
+        names: of the arguments.
+        tol: as in `diagnose`.
+    """
+    (function, found), (right_function, right) = answer, reference
+    cases, without = probes(), []
+
+    def changed(one: int, k: int, value: Any) -> tuple:
+        fresh = probes()[one]
+        return (*fresh[:k], value, *fresh[k + 1 :])
 
     def verdicts(k: int) -> Iterator[bool]:
         """Yield, wherever another value of argument `k` should make a difference, whether it makes none."""
-        for one in range(0, count, -(-count // MOST_TRIED)):
-            for value in _others(k, one, probes):
+        for one in range(0, len(cases), -(-len(cases) // MOST_TRIED)):
+            for value in _others(k, one, cases):
                 try:
-                    right = values(reference, one, k, value)
+                    after = observe(right_function, changed(one, k, value))
                 except Exception:  # it does not fit to the other arguments
                     continue
-                if not _same(right[1], right[0], 100 * tol):
-                    yield _stays(values, answer, one, k, value, tol=tol)
+                if not _same(after, right[one], 100 * tol):
+                    yield _stays(observe, function, changed(one, k, value), found[one], tol)
 
     for k, name in enumerate(names):
         proofs = 0
@@ -99,9 +108,9 @@ def _unused(
     return f"{subject} {makes}: with another value, all else equal, the result stays the same. Is it used?"
 
 
-def _stays(values: Callable[..., list[Any]], *case: Any, tol: float) -> bool:
+def _stays(observe: Call, function: Any, changed: tuple, before: Any, tol: float) -> bool:
     try:
-        before, after = values(*case)
+        after = observe(function, changed)
     except Exception:  # the right function takes the other value, the answer does not: it makes a difference
         return False
     return _same(after, before, tol)
@@ -118,12 +127,12 @@ def _coarse(found: list[Any], right: list[Any]) -> str:
     return "Only whole numbers are returned, where fractions are right: is something rounded?"
 
 
-def _others(k: int, one: int, probes: Callable[[], Sequence[tuple]]) -> Iterator[Any]:
+def _others(k: int, one: int, cases: Sequence[tuple]) -> Iterator[Any]:
     """Yield other values for argument `k` of a probe: that of the next probe that fits, and changed ones."""
-    mine = probes()[one][k]
-    for other in [*range(one + 1, len(probes())), *range(one)]:
-        if _exchangeable(mine, probes()[other][k]):
-            yield probes()[other][k]
+    mine = cases[one][k]
+    for other in [*range(one + 1, len(cases)), *range(one)]:
+        if _exchangeable(mine, cases[other][k]):
+            yield cases[other][k]
             break
     if isinstance(mine, np.ndarray | torch.Tensor) and not getattr(mine, "requires_grad", False):
         turned = np.flip(mine).copy() if isinstance(mine, np.ndarray) else mine.flip(*range(mine.ndim))

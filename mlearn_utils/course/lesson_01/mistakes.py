@@ -3,6 +3,7 @@
 A rule for the cart-pole and a policy have modules of their own, `balance` and `policies`.
 """
 
+import functools
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -200,6 +201,7 @@ STEP_TARGETS = Trial(
 # --- one Bellman backup
 
 
+@functools.cache  # nobody writes to them: an answer gets copies
 def backup_probes() -> list[Probe]:
     """Return P, rewards, V, gamma, terminal and state of random MDPs: misleading V where they end.
 

@@ -4,6 +4,7 @@ Apart from `mistakes`, since a policy is compared by what it is worth: where sev
 right.
 """
 
+import functools
 from collections.abc import Callable
 from typing import Any
 
@@ -18,6 +19,7 @@ from mlearn_utils.tasks.tabular import FloatArray, IntArray
 POLICY, ROUNDS = "The policy", 50  # rounds: more than any of the MDPs here needs
 
 
+@functools.cache  # nobody writes to them: an answer gets copies
 def policy_probes() -> list[Probe]:
     """Return P, R and gamma: MDPs that need many rounds or sweeps, or the right discount, or no future.
 

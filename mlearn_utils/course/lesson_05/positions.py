@@ -34,7 +34,8 @@ def check_five_positions(answer: Callable) -> str:
     """Measure the error after one step on 200 waves seen at these positions."""
     result = answer()
     if isinstance(result, list | tuple | range):
-        expect(len(result) == 5, f"five positions are asked for, got {len(result)}")
+        many = len(result[:6])  # the length of a range may be too large for len
+        expect(many == 5, f"five positions are asked for, got {many if many < 6 else 'more'}")
     positions = expect_numbers(list(result) if isinstance(result, range) else result, 5)
     expect(
         all(abs(value) <= 5 for value in positions),
