@@ -233,7 +233,7 @@ def _seed_everything(seed: int) -> None:
 
 @contextmanager
 def usual_switches() -> Iterator[None]:
-    """Judge under gradients, single precision and the CPU, whatever the notebook has switched, or an answer."""
+    """Judge under gradients, single precision and the CPU, whatever the notebook or an answer switches."""
     dtype = torch.get_default_dtype()
     torch.set_default_dtype(torch.float32)
     try:

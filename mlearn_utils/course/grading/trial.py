@@ -85,9 +85,11 @@ class Trial:
         mistakes = self.wrong  # all there is to compare with is there before the answer runs
         for probe, right in zip(self.probes(), self.right, strict=True):
             found.append(self._observed(answer, probe))
-            explained = [wrong[len(found) - 1] for wrong, _ in mistakes]
-            if not any(self._same(found[-1], value) for value in explained):
+            try:
                 self._check_kinds(found[-1], right)  # before later probes stumble over them
+            except NotYet:
+                if not any(self._same(found[-1], wrong[len(found) - 1]) for wrong, _ in mistakes):
+                    raise
         if self._all_same(found, self.right):
             return self.praise if isinstance(self.praise, str) else self.praise(*self.right[0].values())
         for wrong, message in mistakes:
