@@ -20,7 +20,7 @@ PARTS = (
     ("ruff format", "ruff format --check ."),
     ("pyright", "pyright"),
     ("notebooks up to date", "notebooks/build.py --check"),
-    ("pytest", "pytest -n 2 --durations 12"),
+    ("pytest", "pytest -n 2 --dist worksteal --durations 12"),
 )
 
 
