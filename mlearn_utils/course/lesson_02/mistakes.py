@@ -239,7 +239,14 @@ def check_learn_episode(answer: Answer) -> str:
     """Compare greedy episodes, then look at what was learned of random ones, and at how they explore."""
     praise = LEARN_EPISODE(answer)
     for epsilon in (0.4, 0.05):
-        counts = [_episode(answer, seed, epsilon) for seed in range(40)]
+        envs = [Corridor(40, limit=50, start=seed % 3) for seed in range(40)]
+        counts = [_episode(answer, env, seed, epsilon) for seed, env in enumerate(envs)]
+        seeds = {env.seeds[-1] for env in envs}
+        expect(
+            None in seeds or len(seeds) > 1,
+            "the environment is reset with the same seed every time, so that all its episodes begin alike: "
+            "env.reset() goes on",
+        )
         _check_exploring(np.sum(counts, axis=0), epsilon)
     answer.check_randomness()  # before what comes of it is taken for something else
     firsts = {_first_action(answer, seed) for seed in range(25)}
@@ -250,15 +257,11 @@ def check_learn_episode(answer: Answer) -> str:
     return praise
 
 
-def _episode(answer: Callable[..., Any], seed: int, epsilon: float) -> NDArray[np.floating]:
+def _episode(answer: Callable[..., Any], env: Corridor, seed: int, epsilon: float) -> NDArray[np.floating]:
     """Judge what one random episode taught; return the numbers of steps and of those that were not greedy."""
     before = np.random.default_rng(seed).normal(size=(40, 3))
-    env, table, rates = Corridor(40, limit=50, start=seed % 3), before.copy(), (0.3, 0.8)
+    table, rates = before.copy(), (0.3, 0.8)
     total = answer(env, table, *rates, epsilon, np.random.default_rng(seed + 100))
-    expect(
-        set(env.seeds) == {None},
-        "the environment is reset with a seed, so that all its episodes begin alike: env.reset() goes on",
-    )
     right, explored = relearned(before, env.steps, *rates)
     if not same(table, right):
         for mistake, message in REPLAYED_MISTAKES.items():

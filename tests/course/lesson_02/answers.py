@@ -477,7 +477,7 @@ def learning(ahead, *, learns=lambda greedy: True, chance=lambda epsilon, k: eps
     """Return an episode whose target holds ahead(q, after, next_action, epsilon), with other changes."""
 
     def answer(env, q, learning_rate, gamma, epsilon, rng):
-        state, _ = env.reset(seed=seed)
+        state, _ = env.reset(seed=seed(rng) if callable(seed) else seed)
         rewards, done = [], False
         action = td.epsilon_greedy(q[state], chance(epsilon, 0), rng)
         while not done:
@@ -1057,6 +1057,7 @@ RIGHT_ANSWERS = {
     ],
     "learn_episode": [
         learning(largest),
+        learning(largest, seed=lambda rng: int(rng.integers(2**31))),
         episode_by_hand,
         episode_that_keeps_the_old_state,
         episode_with_its_own_choice,
