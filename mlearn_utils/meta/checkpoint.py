@@ -1,13 +1,17 @@
 """Checkpoints: one safetensors file that holds everything needed to go on exactly where training stopped.
 
 Tensors (weights, buffers, optimizer moments, generator states) are stored as tensors; plain facts (the
-configuration, the history) as JSON in the file's header. Nothing in a file is ever executed: there is no
-unpickling. A file appears whole or not at all: it is written beside its target and then moved onto it.
+configuration, the history) as JSON in the file's header, with digests of both. Nothing in a file is ever
+executed: there is no unpickling. A file appears whole or not at all: it is written beside its target and then
+moved onto it. What is read is a copy: the file may be replaced while its contents are in use.
 """
 
+import hashlib
 import json
+import math
 import os
 import tempfile
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -17,8 +21,8 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
-FORMAT = 1
-"""Version of the layout; a file with a higher one comes from a later release and is refused."""
+FORMAT = 2
+"""Version of the layout; a file with another one is refused."""
 
 Facts = dict[str, Any]
 """Anything that JSON can hold, and numbers of numpy."""
@@ -40,42 +44,87 @@ def save_checkpoint(path: str | Path, kind: str, tensors: dict[str, Tensor], fac
     path = Path(path)
     if not path.parent.is_dir():
         raise FileNotFoundError(f"path: the folder {path.parent} does not exist")
-    header = {"checkpoint": json.dumps({"format": FORMAT, "kind": kind, "facts": facts}, default=_plain)}
+    text = json.dumps({"format": FORMAT, "kind": kind, "facts": facts}, default=_plain)
     stored = {name: tensor.detach().cpu().contiguous().clone() for name, tensor in tensors.items()}
+    header = {"checkpoint": text, "digests": json.dumps(_digests(text, stored))}
     handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     os.close(handle)
     try:
         save_file(stored, temporary, metadata=header)
         _flush_to_disk(temporary)
+        Path(temporary).chmod(_mode_of(path))
         Path(temporary).replace(path)
     finally:
         Path(temporary).unlink(missing_ok=True)
 
 
-def load_checkpoint(path: str | Path, kind: str) -> tuple[dict[str, Tensor], Facts]:
-    """Read a checkpoint of the given kind: its tensors, on the CPU, and its facts.
+def load_checkpoint(
+    path: str | Path, kind: str, *, facts: Collection[str] | None = None
+) -> tuple[dict[str, Tensor], Facts]:
+    """Read a checkpoint of the given kind: its tensors, on the CPU, and its facts; a copy of both.
+
+    Args:
+        path: file written by `save_checkpoint`.
+        kind: what it must hold.
+        facts: the names of the facts that it must have; any if None.
 
     Raises:
         FileNotFoundError: if there is no such file.
-        ValueError: if the file is truncated or no checkpoint, of another kind, or of a later format.
+        ValueError: if the file is truncated, changed or no checkpoint, of another kind or another format, or
+            has other facts; the message names what.
     """
     path = Path(path)
     if not path.is_file():
         raise FileNotFoundError(f"path: there is no file {path}")
     try:
         with safe_open(path, framework="pt") as file:
-            header = json.loads((file.metadata() or {})["checkpoint"])
-            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - not a dict
-        version, found, facts = header["format"], header["kind"], header["facts"]
-    except (SafetensorError, KeyError, TypeError, ValueError) as error:
+            metadata = file.metadata() or {}
+            header = json.loads(metadata["checkpoint"])
+            digests = json.loads(metadata.get("digests", "{}"))
+            # clones, since safetensors maps the file: a file that shrinks under a map kills the process
+            tensors = {name: file.get_tensor(name).clone() for name in file.keys()}  # noqa: SIM118 - no dict
+        version, found, stored = header["format"], header["kind"], dict(header["facts"])
+    except (SafetensorError, KeyError, TypeError, ValueError, RecursionError) as error:
         raise ValueError(f"path: {path} is not a complete checkpoint ({error})") from error
-    if version > FORMAT:
+    if type(version) is int and version > FORMAT:
         raise ValueError(
             f"path: {path} has format {version}, this release reads up to {FORMAT}; update mlearn_utils"
         )
+    if type(version) is not int or version != FORMAT:
+        raise ValueError(
+            f"path: {path} has format {version!r}, expected {FORMAT}: it cannot be read any more"
+        )
     if found != kind:
         raise ValueError(f"path: {path} holds a {found}, expected a {kind}")
-    return tensors, facts
+    if facts is not None:
+        check_names(path, "facts", stored, facts)
+    actual = _digests(metadata["checkpoint"], tensors)
+    changed = sorted(name for name in actual.keys() | digests.keys() if actual.get(name) != digests.get(name))
+    if changed:
+        raise ValueError(f"path: {path} was changed after it was written: {changed} are not what was saved")
+    return tensors, stored
+
+
+def check_names(path: str | Path, what: str, found: Collection[str], expected: Collection[str]) -> None:
+    """Raise ValueError, naming what is missing or unknown, unless a file has the names expected."""
+    missing, unknown = sorted(set(expected) - set(found)), sorted(set(found) - set(expected))
+    if missing or unknown:
+        raise ValueError(
+            f"path: {path} does not hold the {what} expected: missing {missing}, unknown {unknown}"
+        )
+
+
+def check_fact(path: str | Path, name: str, holds: bool, expected: str, got: object) -> None:
+    """Raise ValueError, naming a fact of a file, unless it is as expected."""
+    if not holds:
+        raise ValueError(f"path: {path} has {name} = {got!r}, expected {expected}")
+
+
+def check_history(path: str | Path, history: object, keys: Collection[str]) -> None:
+    """Raise ValueError unless a history is a list of rows, dicts of numbers by these keys."""
+    rows = history if isinstance(history, list) else [None]
+    good = all(isinstance(row, dict) and set(row) == set(keys) for row in rows)
+    check_fact(path, "history", good, f"a list of dicts with {sorted(keys)}", history)
 
 
 def model_tensors(model: nn.Module) -> dict[str, Tensor]:
@@ -116,14 +165,82 @@ def optimizer_tensors(optimizer: torch.optim.Optimizer) -> tuple[dict[str, Tenso
     return tensors, {"param_groups": state["param_groups"]}
 
 
+def check_optimizer(
+    optimizer: torch.optim.Optimizer, tensors: Mapping[str, Tensor], facts: Any, path: str | Path
+) -> None:
+    """Raise ValueError unless what is stored fits this optimizer: settings, and moments of all parameters.
+
+    Only the learning rate may differ from the optimizer's own: a schedule moves it.
+    """
+    own = optimizer.state_dict()["param_groups"]
+    groups = facts.get("param_groups") if isinstance(facts, dict) else None
+    check_fact(path, "optimizer", isinstance(groups, list) and len(groups) == len(own), "param_groups", facts)
+    for group, stored in zip(own, groups or [], strict=True):
+        check_names(path, "optimizer settings", stored, group)
+        for name, value in group.items():
+            given = tuple(stored[name]) if isinstance(value, tuple) else stored[name]
+            good = type(given) is float and 0 <= given < math.inf if name == "lr" else given == value
+            check_fact(path, f"the optimizer's {name}", good, repr(value), given)
+    moments = {name for name in tensors if name.startswith("optimizer.")}
+    shapes = {
+        f"optimizer.{index}.{key}": torch.Size([]) if key == "step" else value.shape
+        for index, value in enumerate(value for group in optimizer.param_groups for value in group["params"])
+        for key in ("step", "exp_avg", "exp_avg_sq")
+    }
+    if moments:  # none before the first update
+        check_names(path, "optimizer's moments", moments, shapes)
+    for name in moments:
+        check_fact(path, name, tensors[name].shape == shapes[name], str(shapes[name]), tensors[name].shape)
+
+
 def load_optimizer(optimizer: torch.optim.Optimizer, tensors: dict[str, Tensor], facts: Facts) -> None:
-    """Restore an optimizer over the same parameters from what `optimizer_tensors` returned."""
+    """Restore an optimizer over the same parameters from what `check_optimizer` accepted."""
     state: dict[int, dict[str, Tensor]] = {}
     for name, tensor in tensors.items():
         if name.startswith("optimizer."):
             _, index, key = name.split(".", 2)
             state.setdefault(int(index), {})[key] = tensor
     optimizer.load_state_dict({"state": state, "param_groups": facts["param_groups"]})
+
+
+def settings_of(value: object) -> str:
+    """Return what is remembered of a loss or another object: its name and its settings, without addresses.
+
+    A function has a name, a module its settings and a digest of its tensors, another object what it holds.
+    """
+    if isinstance(value, nn.Module):
+        tensors = dict(value.state_dict())
+        return repr(value) + (f" with tensors {_digests('', tensors)}" if tensors else "")
+    function, arguments = getattr(value, "func", None), getattr(value, "args", ())
+    if callable(function):  # functools.partial
+        return f"{settings_of(function)} of {arguments!r}, {getattr(value, 'keywords', {})!r}"
+    name = getattr(value, "__qualname__", None)
+    if name is None:
+        return f"{type(value).__qualname__} {vars(value) if hasattr(value, '__dict__') else ''}".strip()
+    cells = [cell.cell_contents for cell in getattr(value, "__closure__", None) or ()]
+    plain = [each for each in cells if isinstance(each, (int, float, str, bool))]
+    name = getattr(value, "__name__", name)
+    return f"{name} with {plain}" if plain else name
+
+
+def _digests(text: str, tensors: Mapping[str, Tensor]) -> dict[str, str]:
+    """Return digests by name: of the facts, and of each tensor with its dtype and shape."""
+    digests = {"facts": hashlib.sha256(text.encode()).hexdigest()}
+    for name, tensor in tensors.items():
+        flat = tensor.detach().cpu().contiguous().reshape(-1)
+        digest = hashlib.sha256(f"{tensor.dtype} {list(tensor.shape)}".encode())
+        digest.update(flat.view(torch.uint8).numpy().tobytes())
+        digests[f"tensor {name}"] = digest.hexdigest()
+    return digests
+
+
+def _mode_of(path: Path) -> int:
+    """Return the permissions of a file to be replaced, or those that a new file gets."""
+    if path.exists():
+        return path.stat().st_mode & 0o777
+    mask = os.umask(0)
+    os.umask(mask)
+    return 0o666 & ~mask
 
 
 def _plain(value: object) -> object:

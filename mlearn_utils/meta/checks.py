@@ -1,15 +1,24 @@
 """What the MAML core asks of its arguments: each error names the argument and says what is expected."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.autograd import forward_ad
 from torch.fx.experimental.proxy_tensor import get_proxy_mode
 
 from mlearn_utils.runtime import check_not_negative, is_number
 
+RANDOM = (
+    "task_loss draws random numbers (dropout?), so it is no function of (params, batch); "
+    "draw them beforehand and pass them in the batch"
+)
+VECTORIZED = (
+    "task_loss cannot be evaluated for all tasks at once (torch.vmap): give vectorized=False, "
+    "a plain loop over tasks. torch says: {}"
+)
 DROPOUTS = (nn.Dropout, nn.Dropout1d, nn.Dropout2d, nn.Dropout3d, nn.AlphaDropout, nn.FeatureAlphaDropout)
 
 
@@ -20,6 +29,42 @@ def check_parameters(params: Mapping[str, Tensor]) -> None:
     for name, value in params.items():
         if not isinstance(value, Tensor) or not value.is_floating_point():
             raise TypeError(f"params[{name!r}] must be a floating-point tensor, got {_kind(value)}")
+        if value.is_inference():
+            raise ValueError(
+                f"params[{name!r}] is a tensor of torch.inference_mode, which has no derivatives; "
+                "use torch.no_grad() instead"
+            )
+
+
+def check_names(
+    params: Mapping[str, Tensor], own: Mapping[str, Tensor], learned: Collection[str] | None
+) -> None:
+    """Raise unless `params` hold every parameter of a model that must be given, and no other."""
+    needed = {name for name, value in own.items() if value.requires_grad} if learned is None else set(learned)
+    missing, unknown = sorted(needed - params.keys()), sorted(params.keys() - own.keys())
+    if missing or unknown:
+        raise ValueError(
+            f"params must hold the model's parameters by name: missing {missing}, unknown {unknown}; "
+            f"the model has {list(own)}"
+        )
+
+
+def chosen_names(name: str, chosen: Collection[str], known: Collection[str]) -> list[str]:
+    """Return the known names that are chosen, by a name itself or by that of the module before the dot.
+
+    Raises:
+        ValueError: if nothing is chosen, or something that is not known.
+    """
+    if isinstance(chosen, str) or not chosen:
+        raise ValueError(f"{name} must name parameters, some of {sorted(known)}; got {chosen!r}")
+    unknown = [each for each in chosen if not any(_is_within(whole, each) for whole in known)]
+    if unknown:
+        raise ValueError(f"{name} must name parameters, some of {sorted(known)}; got {sorted(chosen)}")
+    return [whole for whole in known if any(_is_within(whole, each) for each in chosen)]
+
+
+def _is_within(name: str, chosen: str) -> bool:
+    return name == chosen or name.startswith(f"{chosen}.")
 
 
 def check_task_parameters(task_params: Mapping[str, Tensor], n_tasks: int) -> None:
@@ -57,19 +102,24 @@ def count_task_pairs(value: tuple[tuple[Tensor, ...], tuple[Tensor, ...]]) -> in
     return n_support
 
 
-def spread_rates(inner_lr: Any, task_params: Mapping[str, Tensor]) -> dict[str, Any]:
-    """Return one rate for each parameter; raise unless all are of a fitting shape, finite and >= 0."""
+def spread_rates(inner_lr: Any, task_params: Mapping[str, Tensor], moving: Collection[str]) -> dict[str, Any]:
+    """Return one rate for each moving parameter; raise unless all are of a fitting shape, finite and >= 0."""
     if not isinstance(inner_lr, Mapping):
         check_rate("inner_lr", inner_lr)
-        return dict.fromkeys(task_params, inner_lr)
-    if set(inner_lr) != set(task_params):
-        missing, unknown = sorted(set(task_params) - set(inner_lr)), sorted(set(inner_lr) - set(task_params))
+        return {name: _rate_for(task_params[name], inner_lr) for name in moving}
+    missing, unknown = sorted(set(moving) - set(inner_lr)), sorted(set(inner_lr) - set(task_params))
+    if missing or unknown:
         raise ValueError(
             f"inner_lr must hold one rate for each parameter: missing {missing}, unknown {unknown}"
         )
     for name, rate in inner_lr.items():
         check_rate(f"inner_lr[{name!r}]", rate, shape=task_params[name].shape[1:])
-    return dict(inner_lr)
+    return {name: _rate_for(task_params[name], inner_lr[name]) for name in moving}
+
+
+def _rate_for(value: Tensor, rate: Any) -> Any:
+    """Return a rate in its parameter's dtype: a step changes no dtype."""
+    return rate.to(value.dtype) if isinstance(rate, Tensor) and rate.ndim else rate
 
 
 def check_rate(name: str, rate: Any, *, shape: torch.Size | None = None) -> None:
@@ -91,33 +141,98 @@ def check_rate(name: str, rate: Any, *, shape: torch.Size | None = None) -> None
 def check_stateless(model: nn.Module) -> None:
     """Raise if a forward pass in training mode would write running statistics or draw random numbers."""
     for name, module in model.named_modules():
-        if not module.training:
-            continue
-        if getattr(module, "track_running_stats", False):
-            raise ValueError(
-                f"model: {type(module).__name__} {name!r} keeps running statistics, which every task would "
-                "overwrite; build it with track_running_stats=False, or call model.eval()"
-            )
-        if isinstance(module, DROPOUTS) and module.p > 0:
-            raise ValueError(
-                f"model: {type(module).__name__} {name!r} draws random numbers, so the loss is no function "
-                "of (params, batch); set p=0, or call model.eval()"
-            )
+        check_stateless_module(name, module)
 
 
-def check_input_dtype(model: nn.Module, x: Tensor) -> None:
-    """Raise if x is integer (or boolean) and the model has no embedding that would look it up."""
-    if x.is_floating_point() or x.is_complex():
+def check_stateless_module(name: str, module: nn.Module) -> None:
+    """Raise if this module, without those in it, would do so."""
+    if not module.training:
         return
-    if not any(isinstance(module, (nn.Embedding, nn.EmbeddingBag)) for module in model.modules()):
-        raise TypeError(f"batch: x must be floating point, got {x.dtype}; convert it with x.float()")
+    if getattr(module, "track_running_stats", False):
+        raise ValueError(
+            f"model: {type(module).__name__} {name!r} keeps running statistics, which every task would "
+            "overwrite; build it with track_running_stats=False, or call model.eval()"
+        )
+    if isinstance(module, DROPOUTS) and module.p > 0:
+        raise ValueError(
+            f"model: {type(module).__name__} {name!r} draws random numbers, so the loss is no function "
+            "of (params, batch); set p=0, or call model.eval()"
+        )
 
 
-def check_buffers_unwritten(buffers: Mapping[str, Tensor], versions: Mapping[str, int]) -> None:
-    """Raise if a forward pass wrote one of the buffers it was given."""
-    written = sorted(name for name, buffer in buffers.items() if buffer._version != versions[name])
+def is_integer(x: Tensor) -> bool:
+    """Return whether x holds integers or booleans."""
+    return not (x.is_floating_point() or x.is_complex())
+
+
+def check_nothing_written(written: Collection[str], buffers: Collection[str]) -> None:
+    """Raise if a forward pass wrote parameters, buffers or attributes of its model."""
     if written:
-        raise ValueError(f"model: its forward pass writes the buffers {written}; adaptation leaves no trace")
+        kind = "the buffers " if set(written) <= set(buffers) else ""
+        raise ValueError(
+            f"model: its forward pass writes {kind}{sorted(set(written))}, so it is no function of "
+            "(params, batch); adaptation leaves no trace"
+        )
+
+
+@contextmanager
+def unwritten(arguments: Sequence[Tensor]) -> Iterator[None]:
+    """Raise if what runs inside writes into one of these tensors."""
+    versions = [tensor._version for tensor in arguments]
+    yield
+    written = [k for k, tensor in enumerate(arguments) if tensor._version != versions[k]]
+    if written:
+        shapes = [list(arguments[k].shape) for k in written]
+        raise ValueError(
+            f"task_loss writes into its arguments (tensors of shape {shapes}), which are the caller's; "
+            "work on a copy, such as x.clone()"
+        )
+
+
+@contextmanager
+def no_random_numbers(device: torch.device) -> Iterator[None]:
+    """Raise if what runs inside draws from torch's global generators; they are put back."""
+    devices = [device] if device.type == "cuda" else []
+    before = torch.get_rng_state(), [torch.cuda.get_rng_state(each) for each in devices]
+    yield
+    after = torch.get_rng_state(), [torch.cuda.get_rng_state(each) for each in devices]
+    if not all(
+        torch.equal(a, b) for a, b in zip((before[0], *before[1]), (after[0], *after[1]), strict=True)
+    ):
+        torch.set_rng_state(before[0])
+        for each, state in zip(devices, before[1], strict=True):
+            torch.cuda.set_rng_state(state, each)
+        raise ValueError(RANDOM)
+
+
+def explain_vmap_error(
+    error: RuntimeError,
+    one_loss: Callable[..., Tensor],
+    task_params: Mapping[str, Tensor],
+    batch: tuple[Tensor, ...],
+) -> Exception:
+    """Return what to raise for an error under torch.vmap: the loss's own, or the advice to do without it.
+
+    The first task alone, on copies, tells which of the two it is.
+    """
+    if "randomness" in str(error):
+        return ValueError(RANDOM)
+    params = {name: value[0].detach().clone() for name, value in task_params.items()}
+    try:
+        with torch.random.fork_rng(devices=[]), torch.enable_grad():
+            one_loss(
+                {name: value.requires_grad_() for name, value in params.items()},
+                task_of(tuple(tensor.detach().clone() for tensor in batch), 0),
+            )
+    except Exception as own:
+        return own
+    reason = str(error).strip().split("\n")[0].split(". ")[0]
+    return ValueError(VECTORIZED.format(reason))
+
+
+def task_of(batch: tuple[Tensor, ...], task: int) -> tuple[Tensor, ...]:
+    """Return the data of one task; a NamedTuple stays one."""
+    return getattr(batch, "_make", tuple)([tensor[task] for tensor in batch])
 
 
 def scalar_loss(task_loss: Callable[..., Tensor]) -> Callable[..., Tensor]:
@@ -132,6 +247,34 @@ def scalar_loss(task_loss: Callable[..., Tensor]) -> Callable[..., Tensor]:
     return checked
 
 
+def one_value_a_task(losses: Any, n_tasks: int) -> Tensor:
+    """Return `losses`; raise unless they are one floating-point value for each task [T]."""
+    if (
+        not isinstance(losses, Tensor)
+        or losses.shape != torch.Size([n_tasks])
+        or not losses.is_floating_point()
+    ):
+        raise ValueError(
+            f"losses_of must return one value for each of the {n_tasks} tasks, [{n_tasks}], "
+            f"got {_kind(losses)}"
+        )
+    return losses
+
+
+def check_derivatives_possible(task_params: Mapping[str, Tensor]) -> None:
+    """Raise in torch.inference_mode, and for forward-mode derivatives, which an inner step would drop."""
+    if torch.is_inference_mode_enabled():
+        raise ValueError("adaptation takes gradients: use torch.no_grad() in place of torch.inference_mode()")
+    if forward_ad._current_level < 0:
+        return
+    for name, value in task_params.items():
+        if forward_ad.unpack_dual(value).tangent is not None:
+            raise ValueError(
+                f"params[{name!r}] carries a forward-mode derivative, which an inner step cannot pass on; "
+                "use torch.autograd.grad, torch.func.grad or jacrev"
+            )
+
+
 def differentiable(loss: Tensor) -> Tensor:
     """Return `loss`; raise if no parameter had a part in it."""
     if not loss.requires_grad:
@@ -140,16 +283,23 @@ def differentiable(loss: Tensor) -> Tensor:
 
 
 @contextmanager
-def explained_vmap_errors() -> Iterator[None]:
-    """Say in our words what torch.vmap says of a loss that draws random numbers."""
+def explained_derivatives(*, second: bool) -> Iterator[None]:
+    """Say in our words that torch cannot differentiate a loss (twice)."""
     try:
         yield
     except RuntimeError as error:
-        if "randomness" not in str(error):
-            raise
+        reason = str(error).strip().split("\n")[0]
+        if "vmap" in reason:
+            raise ValueError(VECTORIZED.format(reason)) from error
+        if "second time" in reason:
+            raise ValueError(
+                "task_loss uses a tensor computed before, whose graph is gone after one derivative; "
+                f"compute it anew for every call, inside the loss. torch says: {reason}"
+            ) from error
+        advice = "first_order=True does without the second derivative; or use" if second else "use"
         raise ValueError(
-            "task_loss draws random numbers (dropout?), so it is no function of (params, batch); "
-            "draw them beforehand and pass them in the batch"
+            f"task_loss cannot be differentiated{' twice' * second}: {advice} another operation. "
+            f"torch says: {reason}"
         ) from error
 
 

@@ -9,10 +9,12 @@ from collections.abc import Callable
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.fx.experimental.proxy_tensor import make_fx
 
+from mlearn_utils.meta.losses import is_frozen
 from mlearn_utils.meta.maml import Params, TaskLoss, meta_gradient
+from mlearn_utils.meta.modules import ModuleLoss
 from mlearn_utils.runtime import is_number
 from mlearn_utils.tasks.regression import TaskBatch
 
@@ -31,12 +33,21 @@ def compiled_update(update: Update, compiler: Callable[[Update], Update] = torch
 
     def compiled(params: Params, tasks: TaskBatch) -> tuple[Tensor, Params]:
         values = {name: value.detach() for name, value in params.items()}
+        frozen = frozenset(name for name, value in params.items() if is_frozen(value))
         shapes = tuple((tensor.shape, tensor.dtype, tensor.device) for batch in tasks for tensor in batch)
-        if shapes not in graphs:
-            graphs[shapes] = compiler(make_fx(update)(values, tasks))
-        return graphs[shapes](values, tasks)
+
+        def of_values(values: Params, tasks: TaskBatch) -> tuple[Tensor, Params]:
+            return update({name: _frozen(v) if name in frozen else v for name, v in values.items()}, tasks)
+
+        if (shapes, frozen) not in graphs:
+            graphs[shapes, frozen] = compiler(make_fx(of_values)(values, tasks))
+        return graphs[shapes, frozen](values, tasks)
 
     return compiled
+
+
+def _frozen(value: Tensor) -> Tensor:
+    return nn.Parameter(value, requires_grad=False)
 
 
 def compiled_meta_gradient(
@@ -44,7 +55,9 @@ def compiled_meta_gradient(
 ) -> Callable[..., tuple[Tensor, Params]]:
     """Return a function with the signature of `meta_gradient` that keeps a graph for each shape of data.
 
-    Rates must be floats: they, like `steps`, become constants of the graph. A graph belongs to one task loss.
+    Rates must be floats: they, like `steps`, become constants of the graph. A graph belongs to one task loss
+    and, where that is a `ModuleLoss`, to one state of its module: after a change of mode (`model.eval()`), of
+    a buffer or of a plain attribute the update is traced anew.
 
     Args:
         compiler: as in `compiled_update`.
@@ -59,7 +72,8 @@ def compiled_meta_gradient(
     ) -> tuple[Tensor, Params]:
         if not is_number(inner_lr):
             raise TypeError(f"inner_lr must be a float where the update is compiled, got {inner_lr!r}")
-        key = (task_loss, inner_lr, *sorted(settings.items()))
+        state = task_loss.state() if isinstance(task_loss, ModuleLoss) else None
+        key = (task_loss, state, inner_lr, *sorted((name, str(value)) for name, value in settings.items()))
         if key not in updates:
 
             def update(params: Params, tasks: TaskBatch) -> tuple[Tensor, Params]:

@@ -1,4 +1,4 @@
-"""Inner rules beyond the plain gradient: momentum, and an Adam that can be differentiated.
+"""Inner rules beyond the plain gradient: momentum, an Adam that can be differentiated, clipped gradients.
 
 A rule turns the gradients of one inner step into its direction; `inner_step`'s update stays the only one:
 
@@ -11,9 +11,11 @@ it.
 Left out on purpose: weight decay, Nesterov's variant.
 """
 
+from typing import Any
+
 import torch
 
-from mlearn_utils.meta.maml import InnerRule, Params
+from mlearn_utils.meta.maml import InnerRule, Params, steepest
 from mlearn_utils.rl.adam import Moments, adam_direction, no_moments
 from mlearn_utils.runtime import check_decay, check_positive
 
@@ -57,3 +59,31 @@ def adam(decays: tuple[float, float] = (0.9, 0.999), eps: float = 1e-8) -> Inner
         return adam_direction(grads, no_moments(grads) if state is None else state, decays=decays, eps=eps)
 
     return rule
+
+
+def clipped(max_norm: float, rule: InnerRule = steepest) -> InnerRule:
+    """Return `rule` on gradients that are scaled down, in each task, to at most this Euclidean norm.
+
+    The norm is taken over all parameters of a task together; the meta-gradient goes through the scaling.
+
+    Args:
+        max_norm: > 0.
+        rule: what turns the clipped gradients into a direction.
+
+    Raises:
+        ValueError: if `max_norm` is not finite and > 0.
+    """
+    check_positive("max_norm", max_norm, "finite and > 0")
+
+    def clip(grads: Params, state: Any) -> tuple[Params, Any]:
+        squares = [grad.reshape(len(grad), -1).square().sum(1) for grad in grads.values()]
+        squared = torch.stack(squares).sum(0)
+        over = squared > max_norm**2
+        # where the norm is small, the root is taken of 1: its derivative at 0 is infinite
+        scale = torch.where(over, max_norm / torch.where(over, squared, 1.0).sqrt(), 1.0)
+        shrunk = {
+            name: grad * scale.view(-1, *[1] * (grad.ndim - 1)).to(grad.dtype) for name, grad in grads.items()
+        }
+        return rule(shrunk, state)
+
+    return clip

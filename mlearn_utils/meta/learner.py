@@ -3,17 +3,19 @@
 All mathematics is in `mlearn_utils.meta.maml`. One update: draw tasks, take `meta_gradient`, let Adam step.
 """
 
-from collections.abc import Callable
+import copy
+import math
+from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 from typing import Any, Protocol
 
 import torch
 from torch import Tensor, nn
-from torch.func import functional_call
 from torch.nn.functional import mse_loss
 from tqdm.auto import tqdm
 
 from mlearn_utils.meta import checkpoint, checks, maml
+from mlearn_utils.meta.adaptive_model import SETTINGS, AdaptiveModel, as_names, plain_rates
 from mlearn_utils.meta.compiled import compiled_meta_gradient
 from mlearn_utils.runtime import check_integer, check_positive, make_generator, next_seed, pick_device
 from mlearn_utils.tasks.regression import TaskBatch
@@ -21,8 +23,8 @@ from mlearn_utils.tasks.regression import TaskBatch
 History = list[dict[str, Any]]
 """One plain dict for each update: `pandas.DataFrame(history)` just works."""
 
-READ_EVERY = 50
-"""Updates between two readings of the loss from an accelerator; on the CPU every loss is read at once."""
+FACTS = ("config", "loss", "optimizer", "seed", "history")
+"""What a checkpoint holds beside tensors."""
 
 
 class TaskFamily(Protocol):
@@ -41,19 +43,29 @@ class TaskFamily(Protocol):
         ...
 
 
-class MetaLearner:
+class MetaLearner(AdaptiveModel):
     """MAML for supervised tasks: learns initial parameters from which a few gradient steps suffice.
 
-    The model's own parameters are the meta-parameters; training updates them in place.
+    The model's own parameters are the meta-parameters; training updates them in place. Frozen ones
+    (`requires_grad_(False)`) neither adapt nor learn. A model in half precision is trained through copies of
+    its parameters in float32, which the checkpoint holds as well.
 
     Args:
         model: maps x [K, *] to predictions [K, *]; it must neither keep running statistics nor drop out.
-        inner_lr: step size within a task.
+        inner_lr: step size within a task, or one for each adapted parameter by name.
         meta_lr: Adam's step size on the meta-parameters.
         steps: inner steps in training, and by default in `adapt`.
         first_order: drop second derivatives (FOMAML).
         loss: (prediction, y) -> scalar.
         chunk_size: tasks held in memory at once; all by default.
+        adapted: names of the parameters that adapt within a task, or of modules that hold them (["head"] is
+            ANIL); by default all that are not frozen.
+        learned: likewise, of those that training changes.
+        max_grad_norm: scale the meta-gradient down to at most this norm; None leaves it as it is.
+        vectorized: False evaluates one task after the other: slower, and right for every module, also those
+            that torch.vmap cannot batch (LSTM, GRU).
+        task_ndim: dimensions of one task's x, its K examples included. Training shows it; before that `adapt`
+            and `predict` need it, unless the model is a plain network of rows [K, features].
         device: "auto", "cpu", "cuda", "mps" or a torch.device; the model is moved there.
         compile: trace the update once for each shape of data and compile it. The first update then takes tens
             of seconds and needs a C++ compiler; later ones are several times faster.
@@ -61,9 +73,11 @@ class MetaLearner:
     Attributes:
         history: one dict for each update so far: `update` (from 1) and `query_loss`, the mean over the
             update's tasks after adaptation.
+        loss, meta_lr: may be set at any time, as `inner_lr`, `steps`, `first_order` and `chunk_size` may.
 
     Raises:
-        ValueError: if a rate or count is out of range, or the device is not there.
+        ValueError: if a rate or count is out of range, a name is not a parameter's, nothing is left to learn,
+            or the device is not there.
 
     Reference: Finn, Abbeel & Levine 2017, https://arxiv.org/abs/1703.03400, Algorithm 2.
     """
@@ -71,34 +85,44 @@ class MetaLearner:
     def __init__(
         self,
         model: nn.Module,
-        inner_lr: float = 0.01,
+        inner_lr: float | Mapping[str, float] = 0.01,
         meta_lr: float = 0.001,
         *,
         steps: int = 1,
         first_order: bool = False,
         loss: Callable[[Tensor, Tensor], Tensor] = mse_loss,
         chunk_size: int | None = None,
+        adapted: Collection[str] | None = None,
+        learned: Collection[str] | None = None,
+        max_grad_norm: float | None = None,
+        vectorized: bool = True,
+        task_ndim: int | None = None,
         device: str | torch.device = "auto",
         compile: bool = False,
     ) -> None:
-        checks.check_parameters(maml.parameters_of(model))
-        checks.check_rate("inner_lr", inner_lr)
-        check_integer("steps", steps, minimum=0)
-        if chunk_size is not None:
-            check_integer("chunk_size", chunk_size, minimum=1)
-        check_positive("meta_lr", meta_lr)
-        checks.check_stateless(model)
-        self.device = pick_device(device)
-        self.model = model.to(self.device)
-        self.inner_lr, self.meta_lr, self.steps, self.first_order = inner_lr, meta_lr, steps, first_order
-        self.loss, self.chunk_size, self.compile = loss, chunk_size, compile
+        self.inner_lr, self.steps, self.first_order = plain_rates(inner_lr), steps, first_order
+        self.chunk_size, self.compile, self.vectorized = chunk_size, compile, vectorized
+        self.max_grad_norm, self.task_ndim = max_grad_norm, task_ndim
+        self.adapted, self.learned = as_names(adapted), as_names(learned)
+        self._meta_lr = meta_lr
+        super().__init__(model, loss, device)
         self.history: History = []
-        self._task_loss = maml.module_loss(self.model, loss)
-        self._meta_gradient = compiled_meta_gradient() if compile else maml.meta_gradient
-        self._optimizer = torch.optim.Adam(self.model.parameters(), lr=float(meta_lr))
+        self._masters = {name: _master(value) for name, value in self._learning(self.model).items()}
+        self._optimizer = torch.optim.Adam(self._masters.values(), lr=float(meta_lr))
+        self._compiled: Callable[..., tuple[Tensor, maml.Params]] | None = None
         self._seed: int | None = None
         self._generator = torch.Generator()
-        self._task_ndim = 2  # dimensions of one task's x; [K, features] until training shows otherwise
+
+    @property
+    def meta_lr(self) -> float:
+        """Adam's step size."""
+        return self._meta_lr
+
+    @meta_lr.setter
+    def meta_lr(self, meta_lr: float) -> None:
+        check_positive("meta_lr", meta_lr)
+        self._meta_lr = float(meta_lr)
+        self._optimizer.param_groups[0]["lr"] = self._meta_lr
 
     def train(
         self,
@@ -118,7 +142,7 @@ class MetaLearner:
         and its history.
 
         Args:
-            tasks: a family of tasks, such as `LinearTasks()`.
+            tasks: a family of tasks, such as `LinearTasks()`; what it draws is cast to the model's dtype.
             epochs: meta-updates to make.
             inner_batch_size: support examples K a task.
             outer_batch_size: tasks T an update.
@@ -130,12 +154,13 @@ class MetaLearner:
             The history of this call's updates.
 
         Raises:
-            ValueError: if a count is not an integer >= 1 or `seed` not an integer >= 0.
+            ValueError: if a count is not an integer >= 1 or `seed` not an integer >= 0, or `tasks` draws
+                another number of tasks than it is asked for.
             TypeError: if `tasks` cannot be sampled from.
-            FloatingPointError: if the loss is not finite. On the CPU the parameters are then those before the
-                update; on an accelerator, where the loss is read every 50 updates, they may be spoiled.
+            FloatingPointError: if the loss or its gradient is not finite: the model, the optimizer and the
+                history are then those before the update that the message names.
         """
-        if not callable(getattr(tasks, "sample", None)):
+        if isinstance(tasks, type) or not callable(getattr(tasks, "sample", None)):
             raise TypeError(f"tasks must have a method sample, as LinearTasks() has; got {tasks!r}")
         sizes = {"inner_batch_size": inner_batch_size, "outer_batch_size": outer_batch_size}
         sizes["query_batch_size"] = inner_batch_size if query_batch_size is None else query_batch_size
@@ -145,91 +170,25 @@ class MetaLearner:
         if seed != self._seed:
             self._generator, self._seed = make_generator(seed), seed
         before = len(self.history)
-        unread: list[Tensor] = []
-        try:
-            for _ in tqdm(range(epochs), desc="meta-updates", disable=not progress):
-                unread.append(self._update(self._draw(tasks, *sizes.values())))
-                if self.device.type == "cpu" or len(unread) == READ_EVERY:
-                    self._record(unread)
-        finally:
-            self._record(unread)
+        self._follow_model()
+        for _ in tqdm(range(epochs), desc="meta-updates", disable=not progress):
+            self.history.append(self._update(self._draw(tasks, *sizes.values())))
         return self.history[before:]
-
-    def adapt(self, x: Tensor, y: Tensor, *, steps: int | None = None) -> maml.Params:
-        """Adapt the meta-parameters to data, without changing them.
-
-        Args:
-            x: inputs of one task [K, *], or of many [T, K, *].
-            y: targets, [K, *] or [T, K, *] alike.
-            steps: inner steps; those of training by default.
-
-        Returns:
-            Adapted parameters, [*] for one task and [T, *] for many, without a graph.
-
-        Raises:
-            ValueError: if `steps` is negative, the data are empty, or x and y disagree.
-            TypeError: if x is integer and the model has no embedding.
-        """
-        x, y = self._tensor(x), self._tensor(y)
-        one_task = x.ndim == self._task_ndim
-        shared = 1 if one_task else 2
-        if not 0 <= x.ndim - self._task_ndim <= 1 or x.shape[:shared] != y.shape[:shared]:
-            raise ValueError(
-                f"x and y must share [K, *] for one task (x with {self._task_ndim} dimensions) or [T, K, *] "
-                f"for many, got {list(x.shape)} and {list(y.shape)}"
-            )
-        support = (x[None], y[None]) if one_task else (x, y)
-        with torch.no_grad():
-            adapted = maml.adapt(
-                self._task_loss,
-                maml.parameters_of(self.model),
-                support,
-                inner_lr=self.inner_lr,
-                steps=self.steps if steps is None else steps,
-            )
-        return {name: value[0].clone() if one_task else value.clone() for name, value in adapted.items()}
-
-    @torch.no_grad()
-    def predict(self, x: Tensor, params: maml.Params | None = None) -> Tensor:
-        """Predict with the meta-parameters, or with the parameters that `adapt` returned.
-
-        Args:
-            x: [K, *]; or, for the parameters of T tasks, also [T, K, *].
-            params: result of `adapt`; None for the meta-parameters themselves.
-
-        Returns:
-            Predictions, [K, *], or [T, K, *] where params or x hold T tasks.
-        """
-        x = self._tensor(x)
-        checks.check_stateless(self.model)
-        checks.check_input_dtype(self.model, x)
-        own = maml.parameters_of(self.model)
-        given = own if params is None else params
-        name = next(iter(own))
-        params_axis = 0 if given[name].ndim > own[name].ndim else None
-        x_axis = 0 if x.ndim > self._task_ndim else None
-
-        def forward(task_params: maml.Params, task_x: Tensor) -> Tensor:
-            return functional_call(self.model, task_params, (task_x,))
-
-        if params_axis is None and x_axis is None:
-            return forward(given, x)
-        return torch.vmap(forward, in_dims=(params_axis, x_axis))(given, x)
 
     def save(self, path: str | Path) -> None:
         """Write everything needed to resume exactly: weights, optimizer, task stream, history.
 
         A training resumed from the file makes the same updates as one that was never stopped. The write is
-        atomic. The loss is stored by name only.
+        atomic. Of the loss its name and settings are stored, which `load` compares.
         """
         tensors, optimizer_facts = checkpoint.optimizer_tensors(self._optimizer)
         tensors |= checkpoint.model_tensors(self.model) | {"generator": self._generator.get_state()}
+        tensors |= self._master_tensors()
         facts = {
             "config": self._config(),
-            "loss": getattr(self.loss, "__name__", type(self.loss).__name__),
+            "loss": checkpoint.settings_of(self.loss),
             "optimizer": optimizer_facts,
             "seed": self._seed,
-            "task_ndim": self._task_ndim,
             "history": self.history,
         }
         checkpoint.save_checkpoint(path, type(self).__name__, tensors, facts)
@@ -253,37 +212,73 @@ class MetaLearner:
 
         Raises:
             FileNotFoundError: if there is no such file.
-            ValueError: if the file is truncated, of a later format, of another model or another loss.
+            ValueError: if the file is truncated or was changed, lacks something, is of another format, of
+                another model or another loss; the message names what.
         """
-        tensors, facts = checkpoint.load_checkpoint(path, cls.__name__)
+        device = pick_device(device)
+        tensors, facts = checkpoint.load_checkpoint(path, cls.__name__, facts=FACTS)
+        checkpoint.check_names(path, "settings", facts["config"], SETTINGS)
         checkpoint.check_model(model, tensors, path)
-        name = getattr(loss, "__name__", type(loss).__name__)
+        name = checkpoint.settings_of(loss)
         if name != facts["loss"]:
             raise ValueError(f"loss: {path} was trained with {facts['loss']!r}, got {name!r}")
-        learner = cls(model, **facts["config"], loss=loss, device=device)
-        checkpoint.load_model(learner.model, tensors)
-        checkpoint.load_optimizer(learner._optimizer, tensors, facts["optimizer"])
-        learner._generator.set_state(tensors["generator"])
-        learner._seed, learner._task_ndim = facts["seed"], facts["task_ndim"]
-        learner.history = facts["history"]
+        # first on a copy: the model that was given is changed when nothing can fail any more
+        for target in (copy.deepcopy(model), model):
+            learner = cls(target, **facts["config"], loss=loss, device=device)
+            learner._restore(tensors, facts, path)
         return learner
 
-    def _config(self) -> dict[str, Any]:
-        names = ("inner_lr", "meta_lr", "steps", "first_order", "chunk_size", "compile")
-        return {name: getattr(self, name) for name in names}
+    def _restore(self, tensors: dict[str, Tensor], facts: dict[str, Any], path: str | Path) -> None:
+        """Take over what a checkpoint holds; raise ValueError if something does not fit."""
+        own = checkpoint.model_tensors(self.model) | self._master_tensors()
+        moments = {name for name in tensors if name.startswith("optimizer.")}
+        checkpoint.check_names(path, "tensors", tensors.keys() - moments, {*own, "generator"})
+        checkpoint.check_optimizer(self._optimizer, tensors, facts["optimizer"], path)
+        checkpoint.check_history(path, facts["history"], ("update", "query_loss"))
+        seed, state = facts["seed"], tensors["generator"]
+        checkpoint.check_fact(path, "seed", seed is None or _is_count(seed), "an integer >= 0 or null", seed)
+        usual = self._generator.get_state()
+        same = (state.shape, state.dtype) == (usual.shape, usual.dtype)
+        checkpoint.check_fact(path, "generator", same, f"{usual.dtype} {list(usual.shape)}", state.shape)
+        with torch.no_grad():
+            for name, tensor in own.items():
+                tensor.copy_(tensors[name])
+        checkpoint.load_optimizer(self._optimizer, tensors, facts["optimizer"])
+        self._generator.set_state(state)
+        self._seed, self.history = seed, facts["history"]
 
-    def _tensor(self, value: Tensor) -> Tensor:
-        tensor = torch.as_tensor(value, device=self.device)
-        dtype = next(self.model.parameters()).dtype
-        return tensor.to(dtype) if tensor.is_floating_point() else tensor
+    def __getstate__(self) -> dict[str, Any]:
+        return vars(self) | {"_compiled": None}  # a traced graph is made anew
+
+    def _master_tensors(self) -> dict[str, Tensor]:
+        own = maml.parameters_of(self.model)
+        return {f"master.{name}": value for name, value in self._masters.items() if value is not own[name]}
+
+    def _follow_model(self) -> None:
+        """Let the copies of parameters in half precision follow what was done to the model since."""
+        own = maml.parameters_of(self.model)
+        with torch.no_grad():
+            for name, master in self._masters.items():
+                if not torch.equal(master.to(own[name].dtype), own[name]):
+                    master.copy_(own[name])
 
     def _draw(self, tasks: TaskFamily, n_support: int, n_tasks: int, n_query: int) -> TaskBatch:
         batch = tasks.sample(n_tasks, n_support, n_query, generator=self._generator, device=self.device)
-        self._task_ndim = batch.support[0].ndim - 1
-        return batch
+        drawn = checks.count_task_pairs(batch)
+        if drawn != n_tasks:
+            raise ValueError(f"tasks: sample({n_tasks}, ...) returned {drawn} tasks")
+        support, query = (
+            getattr(part, "_make", tuple)([self._tensor(tensor) for tensor in part]) for part in batch
+        )
+        self.task_ndim = support[0].ndim - 1
+        return TaskBatch(support, query)
 
-    def _update(self, batch: TaskBatch) -> Tensor:
-        loss, gradient = self._meta_gradient(
+    def _update(self, batch: TaskBatch) -> dict[str, Any]:
+        """Make one update, or raise and leave everything as it was; return its row of the history."""
+        number = len(self.history) + 1
+        if self.compile and self._compiled is None:
+            self._compiled = compiled_meta_gradient()
+        loss, gradient = (self._compiled or maml.meta_gradient)(
             self._task_loss,
             maml.parameters_of(self.model),
             batch,
@@ -291,25 +286,51 @@ class MetaLearner:
             steps=self.steps,
             first_order=self.first_order,
             chunk_size=self.chunk_size,
+            adapted=self.adapted,
+            learned=self.learned,
+            vectorized=self.vectorized,
         )
-        if self.device.type == "cpu":
-            self._check_finite(float(loss), len(self.history) + 1)
-        for name, param in self.model.named_parameters():
-            param.grad = gradient[name]
+        grads = [gradient[name].to(master.dtype) for name, master in self._masters.items()]
+        norm = torch.nn.utils.get_total_norm(grads)
+        value, length = torch.stack([loss, norm.to(loss.dtype)]).tolist()  # one look at the device
+        if not (math.isfinite(value) and math.isfinite(length)):
+            self._stop(number, value, grads, batch)
+        if self.max_grad_norm is not None and length > self.max_grad_norm:
+            grads = [grad * (self.max_grad_norm / length) for grad in grads]
+        for master, grad in zip(self._masters.values(), grads, strict=True):
+            master.grad = grad
         self._optimizer.step()
         self._optimizer.zero_grad()
-        return loss
+        self._copy_masters()
+        return {"update": number, "query_loss": value}
 
-    def _record(self, unread: list[Tensor]) -> None:
-        losses = torch.stack(unread).tolist() if unread else []
-        unread.clear()
-        for loss in losses:
-            self.history.append({"update": len(self.history) + 1, "query_loss": loss})
-            self._check_finite(loss, len(self.history))
+    @torch.no_grad()
+    def _copy_masters(self) -> None:
+        own = maml.parameters_of(self.model)
+        for name, master in self._masters.items():
+            if master is not own[name]:
+                own[name].copy_(master)
 
     @staticmethod
-    def _check_finite(loss: float, update: int) -> None:
-        if not -float("inf") < loss < float("inf"):
-            raise FloatingPointError(
-                f"the query loss of update {update} is {loss}: adaptation diverged; lower inner_lr or meta_lr"
-            )
+    def _stop(number: int, loss: float, grads: list[Tensor], batch: TaskBatch) -> None:
+        """Raise FloatingPointError if the loss, or a number of the gradient, is not finite."""
+        if math.isfinite(loss) and all(bool(grad.isfinite().all()) for grad in grads):
+            return  # only the square of the norm is too large for its dtype
+        data = [tensor for part in batch for tensor in part if tensor.is_floating_point()]
+        cause = "adaptation diverged; lower inner_lr or meta_lr"
+        if not all(bool(tensor.isfinite().all()) for tensor in data):
+            cause = "its tasks hold NaN or infinite numbers"
+        what = f"query loss of update {number} is {loss}"
+        if math.isfinite(loss):
+            what = f"gradient of update {number} is not finite, although its query loss is {loss:g}"
+            cause += ", or the loss has no derivative there" * (cause[0] == "a")
+        raise FloatingPointError(f"the {what}: {cause}")
+
+
+def _master(value: Tensor) -> Tensor:
+    """Return what the optimizer updates: the parameter, or a float32 copy of one in half precision."""
+    return value if value.dtype.itemsize >= 4 else value.detach().float().requires_grad_()
+
+
+def _is_count(value: object) -> bool:
+    return type(value) is int and value >= 0

@@ -2,17 +2,16 @@
 
 A loss is written for one task; `task_losses` evaluates it for all of them in one vectorized forward pass
 (torch.vmap), each at its own parameters. Only the forward pass is vectorized: derivatives are taken outside.
+What torch.vmap cannot batch is evaluated task after task with `vectorized=False`, the slow and obvious twin.
 """
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 
 import torch
 from torch import Tensor, nn
-from torch.func import functional_call
-from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from mlearn_utils.meta import checks
+from mlearn_utils.meta.exact import ExactFunctions, exact_derivatives
 from mlearn_utils.runtime import check_integer
 from mlearn_utils.tasks.regression import Batch
 
@@ -23,61 +22,82 @@ TaskLoss = Callable[[Params, Batch], Tensor]
 """The loss of ONE task: its parameters and its data -> a scalar."""
 
 
-def module_loss(model: nn.Module, criterion: Callable[[Tensor, Tensor], Tensor]) -> TaskLoss:
-    """Turn a module and a criterion into the loss of one task, whose batch is (x, y).
+def parameters_of(model: nn.Module) -> Params:
+    """Return the model's parameters by name; the tensors themselves, not copies.
 
-    Args:
-        model: called with the parameters it is given, never with its own; its buffers are read only.
-        criterion: (prediction, y) -> scalar, averaged or summed over the K examples of the task.
-
-    Returns:
-        task_loss(params, (x, y)) -> scalar.
+    Those that are frozen (`requires_grad_(False)`) are among them; every function of the core leaves them as
+    they are.
 
     Raises:
-        ValueError: from the loss, if in training mode `model` keeps running statistics, drops out, or
-            writes a buffer: a forward pass that changes the model or draws random numbers is no function
-            of (params, batch).
-        TypeError: from the loss, if x is integer and `model` has no embedding to look it up in.
+        ValueError: if a parameter has no size yet (a lazy module that has seen no data).
     """
-
-    def task_loss(params: Params, batch: Batch) -> Tensor:
-        checks.check_stateless(model)
-        x, y = batch
-        checks.check_input_dtype(model, x)
-        buffers = {name: buffer.clone() for name, buffer in model.named_buffers()}
-        versions = {name: buffer._version for name, buffer in buffers.items()}
-        prediction = functional_call(model, {**buffers, **params}, (x,))
-        checks.check_buffers_unwritten(buffers, versions)
-        return criterion(prediction, y)
-
-    return task_loss
+    params = dict(model.named_parameters())
+    for name, value in params.items():
+        if nn.parameter.is_lazy(value):
+            raise ValueError(
+                f"model: the parameter {name!r} has no size yet; call the model once on data of one task"
+            )
+    return params  # pyright: ignore[reportReturnType] - dict is invariant
 
 
-def parameters_of(model: nn.Module) -> Params:
-    """Return the model's parameters by name; the tensors themselves, not copies."""
-    return dict(model.named_parameters())  # pyright: ignore[reportReturnType] - dict is invariant
+def is_frozen(value: Tensor) -> bool:
+    """Return whether a parameter was frozen by `requires_grad_(False)`; a plain tensor never is."""
+    return isinstance(value, nn.Parameter) and not value.requires_grad
 
 
 def expand_params(params: Params, n_tasks: int) -> Params:
-    """Give every task its own view of the shared parameters: [*] -> [T, *], without copying."""
+    """Give every task its own view of the shared parameters: [*] -> [T, *], without copying.
+
+    A frozen parameter stays one: no inner step moves it.
+    """
     checks.check_parameters(params)
     check_integer("n_tasks", n_tasks, minimum=1)
-    return {name: value.expand(n_tasks, *value.shape) for name, value in params.items()}
+    expanded = {name: value.expand(n_tasks, *value.shape) for name, value in params.items()}
+    frozen = {
+        name: nn.Parameter(expanded[name], requires_grad=False)
+        for name, value in params.items()
+        if is_frozen(value)
+    }
+    return expanded | frozen
 
 
-def task_losses(task_loss: TaskLoss, task_params: Params, batch: Batch) -> Tensor:
-    """Return the loss of every task at its own parameters [T, *], in one vectorized forward pass: [T]."""
-    with checks.explained_vmap_errors(), _differentiable_attention():
-        return torch.vmap(checks.scalar_loss(task_loss))(task_params, batch)
+def task_losses(task_loss: TaskLoss, task_params: Params, batch: Batch, *, vectorized: bool = True) -> Tensor:
+    """Return the loss of every task at its own parameters [T, *]: [T].
+
+    Args:
+        task_loss: the loss of one task.
+        task_params: [T, *] parameters of each task.
+        batch: tensors [T, K, ...].
+        vectorized: one forward pass for all tasks (torch.vmap), or one after the other.
+
+    Raises:
+        ValueError: if the loss is not a scalar, is random, writes its arguments, or cannot be vectorized.
+    """
+    return for_every_task(checks.scalar_loss(task_loss), task_params, batch, vectorized=vectorized)
 
 
-@contextmanager
-def _differentiable_attention() -> Iterator[None]:
-    """Keep attention on its plain kernel: the fused ones have no second derivative."""
-    fused = torch.backends.mha.get_fastpath_enabled()
-    torch.backends.mha.set_fastpath_enabled(False)
-    try:
-        with sdpa_kernel(SDPBackend.MATH):
-            yield
-    finally:
-        torch.backends.mha.set_fastpath_enabled(fused)
+def for_every_task(
+    one_task: TaskLoss, task_params: Params, batch: Batch, *, vectorized: bool = True
+) -> Tensor:
+    """Return [T, *] what `one_task` returns for each task; arguments and errors as in `task_losses`."""
+
+    def exact(params: Params, one_batch: Batch) -> Tensor:
+        with ExactFunctions((*params.values(), *one_batch)):
+            return one_task(params, one_batch)
+
+    with exact_derivatives(), checks.unwritten((*task_params.values(), *batch)):
+        if not vectorized:
+            return _one_after_another(exact, task_params, batch)
+        try:
+            return torch.vmap(exact)(task_params, batch)
+        except RuntimeError as error:
+            raise checks.explain_vmap_error(error, exact, task_params, batch) from error
+
+
+def _one_after_another(one_task: TaskLoss, task_params: Params, batch: Batch) -> Tensor:
+    values = []
+    with checks.no_random_numbers(batch[0].device):
+        for i in range(batch[0].shape[0]):
+            params = {name: value[i] for name, value in task_params.items()}
+            values.append(one_task(params, checks.task_of(batch, i)))
+    return torch.stack(values)

@@ -46,32 +46,27 @@ def adapt_only(
     steps: int = 1,
     first_order: bool = False,
     rule: InnerRule = steepest,
+    vectorized: bool = True,
 ) -> Params:
     """Adapt the parameters named in `adapted`; every task keeps the others as they are: [*] -> [T, *].
 
-    Other arguments, graph and errors as in `adapt`; rates for each parameter are those of `adapted`.
+    A name may be that of a module: "head" stands for all parameters in it. What is named adapts, frozen or
+    not. Other arguments, graph and errors as in `adapt`; rates for each parameter are those of `adapted`.
 
     Raises:
         ValueError: if `adapted` is empty or names no parameter.
     """
-    checks.check_parameters(params)
-    unknown = sorted(set(adapted) - set(params))
-    if isinstance(adapted, str) or not adapted or unknown:
-        raise ValueError(f"adapted must name parameters, some of {sorted(params)}; got {adapted!r}")
-    moving = {name: value for name, value in params.items() if name in adapted}
-    fixed = {name: value for name, value in params.items() if name not in adapted}
-
-    def loss_of_moving(some: Params, batch: Batch) -> Tensor:
-        return task_loss(fixed | some, batch)
-
-    end = adapt(
-        loss_of_moving, moving, support, inner_lr=inner_lr, steps=steps, first_order=first_order, rule=rule
+    return adapt(
+        task_loss,
+        params,
+        support,
+        inner_lr=inner_lr,
+        steps=steps,
+        first_order=first_order,
+        rule=rule,
+        adapted=adapted,
+        vectorized=vectorized,
     )
-    n_tasks = checks.count_tasks("support", support)
-    return {
-        name: end[name] if name in end else params[name].expand(n_tasks, *params[name].shape)
-        for name in params
-    }
 
 
 def anil_losses(
@@ -83,6 +78,7 @@ def anil_losses(
     inner_lr: InnerRate,
     steps: int = 1,
     first_order: bool = False,
+    vectorized: bool = True,
 ) -> Tensor:
     """Return every task's query loss where only the parameters named in `adapted` adapt: [T].
 
@@ -91,11 +87,16 @@ def anil_losses(
     Reference: Raghu, Raghu, Bengio & Vinyals 2020, "Rapid Learning or Feature Reuse? Towards Understanding
     the Effectiveness of MAML", https://arxiv.org/abs/1909.09157 ("almost no inner loop").
     """
-    checks.count_task_pairs(tasks)
-    end = adapt_only(
-        adapted, task_loss, params, tasks.support, inner_lr=inner_lr, steps=steps, first_order=first_order
+    return query_losses(
+        task_loss,
+        params,
+        tasks,
+        inner_lr=inner_lr,
+        steps=steps,
+        first_order=first_order,
+        adapted=adapted,
+        vectorized=vectorized,
     )
-    return task_losses(task_loss, end, tasks.query)
 
 
 def add_rates(params: Params, inner_lr: float) -> Params:
@@ -127,7 +128,13 @@ def split_rates(params: Params) -> tuple[Params, Params]:
 
 
 def meta_sgd_losses(
-    task_loss: TaskLoss, params: Params, tasks: TaskBatch, *, steps: int = 1, first_order: bool = False
+    task_loss: TaskLoss,
+    params: Params,
+    tasks: TaskBatch,
+    *,
+    steps: int = 1,
+    first_order: bool = False,
+    vectorized: bool = True,
 ) -> Tensor:
     """Return every task's query loss; `params` hold the start and a learned rate for each number in it: [T].
 
@@ -140,12 +147,21 @@ def meta_sgd_losses(
         tasks: support and query of T tasks.
         steps: inner steps; the paper takes one.
         first_order: drop the second derivatives; the rates still learn.
+        vectorized: as in `inner_step`.
 
     Reference: Li, Zhou, Chen & Li 2017, "Meta-SGD: Learning to Learn Quickly for Few-Shot Learning",
     https://arxiv.org/abs/1707.09835, equation 2.
     """
     start, rates = split_rates(params)
-    return query_losses(task_loss, start, tasks, inner_lr=rates, steps=steps, first_order=first_order)
+    return query_losses(
+        task_loss,
+        start,
+        tasks,
+        inner_lr=rates,
+        steps=steps,
+        first_order=first_order,
+        vectorized=vectorized,
+    )
 
 
 def multi_step_losses(
@@ -157,6 +173,7 @@ def multi_step_losses(
     inner_lr: InnerRate,
     first_order: bool = False,
     rule: InnerRule = steepest,
+    vectorized: bool = True,
 ) -> Tensor:
     """Return the weighted sum of every task's query losses after 1, 2, ..., len(weights) inner steps: [T].
 
@@ -171,16 +188,29 @@ def multi_step_losses(
         raise ValueError(f"weights must hold a finite number >= 0 for each inner step, got {weights!r}")
     steps = len(weights)
     _, *path = trajectory(
-        task_loss, params, tasks.support, inner_lr=inner_lr, steps=steps, first_order=first_order, rule=rule
+        task_loss,
+        params,
+        tasks.support,
+        inner_lr=inner_lr,
+        steps=steps,
+        first_order=first_order,
+        rule=rule,
+        vectorized=vectorized,
     )
-    losses = [task_losses(task_loss, task_params, tasks.query) for task_params in path]
+    losses = [task_losses(task_loss, point, tasks.query, vectorized=vectorized) for point in path]
     return sum(
         (weight * loss for weight, loss in zip(weights, losses, strict=True)), torch.zeros_like(losses[0])
     )
 
 
 def reptile_gradient(
-    task_loss: TaskLoss, params: Params, data: Batch, *, inner_lr: InnerRate, steps: int
+    task_loss: TaskLoss,
+    params: Params,
+    data: Batch,
+    *,
+    inner_lr: InnerRate,
+    steps: int,
+    vectorized: bool = True,
 ) -> Params:
     """Return the mean over tasks of start - end of the inner steps: descend it as if it were a gradient.
 
@@ -194,14 +224,20 @@ def reptile_gradient(
         data: tensors [T, K, ...] of each task.
         inner_lr: inner step size, as in `inner_step`.
         steps: inner steps.
+        vectorized: as in `inner_step`.
 
     Returns:
-        One tensor for each parameter, without a graph.
+        One tensor for each parameter, without a graph; 0 for a frozen one.
 
     Reference: Nichol, Achiam & Schulman 2018, "On First-Order Meta-Learning Algorithms",
     https://arxiv.org/abs/1803.02999, Algorithm 2 (in batches).
     """
     checks.check_parameters(params)
-    start = {name: value.detach() for name, value in params.items()}
-    end = adapt(task_loss, start, data, inner_lr=inner_lr, steps=steps, first_order=True)
-    return {name: (start[name] - end[name]).mean(0) for name in start}
+    with torch.no_grad():
+        end = adapt(task_loss, params, data, inner_lr=inner_lr, steps=steps, vectorized=vectorized)
+        return {name: _mean(value - end[name]) for name, value in params.items()}
+
+
+def _mean(values: Tensor) -> Tensor:
+    """Return the mean over tasks, summed in float32 at least."""
+    return values.mean(0, dtype=torch.promote_types(values.dtype, torch.float32)).to(values.dtype)

@@ -65,7 +65,7 @@ def test_a_file_from_the_future_is_refused(tmp_path):
     path = tmp_path / "x.safetensors"
     header = {"format": checkpoint.FORMAT + 1, "kind": "Thing", "facts": {}}
     save_file({"a": torch.ones(3)}, path, metadata={"checkpoint": json.dumps(header)})
-    with pytest.raises(ValueError, match=r"has format 2, this release reads up to 1; update mlearn_utils"):
+    with pytest.raises(ValueError, match=r"has format 3, this release reads up to 2; update mlearn_utils"):
         load_checkpoint(path, "Thing")
 
 

@@ -1,0 +1,192 @@
+"""A module as a pure function of its parameters: nothing else of it is learned, nothing is written."""
+
+import copy
+from collections.abc import Callable, Collection, Hashable
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.func import functional_call
+
+from mlearn_utils.meta import checks
+from mlearn_utils.meta.losses import Params, for_every_task
+from mlearn_utils.tasks.regression import Batch
+
+OWN = frozenset(nn.Module().__dict__)
+"""Attributes that every module has."""
+
+
+class ModuleLoss:
+    """The loss of one task of a module and a criterion; made by `module_loss`."""
+
+    def __init__(
+        self,
+        model: nn.Module,
+        criterion: Callable[[Tensor, Tensor], Tensor],
+        learned: Collection[str] | None = None,
+    ) -> None:
+        self.model, self.criterion, self.learned = model, criterion, learned
+
+    def __call__(self, params: Params, batch: Batch) -> Tensor:
+        """Return the loss () of one task: its parameters [*] and its data (x, y)."""
+        if len(batch) != 2:
+            raise ValueError(f"batch must be (x, y), two tensors, got {len(batch)}")
+        x, y = batch
+        return self.criterion(call_module(self.model, params, x, learned=self.learned), y)
+
+    def state(self) -> Hashable:
+        """Return what the loss depends on beside its arguments: a traced graph is good for one such state."""
+        modules = tuple(self.model.modules())
+        buffers = tuple((id(buffer), buffer._version) for buffer in self.model.buffers())
+        frozen = tuple(value.requires_grad for value in self.model.parameters())
+        plain = tuple(
+            (name, repr(value))
+            for module in modules
+            for name, value in sorted(vars(module).items())
+            if name not in OWN and isinstance(value, (int, float, str, bool, tuple, type(None)))
+        )
+        return tuple(module.training for module in modules), buffers, frozen, plain, id(self.criterion)
+
+
+def module_loss(
+    model: nn.Module,
+    criterion: Callable[[Tensor, Tensor], Tensor],
+    *,
+    learned: Collection[str] | None = None,
+) -> ModuleLoss:
+    """Turn a module and a criterion into the loss of one task, whose batch is (x, y).
+
+    Args:
+        model: called with the parameters it is given, never with its own; its buffers are read only. Weights
+            that are tied, and modules that stand in it twice, have one name, as in `named_parameters()`.
+        criterion: (prediction, y) -> scalar, averaged or summed over the K examples of the task.
+        learned: names of the parameters that will be given; the others are the model's own constants. By
+            default all must be given but those that are frozen (`requires_grad_(False)`).
+
+    Returns:
+        task_loss(params, (x, y)) -> scalar.
+
+    Raises:
+        ValueError: if `learned` names no parameter. From the loss: if a name in `params` is not the model's,
+            or one is missing; if in training mode `model` keeps running statistics, drops out, or writes
+            itself: a forward pass that changes the model or draws random numbers is no function of (params,
+            batch).
+        TypeError: from the loss, if x is integer and `model` computes with it.
+    """
+    if learned is not None:
+        learned = frozenset(checks.chosen_names("learned", learned, dict(model.named_parameters())))
+    return ModuleLoss(model, criterion, learned)
+
+
+def module_predictions(
+    model: nn.Module, task_params: Params, x: Tensor, *, vectorized: bool = True
+) -> Tensor:
+    """Return the predictions [T, K, *] of T tasks' parameters for their inputs [T, K, *]; without a graph.
+
+    Errors as in `module_loss`.
+    """
+
+    def predict(params: Params, batch: Batch) -> Tensor:
+        return call_module(model, params, batch[0])
+
+    with torch.no_grad():
+        return for_every_task(predict, task_params, (x,), vectorized=vectorized)
+
+
+def call_module(
+    model: nn.Module, params: Params, x: Tensor, *, learned: Collection[str] | None = None
+) -> Tensor:
+    """Return `model(x)` at the given parameters; see `module_loss` for what is refused."""
+    values: dict[str, Tensor] = {}  # what every place of a parameter or buffer holds in this call
+    names: dict[int, str] = {}  # the name of each parameter, by identity: the first place where it stands
+    copies: dict[int, Tensor] = {}
+    own: Params = {}
+    modules = list(model.named_modules())
+    for path, module in modules:
+        checks.check_stateless_module(path, module)
+        prefix = f"{path}." if path else ""
+        for name, value in module._parameters.items():
+            if value is not None:
+                place = prefix + name
+                first = names.setdefault(id(value), place)
+                own.setdefault(first, value)
+                values[place] = params[first] if first in params else value.detach()
+        for name, buffer in module._buffers.items():
+            if buffer is not None:
+                values[prefix + name] = copies.setdefault(id(buffer), buffer.clone())
+    checks.check_names(params, own, learned)
+    given = dict(values)
+    versions = {name: value._version for name, value in values.items()}
+    before = [_plain_attributes(module) for _, module in modules]
+    try:
+        prediction = functional_call(model, values, (x,), tie_weights=False)
+    except RuntimeError as error:
+        if checks.is_integer(x) and "type" in str(error):
+            raise TypeError(
+                f"batch: x must be floating point, got {x.dtype}: this model computes with it; convert it "
+                "with x.float()"
+            ) from error
+        raise
+    finally:
+        written = [
+            f"{path}.{name}" if path else name
+            for (path, module), attributes in zip(modules, before, strict=True)
+            for name in _put_back(module, attributes)
+        ]
+    # what a forward pass assigned to a parameter or buffer, functional_call has put into `values`
+    written += [
+        name for name, value in given.items() if values[name] is not value or value._version != versions[name]
+    ]
+    checks.check_nothing_written(written, values.keys() - own.keys())
+    return prediction
+
+
+def _plain_attributes(module: nn.Module) -> dict[str, tuple[Any, Any]]:
+    """Return the attributes that are no parameters, buffers or modules, and what lists and dicts hold."""
+    own = vars(module)
+    return {
+        name: (own[name], copy.copy(own[name]) if isinstance(own[name], (list, dict)) else own[name])
+        for name in own.keys() - OWN
+    }
+
+
+def _put_back(module: nn.Module, before: dict[str, tuple[Any, Any]]) -> list[str]:
+    """Undo what a forward pass did to attributes that hold tensors; return their names.
+
+    What is no state is not among the names: an attribute that a hook of torch's older weight norm or spectral
+    norm computes anew in every forward pass, and a list of the module's own parameters, as an LSTM keeps.
+    """
+    own, changed = vars(module), []
+    for name in own.keys() - OWN | before.keys():
+        old, content = before.get(name, (None, None))
+        now, held = _tensors(own.get(name)), _tensors(content)
+        if len(now) == len(held) and all(a is b for a, b in zip(now, held, strict=True)):
+            continue
+        changed.append(name)
+        if name not in before:
+            del own[name]
+            continue
+        own[name] = old
+        if isinstance(old, list):
+            old[:] = content
+        elif isinstance(old, dict):
+            old.clear()
+            old.update(content)
+    recomputed = {getattr(hook, "name", None) for hook in module._forward_pre_hooks.values()}
+    return [
+        name for name in changed if name not in recomputed and not _lists_parameters(module, before, name)
+    ]
+
+
+def _lists_parameters(module: nn.Module, before: dict[str, tuple[Any, Any]], name: str) -> bool:
+    held = _tensors(before.get(name, (None, None))[1])
+    own = {id(value) for value in module._parameters.values()}
+    return bool(held) and all(id(value) in own for value in held)
+
+
+def _tensors(value: Any) -> list[Tensor]:
+    """Return the tensors that an attribute is or, as a list, tuple or dict, holds."""
+    values = (
+        value.values() if isinstance(value, dict) else value if isinstance(value, (list, tuple)) else [value]
+    )
+    return [item for item in values if isinstance(item, Tensor)]
