@@ -11,6 +11,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from mlearn_utils.runtime import check_integer
+
 Params = dict[str, Tensor]
 
 
@@ -37,29 +39,45 @@ def init_mlp(sizes: Sequence[int], *, generator: torch.Generator) -> Params:
     return params
 
 
-def start_policy(num_features: int, num_actions: int, *, hidden: int, generator: torch.Generator) -> Params:
-    """Return the parameters of a policy with one hidden layer; for two actions it has a single logit.
+def start_policy(
+    num_features: int, num_actions: int, *, hidden: int | Sequence[int], generator: torch.Generator
+) -> Params:
+    """Return the parameters of a policy over discrete actions; for two of them it has a single logit.
 
     Args:
         num_features: F of the observations.
         num_actions: A.
-        hidden: tanh units of the hidden layer.
+        hidden: tanh units of the hidden layer, or of each hidden layer.
         generator: CPU generator to draw from.
     """
-    return init_mlp((num_features, hidden, 1 if num_actions == 2 else num_actions), generator=generator)
+    outputs = 1 if num_actions == 2 else num_actions
+    return init_mlp((num_features, *hidden_units(hidden), outputs), generator=generator)
+
+
+def hidden_units(hidden: object) -> tuple[int, ...]:
+    """Return the units of each hidden layer, from one number or a sequence of them.
+
+    Raises:
+        ValueError: if one is not an integer >= 1.
+    """
+    units = tuple(hidden) if isinstance(hidden, Sequence) and not isinstance(hidden, str) else (hidden,)
+    for each in units:
+        check_integer("hidden", each, minimum=1, expected="an integer >= 1, or one for each hidden layer")
+    return tuple(int(each) for each in units)  # pyright: ignore[reportArgumentType]
 
 
 def mlp(params: Params, x: Tensor) -> Tensor:
     """Return the outputs of a multilayer perceptron with tanh between its layers.
 
     Args:
-        params: as `init_mlp` makes them, shared ([*]) or one set for each task ([T, *]).
+        params: as `init_mlp` makes them, shared ([*]) or one set for each task ([T, *]); others beside them
+            are not used.
         x: [..., N, F]; [T, N, F] with one set for each task (flatten [T, S, E, F] over S and E first).
 
     Returns:
         [..., N, A].
     """
-    layers = len(params) // 2
+    layers = sum(name.endswith(".weight") for name in params)
     for layer in range(layers):
         weight, bias = params[f"{2 * layer}.weight"], params[f"{2 * layer}.bias"]
         x = _linear(x, weight, bias)

@@ -82,6 +82,7 @@ class QLearningAgent:
             discretizer = discretizer or Discretizer.from_env(env)
             n_states, self._first_state = discretizer.n_states, 0
         self.discretizer = discretizer
+        assert isinstance(actions, spaces.Discrete)
         self.q_table = np.zeros((n_states, int(actions.n)))
         self._first_action = int(actions.start)
         self._pool = ReplayPool()

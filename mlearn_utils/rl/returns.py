@@ -12,6 +12,15 @@ from mlearn_utils.runtime import check_fraction
 
 Scalar = float | Tensor
 
+LARGEST_FEATURE = 1e3
+"""Root mean square of a feature from which on the baseline is fitted in float64."""
+
+MANY_FEATURES = 100
+"""Features of an observation (pixels, mostly) from which on the baseline looks at the time alone."""
+
+LEAST_SPREAD = 1e-5
+"""Share of the returns below which a difference between them is rounding."""
+
 
 def discounted_sums(x: Tensor, factor: Scalar) -> Tensor:
     """Return y [..., S, E] with y_t = sum over k >= 0 of factor^k x_{t+k}.
@@ -95,19 +104,24 @@ def gae(
 def baseline_features(obs: Tensor, *, start: int = 0) -> Tensor:
     """Return [..., S, E, 2F + 4]: obs, obs^2, t, t^2, t^3, 1, with t in hundreds of steps.
 
+    Of observations with more than 100 numbers only the last four: fitted to as many features as there are
+    steps, a baseline would take all advantages away.
+
     Args:
         obs: [..., S, E, F] observations of consecutive steps.
         start: the number of the first step.
     """
     steps = torch.arange(start, start + obs.shape[-3], dtype=obs.dtype, device=obs.device) / 100
     t = steps[:, None, None].expand(*obs.shape[:-1], 1)
-    return torch.cat((obs, obs**2, t, t**2, t**3, torch.ones_like(t)), dim=-1)
+    time = (t, t**2, t**3, torch.ones_like(t))
+    return torch.cat(time if obs.shape[-1] > MANY_FEATURES else (obs, obs**2, *time), dim=-1)
 
 
 def fit_ridge(features: Tensor, targets: Tensor, mask: Tensor, *, ridge: float = 1e-5) -> Tensor:
     """Return weights [..., K] of the linear baseline, fitted for each task on its own.
 
-    Solves (sum m x x' + n ridge I) w = sum m x y over the n steps taken (mask m).
+    Solves (sum m x x' + n ridge I) w = sum m x y over the n steps taken (mask m); in float64 where features
+    are so large that float32 could not.
 
     Args:
         features: [..., S, E, K].
@@ -120,9 +134,13 @@ def fit_ridge(features: Tensor, targets: Tensor, mask: Tensor, *, ridge: float =
     """
     x = (features * mask.unsqueeze(-1)).flatten(-3, -2)
     y = (targets * mask).flatten(-2)
-    gram = x.mT @ x / mask.sum(dim=(-2, -1))[..., None, None]
+    steps = mask.sum(dim=(-2, -1))[..., None, None]
+    gram = x.mT @ x / steps
+    if gram.dtype == torch.float32 and not bool((gram.detach() < LARGEST_FEATURE**2).all()):
+        wide = (array.cpu().double() for array in (features, targets, mask))  # not every device has float64
+        return fit_ridge(*wide, ridge=ridge).to(features)
     penalty = ridge * torch.eye(x.shape[-1], dtype=x.dtype, device=x.device)
-    moment = (x.mT @ y.unsqueeze(-1)) / mask.sum(dim=(-2, -1))[..., None, None]
+    moment = (x.mT @ y.unsqueeze(-1)) / steps
     return torch.linalg.solve(gram + penalty, moment).squeeze(-1)
 
 
@@ -142,15 +160,42 @@ def normalise(adv: Tensor, mask: Tensor) -> Tensor:
     return centered / (std + 1e-8)
 
 
-def advantages(rollout: Rollout, *, gamma: Scalar, lam: Scalar) -> Tensor:
-    """Return normalised advantages [T, S, E]: GAE over a ridge baseline fitted to each task's own episodes.
+def informative(targets: Tensor, reward: Tensor, mask: Tensor) -> Tensor:
+    """Return [..., 1, 1] whether the episodes of a task tell any action from another.
 
-    The time limit counts as part of the task: the baseline sees the time, and nothing is bootstrapped.
+    They do not where every episode got the same from each moment on: what is left of the returns after a
+    baseline is then the baseline's own error, and dividing by its deviation would make a full step of it. A
+    single episode tells nothing if all its rewards are the same.
+
+    Args:
+        targets: [..., S, E] returns to go.
+        reward: [..., S, E].
+        mask: [..., S, E] 1 for every step taken.
+    """
+    axes = (-2, -1)
+    if targets.shape[-1] == 1:
+        steps = mask.sum(dim=axes, keepdim=True)
+        apart = (reward - (reward * mask).sum(dim=axes, keepdim=True) / steps) * mask
+        largest = (reward * mask).abs().amax(dim=axes, keepdim=True)
+    else:
+        apart, largest = (
+            targets - targets.mean(dim=-1, keepdim=True),
+            targets.abs().amax(dim=axes, keepdim=True),
+        )
+    return apart.abs().amax(dim=axes, keepdim=True) > LEAST_SPREAD * largest
+
+
+def advantages(rollout: Rollout, *, gamma: Scalar, lam: Scalar, normalised: bool = True) -> Tensor:
+    """Return advantages [T, S, E]: GAE over a ridge baseline fitted to each task's own episodes.
+
+    The time limit counts as part of the task: the baseline sees the time, and nothing is bootstrapped. Where
+    the episodes of a task tell nothing (see `informative`), its advantages are 0.
 
     Args:
         rollout: episodes [T, S, E].
         gamma: discount in [0, 1], a number or for each task a tensor [T, 1, 1].
         lam: GAE's lambda in [0, 1], likewise.
+        normalised: with mean 0 and standard deviation 1 over each task's steps, or as they are.
 
     Raises:
         ValueError: if `gamma` or `lam` is outside [0, 1].
@@ -158,7 +203,9 @@ def advantages(rollout: Rollout, *, gamma: Scalar, lam: Scalar) -> Tensor:
     targets = returns_to_go(rollout.reward, rollout.mask, gamma=gamma)
     features = baseline_features(rollout.obs)
     values = baseline_values(fit_ridge(features, targets, rollout.mask), features)
-    return normalise(gae(rollout.reward, values, rollout.mask, gamma=gamma, lam=lam), rollout.mask)
+    adv = gae(rollout.reward, values, rollout.mask, gamma=gamma, lam=lam)
+    tells = informative(targets.detach(), rollout.reward, rollout.mask)
+    return (normalise(adv, rollout.mask) if normalised else adv) * tells
 
 
 def _check_scalar(name: str, value: Scalar) -> None:

@@ -4,19 +4,27 @@ An environment that has finished stays finished, so every row of a rollout holds
 mask is 1 from its first step to the one that ended it, and 0 after that.
 """
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from mlearn_utils.rl.policies import choose, choose_best
+from mlearn_utils.rl.actions import Actions, actions_of
+
+LEAST_DEVIATION = 1e-5
+"""Smallest deviation of a feature, as a share of its mean, that counts as such."""
 
 CHECK_EVERY = 10  # steps between two looks at whether every episode has ended: each look waits for a GPU
 
 
 class BatchEnv(Protocol):
     """T tasks x E environments stepped together; finished ones are frozen, with reward 0.
+
+    One with continuous actions also has `action_size`, D: its actions are [T, E, D]. One that holds something
+    that must be closed has `close()`.
 
     `tasks.cartpole.BatchedCartPole` and `rl.gymnasium_batch.GymnasiumBatch` are such. Arrays
     are numpy, or torch tensors on one device.
@@ -39,10 +47,10 @@ class BatchEnv(Protocol):
 
 
 class Policy(Protocol):
-    """Observations [T, E, F] float32 -> logits [T, E, A], or [T, E, 1] for two actions."""
+    """Observations [T, E, F] float32 -> action parameters [T, E, W], such as logits; see `rl.actions`."""
 
     def __call__(self, obs: Tensor, /) -> Tensor:
-        """Return the logits."""
+        """Return the action parameters."""
         ...
 
 
@@ -54,7 +62,7 @@ class Rollout(NamedTuple):
 
     Attributes:
         obs: [T, S, E, F] what the policy saw; frozen after the end.
-        act: [T, S, E] int64 what it did.
+        act: [T, S, E] int64 what it did; [T, S, E, D] float32 where actions are continuous.
         reward: [T, S, E] what it got; 0 after the end.
         mask: [T, S, E] 1 for every step taken, the one that ended the episode included.
         terminated: [T, S, E] 1 at the step on which the task itself ended the episode.
@@ -77,6 +85,26 @@ class Rollout(NamedTuple):
         deviation = self.obs[self.mask > 0].std(dim=0, correction=0)
         return torch.where(deviation > 0, deviation, torch.ones_like(deviation))
 
+    def center_and_scale(self) -> tuple[Tensor, Tensor]:
+        """Return [F] and [F]: what to subtract from each feature, and what to divide it by, for a network.
+
+        The divisor is the standard deviation, at least a hundred-thousandth of the feature's mean. The mean
+        is subtracted where it is larger than the deviation: a feature that is large but hardly varies would
+        be all that a network sees.
+        """
+        mean, deviation = self.obs[self.mask > 0].double().mean(dim=0).float(), self.deviation()
+        scale = torch.maximum(deviation, LEAST_DEVIATION * mean.abs())
+        return torch.where(mean.abs() > deviation, mean, torch.zeros_like(mean)), scale
+
+
+@contextmanager
+def closing_batch(env: BatchEnv) -> Iterator[BatchEnv]:
+    """Use a batch of environments, and close it after that if it can be closed."""
+    try:
+        yield env
+    finally:
+        getattr(env, "close", lambda: None)()
+
 
 @torch.no_grad()
 def collect(env: BatchEnv, policy: Policy, *, generator: torch.Generator, greedy: bool = False) -> Rollout:
@@ -87,26 +115,27 @@ def collect(env: BatchEnv, policy: Policy, *, generator: torch.Generator, greedy
 
     Args:
         env: T tasks x E environments.
-        policy: observations [T, E, F] -> logits [T, E, A].
+        policy: observations [T, E, F] -> action parameters [T, E, W].
         generator: CPU generator; it seeds the environments and draws the actions, on any device the same.
         greedy: take the most probable action instead of a sample.
 
     Raises:
         TypeError: if `policy` is not callable.
-        ValueError: if the logits have another shape, or a reward is not finite (the step is named).
+        ValueError: if the action parameters have another shape or are not finite, or an observation or a
+            reward is not finite (the step, task and environment are named).
     """
     if not callable(policy):
         raise TypeError(f"policy must be callable, observations -> logits, got {type(policy).__name__}")
     seed = int(torch.randint(2**31 - 1, (), generator=generator))
-    obs = _float(env.reset(seed=seed))
-    uniform = torch.rand((env.horizon, *obs.shape[:2]), generator=generator).to(obs.device).unbind()
+    obs, actions = _float(env.reset(seed=seed)), actions_of(env)
+    noise = actions.noise((env.horizon, *obs.shape[:2]), generator).to(obs.device).unbind()
     in_numpy = isinstance(env.alive, np.ndarray)
     steps = []
     for step in range(env.horizon):
         logits = policy(obs)
         if step == 0:
-            _check_logits(logits, env)
-        act = choose_best(logits) if greedy else choose(logits, uniform[step])
+            _check_outputs(logits, env, actions)
+        act = actions.best(logits) if greedy else actions.choose(logits, noise[step])
         alive = env.alive
         after, reward, terminated, _, _ = env.step(act.numpy() if in_numpy else act)
         steps.append((obs, act, reward, alive, terminated))
@@ -120,7 +149,9 @@ def _pack(steps: list[tuple[Any, ...]], last_obs: Tensor) -> Rollout:
     """Stack the steps along the time axis and cut off those that nobody took."""
     obs, act, reward, mask, terminated = (_stack(values) for values in zip(*steps, strict=True))
     taken = int(mask.amax(dim=(0, 2)).sum())
-    _check_rewards(reward)
+    _check_finite("observation", obs, mask)
+    _check_finite("observation after the last step", last_obs.unsqueeze(1), mask[:, :1])
+    _check_finite("reward", reward, mask)
     fields = (obs, act, reward.float(), mask.float(), (terminated & mask).float())
     return Rollout(*(field[:, :taken] for field in fields), last_obs=last_obs)
 
@@ -136,22 +167,26 @@ def _float(obs: Any) -> Tensor:
     return torch.as_tensor(obs, dtype=torch.float32).contiguous()
 
 
-def _check_logits(logits: Any, env: BatchEnv) -> None:
-    width = env.num_actions
-    shapes = [(env.num_tasks, env.num_envs, width)]
-    if width == 2:
-        shapes.append((env.num_tasks, env.num_envs, 1))
-    if not isinstance(logits, Tensor) or tuple(logits.shape) not in shapes:
-        got = tuple(logits.shape) if isinstance(logits, Tensor) else type(logits).__name__
-        raise ValueError(f"policy must return logits of shape {' or '.join(map(str, shapes))}, got {got}")
+def _check_outputs(outputs: Any, env: BatchEnv, actions: Actions) -> None:
+    widths = {actions.width, getattr(env, "num_actions", None)} - {None}
+    shapes = [(env.num_tasks, env.num_envs, width) for width in sorted(widths, reverse=True)]
+    if not isinstance(outputs, Tensor) or tuple(outputs.shape) not in shapes:
+        got = tuple(outputs.shape) if isinstance(outputs, Tensor) else type(outputs).__name__
+        what = "logits" if getattr(env, "action_size", None) is None else "means and logarithms of deviations"
+        raise ValueError(f"policy must return {what} of shape {' or '.join(map(str, shapes))}, got {got}")
 
 
-def _check_rewards(reward: Tensor) -> None:
-    bad = (~torch.isfinite(reward)).nonzero()
-    if len(bad):
-        first = bad[bad[:, 1].argmin()]
-        task, step, env = first.tolist()
+def _check_finite(name: str, values: Tensor, mask: Tensor) -> None:
+    """Raise, naming the first step, unless values [T, S, E, ...] are finite wherever the mask is true."""
+    good = torch.isfinite(values)
+    if bool(good.all()):
+        return
+    bad = (~good.flatten(3).all(-1) if good.ndim > 3 else ~good) & mask.bool()
+    where = bad.nonzero()
+    if len(where):
+        task, step, env = where[where[:, 1].argmin()].tolist()
+        got = values[task, step, env].flatten()[:8].tolist()
         raise ValueError(
-            f"reward must be finite, got {reward[task, step, env].item()} at step {step} "
-            f"of an episode (task {task}, environment {env})"
+            f"{name} must be finite, got {got[0] if values.ndim == 3 else got} at step {step} of an episode "
+            f"(task {task}, environment {env})"
         )

@@ -27,31 +27,40 @@ et al. (2019), "Loaded DiCE: Trading off bias and variance in any-order score fu
 """
 
 from collections.abc import Callable
+from typing import Protocol
 
 import torch
 from torch import Tensor
 
 from mlearn_utils.rl.policies import log_prob
 
-Surrogate = Callable[[Tensor, Tensor, Tensor], Tensor]
-"""(log-probabilities, credits, mask) [..., S, E] -> the objective of each episode [..., E]."""
+
+class Surrogate(Protocol):
+    """(log-probabilities, credits, mask) [..., S, E] -> the objective of each episode [..., E]."""
+
+    def __call__(self, logp: Tensor, adv: Tensor, mask: Tensor, played: Tensor | None = None, /) -> Tensor:
+        """Return the objectives; see `plain_surrogate` for the arguments."""
+        ...
 
 
-def plain_surrogate(logp: Tensor, adv: Tensor, mask: Tensor) -> Tensor:
+def plain_surrogate(logp: Tensor, adv: Tensor, mask: Tensor, played: Tensor | None = None) -> Tensor:
     """Return sum_t l_t A_t [..., E]: right in the gradient, wrong in the Hessian.
 
     Args:
         logp: [..., S, E] log-probabilities of the actions taken, differentiable.
         adv: [..., S, E] credits, constants.
         mask: [..., S, E] 1 for every step taken.
+        played: [..., S, E] log-probabilities, constants, under the policy that took the actions, where that
+            is another than the one differentiated: each action then counts by the ratio of the two.
 
     Reference:
         Finn et al. (2017), Algorithm 3; Williams (1992) for the gradient itself.
     """
-    return (logp * adv * mask).sum(dim=-2)
+    weighted = logp if played is None else logp * torch.exp(logp.detach() - played)
+    return (weighted * adv * mask).sum(dim=-2)
 
 
-def lvc_surrogate(logp: Tensor, adv: Tensor, mask: Tensor) -> Tensor:
+def lvc_surrogate(logp: Tensor, adv: Tensor, mask: Tensor, played: Tensor | None = None) -> Tensor:
     """Return sum_t exp(l_t - stop(l_t)) A_t [..., E]: low variance curvature.
 
     The Hessian keeps the product of each step's score with itself and drops those across steps, and with
@@ -62,10 +71,10 @@ def lvc_surrogate(logp: Tensor, adv: Tensor, mask: Tensor) -> Tensor:
     Reference:
         Rothfuss et al. (2019), section 5.
     """
-    return (_box(logp) * adv * mask).sum(dim=-2)
+    return (_box(logp, played) * adv * mask).sum(dim=-2)
 
 
-def dice_surrogate(logp: Tensor, adv: Tensor, mask: Tensor) -> Tensor:
+def dice_surrogate(logp: Tensor, adv: Tensor, mask: Tensor, played: Tensor | None = None) -> Tensor:
     """Return sum_t (box(c_t) - box(c_{t-1})) A_t [..., E]: right in every derivative; 0 in value.
 
     With A_t = gamma^t G_t the sum telescopes to Foerster's sum_t box(c_t) gamma^t r_t, less the constant G_0.
@@ -77,11 +86,22 @@ def dice_surrogate(logp: Tensor, adv: Tensor, mask: Tensor) -> Tensor:
     """
     logp = logp * mask
     so_far = logp.cumsum(dim=-2)
-    return ((_box(so_far) - _box(so_far - logp)) * adv * mask).sum(dim=-2)
+    if played is None:
+        now = before = None
+    else:
+        now = (played * mask).cumsum(dim=-2)
+        before = now - played * mask
+    return ((_box(so_far, now) - _box(so_far - logp, before)) * adv * mask).sum(dim=-2)
 
 
 def policy_loss(
-    logits: Tensor, act: Tensor, adv: Tensor, mask: Tensor, *, surrogate: Surrogate = plain_surrogate
+    logits: Tensor,
+    act: Tensor,
+    adv: Tensor,
+    mask: Tensor,
+    *,
+    surrogate: Surrogate = plain_surrogate,
+    log_prob: Callable[[Tensor, Tensor], Tensor] = log_prob,
 ) -> Tensor:
     """Return the loss [...] whose gradient is minus the policy gradient, averaged over the steps taken.
 
@@ -93,6 +113,7 @@ def policy_loss(
         adv: [..., S, E] advantages, constants.
         mask: [..., S, E] 1 for every step taken.
         surrogate: (log-probabilities, adv, mask) -> objective of each episode [..., E].
+        log_prob: (action parameters, actions) -> log-probabilities; that of discrete actions by default.
     """
     objective = surrogate(log_prob(logits, act), adv, mask)
     return -objective.sum(dim=-1) / mask.sum(dim=(-2, -1))
@@ -102,5 +123,6 @@ SURROGATES: dict[str, Surrogate] = {"plain": plain_surrogate, "lvc": lvc_surroga
 """The three by name."""
 
 
-def _box(x: Tensor) -> Tensor:
-    return torch.exp(x - x.detach())
+def _box(x: Tensor, at: Tensor | None = None) -> Tensor:
+    """Return exp(x - at), the ratio of two probabilities; `at` is x itself, held constant, if not given."""
+    return torch.exp(x - (x.detach() if at is None else at))

@@ -146,12 +146,14 @@ class CartPoleTasks:
 
     Attributes:
         observation_scale: [F] what observations are divided by before a policy sees them.
+        horizon: steps after which an episode is truncated, if nothing else is said.
 
     Raises:
         ValueError: if the family is unknown.
     """
 
     observation_scale: tuple[float, ...] = OBSERVATION_SCALE
+    horizon = 100
 
     def __init__(self, family: str, *, physics: CartPolePhysics | None = None):
         check_family(family)

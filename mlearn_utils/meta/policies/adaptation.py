@@ -4,9 +4,11 @@ Task i of T is tried with the policy theta, and its episodes D_i give one inner 
 
     L_i(theta) = -1 / (E H) * sum over episodes and steps of s(l_t) A_t
 
-with l_t = log pi(a_t | s_t), A_t the advantages of the task's own episodes, s one of `rl.surrogates`, E the
-episodes and H the horizon. The divisor is the same for every task: the mean over the steps taken, which is
-common elsewhere, weighs a step of a short episode more, and training then often ends in policies that fall.
+with l_t = log pi(a_t | s_t), A_t the advantages of the task's own episodes, s one of `rl.surrogates` (with
+the ratio to the policy that played them, which matters from the second outer step on the same episodes), E
+the episodes and H the horizon. The divisor is the same for every task: the mean over the steps taken, which
+is common elsewhere, weighs a step of a short episode more, and training then often ends in policies that
+fall.
 
 Fresh episodes D'_i of the adapted policy theta_i' are the query data. For them the outer objective is
 
@@ -20,7 +22,7 @@ Reference: Finn et al. (2017), "Model-agnostic meta-learning for fast adaptation
 "ProMP: Proximal meta-policy search", for re-adapting from the stored data.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import NamedTuple
 
 import torch
@@ -49,6 +51,28 @@ class EpisodeBatch(NamedTuple):
     mask: Tensor
 
 
+class PlayedEpisodes(NamedTuple):
+    """An EpisodeBatch that also knows what the policies that played it thought of their actions.
+
+    Attributes:
+        obs: [T, S, E, F] scaled observations.
+        act: [T, S, E] int64 actions taken, or [T, S, E, D] continuous ones.
+        adv: [T, S, E] advantages, normalised over each task's own steps.
+        mask: [T, S, E] 1 for every step taken.
+        logp: [T, S, E] log-probabilities of the actions under the policies that took them.
+    """
+
+    obs: Tensor
+    act: Tensor
+    adv: Tensor
+    mask: Tensor
+    logp: Tensor
+
+
+LogProbs = Callable[[Params, Tensor, Tensor], Tensor]
+"""Parameters, observations [.., S, E, F] and actions -> log-probabilities [.., S, E]."""
+
+
 class Query(NamedTuple):
     """Episodes of adapted policies, and what these policies thought of their actions.
 
@@ -61,7 +85,9 @@ class Query(NamedTuple):
     logp: Tensor
 
 
-def with_advantages(rollout: Rollout, scale: Tensor, *, gamma: float, lam: float) -> EpisodeBatch:
+def with_advantages(
+    rollout: Rollout, scale: Tensor, *, gamma: float, lam: float, normalised: bool = True
+) -> EpisodeBatch:
     """Return the episodes of a rollout with scaled observations and each task's own advantages.
 
     Args:
@@ -69,8 +95,9 @@ def with_advantages(rollout: Rollout, scale: Tensor, *, gamma: float, lam: float
         scale: [F] what observations are divided by.
         gamma: discount in [0, 1].
         lam: GAE's lambda in [0, 1].
+        normalised: with mean 0 and deviation 1 over each task's own steps, or as they are.
     """
-    adv = advantages(rollout, gamma=gamma, lam=lam)
+    adv = advantages(rollout, gamma=gamma, lam=lam, normalised=normalised)
     return EpisodeBatch(rollout.obs / scale, rollout.act, adv, rollout.mask)
 
 
@@ -86,18 +113,21 @@ def action_log_probs(params: Params, episodes: EpisodeBatch) -> Tensor:
     return log_prob(logits.unflatten(first, episodes.act.shape[first:]), episodes.act)
 
 
-def policy_task_loss(surrogate: Surrogate, horizon: int) -> TaskLoss:
-    """Return the inner loss of one task, (params, EpisodeBatch) -> scalar, for the functions of `meta.maml`.
+def policy_task_loss(surrogate: Surrogate, horizon: int, log_probs: LogProbs | None = None) -> TaskLoss:
+    """Return the inner loss of one task, (params, episodes) -> scalar, for the functions of `meta.maml`.
+
+    The episodes are an EpisodeBatch, played by these parameters, or PlayedEpisodes, played by others.
 
     Args:
-        surrogate: (log-probabilities, advantages, mask) -> objective of each episode [..., E].
-        horizon: H, the most steps an episode can have.
+        surrogate: (log-probabilities, advantages, mask, those of who played) -> objective of each episode.
+        horizon: H, the most steps an episode can have: the loss of a short episode is divided by it as well.
+        log_probs: what the policy is; by default as `action_log_probs`.
     """
 
     def task_loss(params: Params, batch: tuple[Tensor, ...]) -> Tensor:
-        episodes = EpisodeBatch(*batch)
-        objective = surrogate(action_log_probs(params, episodes), episodes.adv, episodes.mask)
-        return -objective.mean(dim=-1) / horizon
+        episodes, played = EpisodeBatch(*batch[:4]), batch[4:]
+        logp = _log_probs(log_probs, params, episodes)
+        return -surrogate(logp, episodes.adv, episodes.mask, *played).mean(dim=-1) / horizon
 
     return task_loss
 
@@ -105,11 +135,12 @@ def policy_task_loss(surrogate: Surrogate, horizon: int) -> TaskLoss:
 def adapt_in_turn(
     task_loss: TaskLoss,
     params: Params,
-    supports: Sequence[EpisodeBatch],
+    supports: Sequence[EpisodeBatch | PlayedEpisodes],
     rates: Sequence[float],
     *,
     n_tasks: int,
     first_order: bool = False,
+    adapted: Collection[str] | None = None,
 ) -> Params:
     """Return policies [T, *]: one inner step for each support set, each from where the last one led.
 
@@ -120,12 +151,16 @@ def adapt_in_turn(
         rates: step sizes, one for each support set.
         n_tasks: T.
         first_order: treat the inner gradients as constants.
+        adapted: names of the parameters that adapt; all by default.
     """
     pairs = zip(supports, rates, strict=True)
-    return last(walk(task_loss, expand_params(params, n_tasks), pairs, first_order=first_order))
+    start = expand_params(params, n_tasks)
+    return last(walk(task_loss, start, pairs, first_order=first_order, adapted=adapted))
 
 
-def clipped_losses(adapted: Params, query: Query, *, clip: float, horizon: int) -> Tensor:
+def clipped_losses(
+    adapted: Params, query: Query, *, clip: float, horizon: int, log_probs: LogProbs | None = None
+) -> Tensor:
     """Return each task's outer loss [T]: minus the clipped objective of its adapted policy.
 
     Args:
@@ -133,9 +168,16 @@ def clipped_losses(adapted: Params, query: Query, *, clip: float, horizon: int) 
         query: episodes of the policies as they were when these were collected.
         clip: c > 0; a ratio of probabilities beyond 1 +- c earns nothing more.
         horizon: H.
+        log_probs: as in `policy_task_loss`.
     """
     episodes = query.episodes
-    ratio = torch.exp(action_log_probs(adapted, episodes) - query.logp)
+    ratio = torch.exp(_log_probs(log_probs, adapted, episodes) - query.logp)
     clipped = ratio.clamp(1 - clip, 1 + clip)
     objective = torch.minimum(ratio * episodes.adv, clipped * episodes.adv) * episodes.mask
     return -objective.sum(dim=-2).mean(dim=-1) / horizon
+
+
+def _log_probs(log_probs: LogProbs | None, params: Params, episodes: EpisodeBatch) -> Tensor:
+    if log_probs is None:
+        return action_log_probs(params, episodes)
+    return log_probs(params, episodes.obs, episodes.act)

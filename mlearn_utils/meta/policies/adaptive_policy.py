@@ -11,14 +11,22 @@ from typing import Any
 import gymnasium as gym
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from mlearn_utils.meta import maml
-from mlearn_utils.meta.policies.adaptation import EpisodeBatch, policy_task_loss, with_advantages
+from mlearn_utils.meta.policies.adaptation import EpisodeBatch, policy_task_loss
 from mlearn_utils.meta.policies.config import MAMLConfig
-from mlearn_utils.meta.policies.tasks import PolicyTasks, find_family, make_batch, observation_scale
-from mlearn_utils.rl.policies import mlp, start_policy
-from mlearn_utils.rl.rollout import BatchEnv, Policy, Rollout, collect
+from mlearn_utils.meta.policies.policy_model import LOG_STD, PolicyModel
+from mlearn_utils.meta.policies.tasks import (
+    PolicyTasks,
+    draw_tasks,
+    find_family,
+    make_batch,
+    observation_scale,
+)
+from mlearn_utils.rl.actions import actions_of
+from mlearn_utils.rl.returns import advantages
+from mlearn_utils.rl.rollout import BatchEnv, Policy, Rollout, closing_batch, collect
 from mlearn_utils.rl.surrogates import SURROGATES
 from mlearn_utils.runtime import make_generator, pick_device
 
@@ -32,7 +40,8 @@ class AdaptivePolicy:
 
     Attributes:
         params: the shared parameters [*], a policy to adapt from.
-        scale: [F] what observations are divided by.
+        model: what makes actions of observations, given parameters; see `PolicyModel`.
+        horizon: steps after which an episode ends.
         task_loss: what an inner step descends, as `policy_task_loss` makes it.
     """
 
@@ -41,6 +50,7 @@ class AdaptivePolicy:
         env: PolicyTasks | gym.Env | str,
         config: MAMLConfig | None = None,
         *,
+        network: nn.Module | None = None,
         seed: int = 0,
         device: str | torch.device = "auto",
     ):
@@ -50,12 +60,31 @@ class AdaptivePolicy:
         generator = make_generator(seed)
         self.device = pick_device(device)
         self.family = find_family(env)
-        example = self.make_batch(self.family.sample(1, seed=0), 1)
-        sizes = example.num_features, example.num_actions
-        start = start_policy(*sizes, hidden=self.config.hidden, generator=generator)
+        with closing_batch(self.make_batch(self.family.sample(1, seed=0), 1)) as example:
+            self.horizon, features = example.horizon, example.num_features
+            shape, actions = getattr(example, "observation_shape", (features,)), actions_of(example)
+        plain = torch.zeros(features, device=self.device), torch.ones(features, device=self.device)
+        self.model = PolicyModel(
+            shape, actions, hidden=self.config.hidden, network=network, center=plain[0], scale=plain[1]
+        )
+        start = self.model.start(generator, log_std=self.config.log_std[0])
         self.params: Params = {name: value.to(self.device).requires_grad_() for name, value in start.items()}
-        self.scale = self._find_scale(example.num_features)
-        self.task_loss = policy_task_loss(SURROGATES[self.config.surrogate], self.config.horizon)
+        self.adapted = [name for name in self.params if name != LOG_STD]
+        if LOG_STD in self.params and not self.config.learn_log_std:
+            self.params[LOG_STD] = nn.Parameter(self.params[LOG_STD].detach(), requires_grad=False)
+        self.model.center, self.model.scale = self._find_scale(features)
+        surrogate = SURROGATES[self.config.surrogate]
+        self.task_loss = policy_task_loss(surrogate, self.horizon, self.model.log_probs)
+
+    @property
+    def scale(self) -> Tensor:
+        """[F] what observations are divided by."""
+        return self.model.scale
+
+    @property
+    def center(self) -> Tensor:
+        """[F] what is subtracted from observations before."""
+        return self.model.center
 
     def adapt(
         self,
@@ -80,7 +109,8 @@ class AdaptivePolicy:
             TypeError: if `tasks` is no batch of tasks.
         """
         rates = self.config.rates(steps, inner_lr)
-        return self.explore(self.make_batch(tasks, episodes), rates, make_generator(seed))[0]
+        with closing_batch(self.make_batch(tasks, episodes)) as env:
+            return self.explore(env, rates, make_generator(seed))[0]
 
     def evaluate(
         self,
@@ -90,64 +120,92 @@ class AdaptivePolicy:
         inner_lr: float | Sequence[float] | None = None,
         episodes: int | None = None,
         seed: int = 0,
+        greedy: bool = False,
     ) -> np.ndarray:
         """Return [steps + 1, T] each task's mean undiscounted return after 0, 1, ... inner steps.
 
         Each entry is the mean over episodes with sampled actions, played by the policies whose returns they
-        are; the next inner step uses the same episodes. Arguments and errors as in `adapt`; `tasks` should be
-        held out from training.
+        are; the next inner step uses the same episodes. With `greedy` the returns are those of further
+        episodes with the most probable actions; the inner steps still learn from sampled ones. Other
+        arguments and errors as in `adapt`; `tasks` should be held out from training.
         """
         rates = self.config.rates(steps, inner_lr)
-        env, generator = self.make_batch(tasks, episodes), make_generator(seed)
-        params, rollouts = self.explore(env, rates, generator)
-        rollouts.append(collect(env, self.policy(params), generator=generator))
+        with closing_batch(self.make_batch(tasks, episodes)) as env:
+            generator = make_generator(seed)
+            path: list[Params] = []
+            params, rollouts = self.explore(env, rates, generator, path)
+            if greedy:
+                rollouts = [collect(env, self.policy(p), generator=generator, greedy=True) for p in path]
+            else:
+                rollouts.append(collect(env, self.policy(params), generator=generator))
         return np.stack(
             [rollout.episode_returns().mean(dim=1).cpu().double().numpy() for rollout in rollouts]
         )
 
     def policy(self, params: Params | None = None) -> Policy:
-        """Return the function observations [T, E, F] -> logits [T, E, A] that `rl.rollout.collect` plays.
+        """Return the function observations [T, E, F] -> action parameters that `rl.rollout.collect` plays.
 
         Args:
             params: what `adapt` returned; None for the meta-parameters, the same policy for every task.
         """
         used = {name: value.detach() for name, value in (params or self.params).items()}
 
-        def logits(obs: Tensor) -> Tensor:
-            return mlp(used, obs.to(self.device) / self.scale).to(obs.device)
+        def outputs(obs: Tensor) -> Tensor:
+            with torch.no_grad():
+                return self.model.outputs(used, self.model.scaled(obs.to(self.device))).to(obs.device)
 
-        return logits
+        return outputs
 
     def make_batch(self, tasks: Any, episodes: int | None = None) -> BatchEnv:
         """Return environments [T, E] of tasks of the family; E is `config.episodes` if nothing is given."""
         episodes = self.config.episodes if episodes is None else episodes
         return make_batch(self.family, tasks, episodes, horizon=self.config.horizon, device=self.device)
 
-    def with_advantages(self, rollout: Rollout) -> EpisodeBatch:
-        """Return episodes with advantages, as a support set on the agent's device."""
+    def with_advantages(self, rollout: Rollout, *, inner: bool = False) -> EpisodeBatch:
+        """Return episodes with advantages on the agent's device; `inner` for a support set."""
         rollout = Rollout(*(field.to(self.device) for field in rollout))
-        return with_advantages(rollout, self.scale, gamma=self.config.gamma, lam=self.config.lam)
+        adv = advantages(
+            rollout._replace(obs=rollout.obs - self.center),
+            gamma=self.config.gamma,
+            lam=self.config.lam,
+            normalised=not inner or self.config.normalise_inner,
+        )
+        return EpisodeBatch(self.model.scaled(rollout.obs), rollout.act, adv, rollout.mask)
+
+    def log_probs(self, params: Params, episodes: EpisodeBatch) -> Tensor:
+        """Return [T, S, E] the log-probabilities of actions under T policies, without a graph."""
+        with torch.no_grad():
+            return self.model.log_probs(params, episodes.obs, episodes.act)
 
     def explore(
-        self, env: BatchEnv, rates: list[float], generator: torch.Generator
+        self,
+        env: BatchEnv,
+        rates: list[float],
+        generator: torch.Generator,
+        path: list[Params] | None = None,
     ) -> tuple[Params, list[Rollout]]:
-        """Return policies [T, *] after an inner step for each rate, and the rollouts these were made of."""
+        """Return policies [T, *] after an inner step for each rate, and the rollouts these were made of.
+
+        The policies before the first and after each step are appended to `path`, if that is given.
+        """
         rollouts: list[Rollout] = []
 
         def play(params: Params) -> EpisodeBatch:
             rollouts.append(collect(env, self.policy(params), generator=generator))
-            return self.with_advantages(rollouts[-1])
+            return self.with_advantages(rollouts[-1], inner=True)
 
         shared = {name: value.detach() for name, value in self.params.items()}
         start = maml.expand_params(shared, env.num_tasks)
-        path = maml.walk(self.task_loss, start, [(play, rate) for rate in rates])
-        return maml.last(path), rollouts
+        pairs = [(play, rate) for rate in rates]
+        path = [] if path is None else path
+        path += maml.walk(self.task_loss, start, pairs, adapted=self.adapted)
+        return path[-1], rollouts
 
-    def _find_scale(self, num_features: int) -> Tensor:
-        """Return [F] what observations are divided by: what the family says, else measured once."""
+    def _find_scale(self, num_features: int) -> tuple[Tensor, Tensor]:
+        """Return [F] and [F] center and scale of observations: what the family says, else measured once."""
         stated = observation_scale(self.family, num_features)
         if stated is not None:
-            return stated.to(self.device)
-        self.scale = torch.ones(num_features, device=self.device)
-        env = self.make_batch(self.family.sample(self.config.tasks, seed=0))
-        return collect(env, self.policy(), generator=make_generator(0)).deviation().to(self.device)
+            return self.center, stated.to(self.device)
+        with closing_batch(self.make_batch(draw_tasks(self.family, self.config.tasks, seed=0))) as env:
+            seen = collect(env, self.policy(), generator=make_generator(0)).center_and_scale()
+        return seen[0].to(self.device), seen[1].to(self.device)

@@ -9,33 +9,38 @@ Algorithm 3, https://arxiv.org/abs/1703.03400.
 
 import copy
 import dataclasses
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import gymnasium as gym
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from tqdm.auto import tqdm
 
 from mlearn_utils.meta import checkpoint, maml
 from mlearn_utils.meta.policies.adaptation import (
     EpisodeBatch,
+    PlayedEpisodes,
     Query,
-    action_log_probs,
     adapt_in_turn,
     clipped_losses,
 )
 from mlearn_utils.meta.policies.adaptive_policy import AdaptivePolicy
 from mlearn_utils.meta.policies.config import MAMLConfig
-from mlearn_utils.meta.policies.tasks import PolicyTasks, family_name
-from mlearn_utils.rl.rollout import Rollout, collect
+from mlearn_utils.meta.policies.policy_model import LOG_STD
+from mlearn_utils.meta.policies.tasks import PolicyTasks, draw_tasks, family_name
+from mlearn_utils.rl.rollout import Rollout, closing_batch, collect
 from mlearn_utils.runtime import check_integer, make_generator, next_seed
 
 __all__ = ["MAMLAgent", "MAMLConfig"]
 
 Params = maml.Params
 History = list[dict[str, Any]]
+
+FACTS = ("config", "network", "family", "optimizer", "seed", "history")
+"""What a checkpoint holds beside tensors."""
 
 SAVE_EVERY = 10
 """Iterations between two writes of `train(checkpoint=...)`."""
@@ -46,10 +51,13 @@ class MAMLAgent(AdaptivePolicy):
 
     Args:
         env: a family of tasks, such as CartPoleTasks("dirv"), or any object with `sample(n_tasks, seed=)` and
-            `make_env(task)` whose environments have Box observations and discrete actions. A Gymnasium
-            cart-pole or its id is one task: it is made the family `dirv` (a hidden target velocity) with the
-            same physics, with a warning that says so.
+            `make_env(task)` whose environments have Box observations, and Discrete or Box actions (of one
+            axis). A Gymnasium cart-pole or its id is one task: it is made the family `dirv` (a hidden target
+            velocity) with the same physics, with a warning that says so.
         config: the knobs, `MAMLConfig`.
+        network: a module from scaled observations [N, *] to action parameters [N, W], in place of the tanh
+            network: logits, or of continuous actions the means (and, if it likes, logarithms of standard
+            deviations). It is copied; `params` hold what is learned, by the module's names.
         seed: start of the random numbers that the first policy is drawn from.
         device: "auto", "cpu", "cuda", "mps" or a torch.device.
 
@@ -63,8 +71,8 @@ class MAMLAgent(AdaptivePolicy):
         >>> returns = agent.evaluate(CartPoleTasks("dirv").sample(100, seed=1_000_000))   # [4, 100]
 
     Raises:
-        TypeError: if `env` is neither a family nor a cart-pole, or its actions are not discrete.
-        ValueError: if `seed` is negative or the device is not there.
+        TypeError: if `env` is neither a family nor a cart-pole, or has other spaces.
+        ValueError: if `seed` is negative, the device is not there, or `network` returns another shape.
     """
 
     def __init__(
@@ -72,12 +80,14 @@ class MAMLAgent(AdaptivePolicy):
         env: PolicyTasks | gym.Env | str,
         config: MAMLConfig | None = None,
         *,
+        network: nn.Module | None = None,
         seed: int = 0,
         device: str | torch.device = "auto",
     ):
-        super().__init__(env, config, seed=seed, device=device)
+        super().__init__(env, config, network=network, seed=seed, device=device)
         self.history: History = []
-        self._optimizer = torch.optim.Adam(self.params.values(), lr=self.config.meta_lr)
+        self._learned = [value for value in self.params.values() if value.requires_grad]
+        self._optimizer = torch.optim.Adam(self._learned, lr=self.config.meta_lr)
         self._seed: int | None = None
 
     def train(
@@ -139,9 +149,10 @@ class MAMLAgent(AdaptivePolicy):
         """
         tensors, optimizer_facts = checkpoint.optimizer_tensors(self._optimizer)
         tensors |= {f"params.{name}": value for name, value in self.params.items()}
-        tensors["scale"] = self.scale
+        tensors |= {"center": self.center, "scale": self.scale}
         facts = {
             "config": dataclasses.asdict(self.config),
+            "network": None if self.model.network is None else repr(self.model.network),
             "family": family_name(self.family),
             "optimizer": optimizer_facts,
             "seed": self._seed,
@@ -156,6 +167,7 @@ class MAMLAgent(AdaptivePolicy):
         env: PolicyTasks | gym.Env | str,
         config: MAMLConfig | None = None,
         *,
+        network: nn.Module | None = None,
         device: str | torch.device = "auto",
     ) -> "MAMLAgent":
         """Return the agent that was saved.
@@ -164,29 +176,52 @@ class MAMLAgent(AdaptivePolicy):
             path: file written by `save`.
             env: the family it was trained on.
             config: checked against the stored one if given.
+            network: as in the constructor, with any parameters.
             device: as in the constructor.
 
         Raises:
             FileNotFoundError: if there is no such file.
-            ValueError: if the file is truncated, of a later format, or of another configuration, family or
-                shape of policy.
+            ValueError: if the file is truncated or was changed, lacks something, is of another format, or of
+                another configuration, family, network or shape of policy; the message names what.
         """
-        tensors, facts = checkpoint.load_checkpoint(path, cls.__name__)
+        tensors, facts = checkpoint.load_checkpoint(path, cls.__name__, facts=FACTS)
+        fields = {field.name for field in dataclasses.fields(MAMLConfig)}
+        checkpoint.check_names(path, "settings", facts["config"], fields)
         stored = MAMLConfig(**facts["config"])
         if config is not None and config != stored:
             raise ValueError(f"config: {path} was trained with {_differences(stored, config)}")
-        agent = cls(env, stored, device=device)
+        agent = cls(env, stored, network=network, device=device)
         given = family_name(agent.family)
         if given != facts["family"]:
             raise ValueError(f"env: {path} was trained on {facts['family']}, expected that, got {given}")
-        agent._check_shapes(tensors, path)
-        with torch.no_grad():
-            for name, value in agent.params.items():
-                value.copy_(tensors[f"params.{name}"])
-        agent.scale = tensors["scale"].to(agent.device)
-        checkpoint.load_optimizer(agent._optimizer, tensors, facts["optimizer"])
-        agent._seed, agent.history = facts["seed"], facts["history"]
+        own = None if agent.model.network is None else repr(agent.model.network)
+        if own != facts["network"]:
+            raise ValueError(f"network: {path} was trained with {facts['network']}, got {own}")
+        agent._restore_from(tensors, facts, path)
         return agent
+
+    def _restore_from(self, tensors: dict[str, Tensor], facts: dict[str, Any], path: str | Path) -> None:
+        """Take over what a checkpoint holds; raise ValueError if something does not fit."""
+        own = {f"params.{name}": value for name, value in self.params.items()}
+        own |= {"center": self.center, "scale": self.scale}
+        moments = {name for name in tensors if name.startswith("optimizer.")}
+        checkpoint.check_names(path, "tensors", tensors.keys() - moments, own)
+        shapes = {name: list(tensors[name].shape) for name in own}
+        expected = {name: list(value.shape) for name, value in own.items()}
+        if shapes != expected:
+            raise ValueError(f"env: {path} holds a policy of other shapes: {shapes}, expected {expected}")
+        checkpoint.check_optimizer(self._optimizer, tensors, facts["optimizer"], path)
+        checkpoint.check_history(path, facts["history"], ("iteration", "before", "after", "steps"))
+        seed = facts["seed"]
+        good = seed is None or (type(seed) is int and seed >= 0)
+        checkpoint.check_fact(path, "seed", good, "an integer >= 0 or null", seed)
+        with torch.no_grad():
+            for name, value in self.params.items():
+                value.copy_(tensors[f"params.{name}"])
+        self.model.center = tensors["center"].to(self.device)
+        self.model.scale = tensors["scale"].to(self.device)
+        checkpoint.load_optimizer(self._optimizer, tensors, facts["optimizer"])
+        self._seed, self.history = seed, facts["history"]
 
     def _left(self) -> int:
         done, planned = len(self.history), self.config.iterations
@@ -199,20 +234,28 @@ class MAMLAgent(AdaptivePolicy):
         assert self._seed is not None
         number = len(self.history)
         task_seed, seed = np.random.SeedSequence([self._seed, number]).generate_state(2).tolist()
-        env = self.make_batch(self.family.sample(self.config.tasks, seed=task_seed))
-        generator = make_generator(seed)
-        params, rollouts = self.explore(env, self.config.rates(self.config.inner_steps), generator)
-        rollouts.append(collect(env, self.policy(params), generator=generator))
-        episodes = [self.with_advantages(rollout) for rollout in rollouts]
-        with torch.no_grad():
-            query = Query(episodes[-1], action_log_probs(params, episodes[-1]))
-            shared = maml.expand_params(self.params, env.num_tasks)
-            first = Query(episodes[0], action_log_probs(shared, episodes[0]))
+        self._anneal(number)
+        tasks = draw_tasks(self.family, self.config.tasks, seed=task_seed)
+        path: list[Params] = []
+        with closing_batch(self.make_batch(tasks)) as env:
+            generator = make_generator(seed)
+            rates = self.config.rates(self.config.inner_steps)
+            params, rollouts = self.explore(env, rates, generator, path)
+            rollouts.append(collect(env, self.policy(params), generator=generator))
+        supports = []
+        for rollout, played_by in zip(rollouts[:-1], path, strict=False):
+            support = self.with_advantages(rollout, inner=True)
+            supports.append(PlayedEpisodes(*support, self.log_probs(played_by, support)))
+        first, query = (self.with_advantages(rollouts[k]) for k in (0, -1))
         row = self._row(rollouts)
         backup = self._state()
         try:
             for _ in range(self.config.epochs):
-                self._update(episodes[:-1], query, first)
+                self._update(
+                    supports,
+                    Query(query, self.log_probs(params, query)),
+                    Query(first, self.log_probs(path[0], first)),
+                )
             self.history.append(row)
         except BaseException:
             self._restore(backup)
@@ -229,7 +272,14 @@ class MAMLAgent(AdaptivePolicy):
             "steps": before + sum(int(rollout.mask.sum()) for rollout in rollouts),
         }
 
-    def _update(self, supports: list[EpisodeBatch], query: Query, first: Query) -> None:
+    def _anneal(self, number: int) -> None:
+        """Set the deviation of Gaussian policies in an iteration, unless it is learned."""
+        log_std = self.params.get(LOG_STD)
+        if log_std is not None and not log_std.requires_grad:
+            with torch.no_grad():
+                log_std.fill_(self.config.log_std_at(number))
+
+    def _update(self, supports: Sequence[EpisodeBatch | PlayedEpisodes], query: Query, first: Query) -> None:
         """Take one Adam step on the outer loss, adapting anew from the stored episodes.
 
         `first` are the episodes before adaptation, whose return counts as well in the first half.
@@ -239,23 +289,29 @@ class MAMLAgent(AdaptivePolicy):
         loss = self.outer_loss(self.params, supports, query)
         if supports and weight > 0:
             loss = loss + weight * self.outer_loss(self.params, [], first)
-        gradient = torch.autograd.grad(loss, tuple(self.params.values()))
+        gradient = torch.autograd.grad(loss, self._learned, materialize_grads=True)
         if not all(bool(part.isfinite().all()) for part in gradient):
             raise FloatingPointError(
                 f"the gradient of iteration {len(self.history) + 1} is not finite: lower inner_lr or meta_lr"
             )
-        for value, part in zip(self.params.values(), gradient, strict=True):
+        for value, part in zip(self._learned, gradient, strict=True):
             value.grad = part
+        if self.config.max_grad_norm is not None:
+            torch.nn.utils.clip_grad_norm_(self._learned, self.config.max_grad_norm)
         self._optimizer.param_groups[0]["lr"] = self.config.meta_lr * (1 - done)
         self._optimizer.step()
         self._optimizer.zero_grad()
 
-    def outer_loss(self, params: Params, supports: list[EpisodeBatch], query: Query) -> Tensor:
-        """Return the mean outer loss () of one iteration's episodes, differentiable in `params`.
+    def outer_loss(
+        self, params: Params, supports: Sequence[EpisodeBatch | PlayedEpisodes], query: Query
+    ) -> Tensor:
+        """Return the mean outer loss () of one iteration's episodes, whose gradient is the meta-gradient.
 
         Args:
             params: [*] shared parameters.
-            supports: the episodes of each inner step; none for the return of the shared policy itself.
+            supports: the episodes of each inner step; none for the return of the shared policy itself. An
+                EpisodeBatch counts as played by `params`, so that the loss then differs from one whose ratios
+                are to a fixed policy in value, not in this gradient; PlayedEpisodes say who played them.
             query: the episodes of the policies after these steps.
         """
         adapted = adapt_in_turn(
@@ -265,8 +321,11 @@ class MAMLAgent(AdaptivePolicy):
             self.config.rates(len(supports)),
             n_tasks=len(query.logp),
             first_order=self.config.first_order,
+            adapted=self.adapted,
         )
-        return clipped_losses(adapted, query, clip=self.config.clip, horizon=self.config.horizon).mean()
+        return clipped_losses(
+            adapted, query, clip=self.config.clip, horizon=self.horizon, log_probs=self.model.log_probs
+        ).mean()
 
     def _state(self) -> tuple[list[Tensor], dict[str, Any]]:
         params = [value.detach().clone() for value in self.params.values()]
@@ -277,12 +336,6 @@ class MAMLAgent(AdaptivePolicy):
             for value, old in zip(self.params.values(), state[0], strict=True):
                 value.copy_(old)
         self._optimizer.load_state_dict(state[1])
-
-    def _check_shapes(self, tensors: dict[str, Tensor], path: str | Path) -> None:
-        own = {f"params.{name}": value.shape for name, value in self.params.items()}
-        stored = {name: value.shape for name, value in tensors.items() if name.startswith("params.")}
-        if own != stored:
-            raise ValueError(f"env: {path} holds a policy of other shapes: {stored}, expected {own}")
 
 
 def _differences(stored: MAMLConfig, given: MAMLConfig) -> str:

@@ -9,7 +9,7 @@ import gymnasium as gym
 import torch
 from torch import Tensor
 
-from mlearn_utils.rl.gymnasium_batch import GymnasiumBatch, cartpole_task, check_spaces
+from mlearn_utils.rl.gymnasium_batch import GymnasiumBatch, cartpole_task, check_spaces, other_wrappers
 from mlearn_utils.rl.rollout import BatchEnv
 from mlearn_utils.tasks.cartpole import FAMILIES, CartPolePhysics, CartPoleTasks
 
@@ -19,10 +19,11 @@ DEFAULT_FAMILY = "dirv"
 
 @runtime_checkable
 class PolicyTasks(Protocol):
-    """A distribution over tasks, each of which is a Gymnasium environment with discrete actions.
+    """A distribution over tasks: Gymnasium environments with Box observations, and Discrete or Box actions.
 
-    A family may also have `make_batch` (see `BatchedPolicyTasks`), and `observation_scale`, [F] positive
-    numbers that observations are divided by; a family without it has the scale of its observations measured.
+    A family may also have `make_batch` (see `BatchedPolicyTasks`), a `horizon`, the steps of an episode, and
+    `observation_scale`, [F] positive numbers that observations are divided by; of a family without it center
+    and scale are measured. `check_family` tries a family and says what is wrong with it.
     """
 
     def sample(self, n_tasks: int, *, seed: int) -> Any:
@@ -56,15 +57,30 @@ def find_family(env: object) -> PolicyTasks:
     """
     if isinstance(env, (gym.Env, str)):
         return _family_of(gym.make(env) if isinstance(env, str) else env)
-    if not isinstance(env, PolicyTasks):
+    if isinstance(env, type) or not isinstance(env, PolicyTasks):
         raise TypeError(
             "env must be a family of tasks with the methods sample(n_tasks, seed=) and make_env(task), such "
             f'as CartPoleTasks("dirv"), or a Gymnasium cart-pole or its id; got {env!r}'
         )
-    example = env.make_env(env.sample(1, seed=0)[0])
-    check_spaces(example)
+    example = env.make_env(draw_tasks(env, 1, seed=0)[0])
+    check_spaces(example, continuous=True)
     example.close()
     return env
+
+
+def draw_tasks(family: PolicyTasks, n_tasks: int, *, seed: int) -> Any:
+    """Return what a family draws; raise unless that is a sequence of as many tasks as it was asked for."""
+    tasks = family.sample(n_tasks, seed=seed)
+    if not hasattr(tasks, "__getitem__") or not hasattr(tasks, "__len__"):
+        raise TypeError(
+            f"env: sample({n_tasks}, seed={seed}) of {family_name(family)} must return a sequence of tasks, "
+            f"such as a list, got {tasks!r}"
+        )
+    if len(tasks) != n_tasks:
+        raise ValueError(
+            f"env: sample({n_tasks}, seed={seed}) of {family_name(family)} returned {len(tasks)} tasks"
+        )
+    return tasks
 
 
 def family_name(family: PolicyTasks) -> str:
@@ -93,8 +109,14 @@ def observation_scale(family: PolicyTasks, num_features: int) -> Tensor | None:
 
 
 def _family_of(env: gym.Env) -> CartPoleTasks:
-    check_spaces(env)
+    check_spaces(env, continuous=True)
     task = cartpole_task(env.unwrapped)
+    others = other_wrappers(env)
+    if task is not None and others:
+        raise TypeError(
+            f"env must be a family of tasks: the cart-pole {env} would be made one, but without its wrappers "
+            f"{others}; pass env.unwrapped, or a family with sample(n_tasks, seed=) and make_env(task)"
+        )
     if task is None:
         raise TypeError(
             f"env must be a family of tasks: {env} is a single task, and only a cart-pole with Gymnasium's "
@@ -105,7 +127,8 @@ def _family_of(env: gym.Env) -> CartPoleTasks:
     warnings.warn(
         f"{env} is one task, and meta-learning needs many: an agent that only ever meets one task learns "
         f"that task, not how to adapt. It was made the family CartPoleTasks({family!r}): the same cart-pole "
-        "with another hidden reward in every task. Pass a family to choose another.",
+        "with another hidden reward in every task, and episodes of 100 steps or config.horizon, whatever its "
+        "own time limit. Pass a family to choose another.",
         UserWarning,
         stacklevel=5,  # the line that made the MAMLAgent
     )
@@ -113,18 +136,21 @@ def _family_of(env: gym.Env) -> CartPoleTasks:
 
 
 def make_batch(
-    family: PolicyTasks, tasks: Any, num_envs: int, *, horizon: int, device: torch.device
+    family: PolicyTasks, tasks: Any, num_envs: int, *, horizon: int | None, device: torch.device
 ) -> BatchEnv:
     """Return E environments for each of T tasks, as one batch.
 
     A family that has `make_batch` is asked for it, with device None (numpy) on a CPU; of any other the
-    environments are stepped one after the other.
+    environments are stepped one after the other. Without a `horizon` it is the family's own, else that of the
+    environments.
 
     Raises:
         ValueError: if there are no tasks, or they are of another family.
         TypeError: if the family cannot make environments of them.
     """
+    horizon = getattr(family, "horizon", None) if horizon is None else horizon
     if isinstance(family, BatchedPolicyTasks):
+        horizon = 100 if horizon is None else horizon
         array_device = None if device.type == "cpu" else device
         return family.make_batch(tasks, num_envs, horizon=horizon, device=array_device)
     if not isinstance(tasks, Sequence) and not hasattr(tasks, "__getitem__"):
