@@ -7,8 +7,10 @@ one task), `meta` (learning to learn), `course` (what a student touches; needs J
 from mlearn_utils.meta.hyperparameters.model import HyperparameterModel
 from mlearn_utils.meta.learner import MetaLearner
 from mlearn_utils.meta.policies.agent import MAMLAgent, MAMLConfig
+from mlearn_utils.meta.policies.check_family import check_family
 from mlearn_utils.rl.q_learning import QLearningAgent
 from mlearn_utils.tasks.cartpole import BatchedCartPole, CartPoleTasks
+from mlearn_utils.tasks.point import PointTasks
 from mlearn_utils.tasks.regression import LinearTasks, SineTasks, TaskBatch
 
 __all__ = [
@@ -19,7 +21,9 @@ __all__ = [
     "MAMLAgent",
     "MAMLConfig",
     "MetaLearner",
+    "PointTasks",
     "QLearningAgent",
     "SineTasks",
     "TaskBatch",
+    "check_family",
 ]

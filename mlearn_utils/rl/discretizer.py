@@ -11,6 +11,8 @@ from numpy.typing import ArrayLike
 from mlearn_utils.tasks.tabular import FloatArray
 
 MAX_STATES = 10_000_000
+LARGE = 1e4
+"""A bound from which on it is tried whether a space means it."""
 DEFAULT_BINS, DEFAULT_STATES = 16, 100_000
 RANDOM_EPISODES, RANDOM_STEPS = 100, 20_000
 
@@ -64,8 +66,9 @@ class Discretizer:
     ) -> "Discretizer":
         """Return the default discretizer of an environment whose observations are a Box [D].
 
-        The bounds are the space's. Where a dimension has none, they are the smallest and the largest value
-        seen in 100 episodes (at most 20 000 steps) of random actions, which reseed `env`.
+        The bounds are the space's. Where a dimension has none, or large numbers in place of one, they are the
+        smallest and the largest value seen in 100 episodes (at most 20 000 steps) of random actions, which
+        reseed `env`. A dimension without bounds that never varies there gets a single interval.
 
         Args:
             env: the environment.
@@ -77,11 +80,21 @@ class Discretizer:
         if not isinstance(space, spaces.Box) or len(space.shape) != 1:
             raise TypeError(f"env must have observations in a Box of one axis, got {space}")
         low, high = space.low.astype(np.float64), space.high.astype(np.float64)
-        if not (np.isfinite(low) & np.isfinite(high)).all():
+        if not (np.maximum(abs(low), abs(high)) < LARGE).all():
             seen = _random_observations(env, seed)
-            low = np.where(np.isfinite(low), low, seen.min(axis=0))
-            high = np.where(np.isfinite(high), high, seen.max(axis=0))
-        return cls(low, high, default_bins(len(low)) if bins is None else bins)
+            least, most, far = seen.min(axis=0), seen.max(axis=0), 1000 * np.ptp(seen, axis=0)
+            # a large number that is a thousand times as far away as what was seen is wide states no bound
+            low = np.where((abs(low) >= LARGE) & (least - low > far), least, low)
+            high = np.where((abs(high) >= LARGE) & (high - most > far), most, high)
+        constant = ~(low < high)
+        varying = int((~constant).sum())
+        bins = np.broadcast_to(default_bins(varying) if bins is None else np.asarray(bins), low.shape)
+        middle = np.where(constant, low, 0.0)
+        return cls(
+            np.where(constant, middle - 0.5, low),
+            np.where(constant, middle + 0.5, high),
+            np.where(constant, 1, bins),
+        )
 
 
 def default_bins(n_dimensions: int) -> int:

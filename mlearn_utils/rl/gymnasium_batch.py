@@ -19,7 +19,7 @@ STANDARD = (TimeLimit, OrderEnforcing, PassiveEnvChecker)
 
 
 def check_spaces(
-    env: gym.Env, *, discrete: bool = False, continuous: bool = False
+    env: gym.Env, *, discrete: bool = False, continuous: bool = False, any_observations: bool = False
 ) -> tuple[gym.Space, gym.Space]:
     """Return an environment's spaces of observations and actions.
 
@@ -27,6 +27,7 @@ def check_spaces(
         env: the environment.
         discrete: whether Discrete observations will do, beside a Box.
         continuous: whether a Box of actions of one axis will do, beside Discrete ones.
+        any_observations: whether any space of observations will do.
 
     Raises:
         TypeError: if `env` is not a Gymnasium environment, or one of its spaces is of another kind.
@@ -39,7 +40,7 @@ def check_spaces(
     if not (isinstance(actions, gym.spaces.Discrete) or box):
         expected = f"Discrete actions{' or a Box of one axis' * continuous}"
         raise TypeError(f"env must have {expected}, got the action space {actions}")
-    if not isinstance(observations, kinds):
+    if not any_observations and not isinstance(observations, kinds):
         raise TypeError(f"env must have {'Discrete or ' * discrete}Box observations, got {observations}")
     return observations, actions
 
@@ -212,7 +213,7 @@ class GymnasiumBatch:
         return flat
 
 
-def checked_reset(env: gym.Env, seed: int) -> Any:
+def checked_reset(env: gym.Env, seed: int | None) -> Any:
     """Return the first observation of an episode; raise TypeError, naming env, where its API is another."""
     try:
         result = env.reset(seed=seed)
@@ -234,7 +235,7 @@ def checked_step(env: gym.Env, action: Any) -> tuple[Any, float, bool, bool]:
             f"env.step must return (observation, reward, terminated, truncated, info), got {size} from {env}"
         )
     obs, reward, terminated, truncated, _ = result
-    if np.ndim(reward) != 0:  # pyright: ignore[reportArgumentType]
+    if not isinstance(reward, (float, int)) and np.ndim(reward) != 0:  # pyright: ignore
         raise TypeError(f"env.step must return a number as reward, got {reward!r} from {env}")
     return obs, float(reward), bool(terminated), bool(truncated)
 

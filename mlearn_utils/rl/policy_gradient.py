@@ -9,6 +9,7 @@ learning"; Schulman et al. (2016), "High-dimensional continuous control using ge
 estimation".
 """
 
+from collections.abc import Sequence
 from typing import Any
 
 import gymnasium as gym
@@ -17,8 +18,9 @@ import torch
 from torch import Tensor
 from tqdm.auto import trange
 
+from mlearn_utils.rl.actions import Actions, DiscreteActions, GaussianActions, actions_of
 from mlearn_utils.rl.gymnasium_batch import batch_of, first_action
-from mlearn_utils.rl.policies import Params, choose, choose_best, entropy, mlp, start_policy
+from mlearn_utils.rl.policies import Params, hidden_units, init_mlp, mlp
 from mlearn_utils.rl.returns import (
     advantages,
     baseline_features,
@@ -29,7 +31,7 @@ from mlearn_utils.rl.returns import (
     normalise,
     returns_to_go,
 )
-from mlearn_utils.rl.rollout import Rollout, collect
+from mlearn_utils.rl.rollout import Rollout, closing_batch, collect
 from mlearn_utils.rl.surrogates import SURROGATES, dice_surrogate, lvc_surrogate, plain_surrogate, policy_loss
 from mlearn_utils.runtime import check_fraction, check_integer, check_positive, make_generator, next_seed
 
@@ -54,12 +56,13 @@ History = list[dict[str, Any]]
 
 
 class PolicyGradientAgent:
-    """REINFORCE with a ridge baseline and GAE for one task: Box observations, discrete actions.
+    """REINFORCE with a ridge baseline and GAE for one task: Box observations, Discrete or Box actions.
 
     Each iteration plays a batch of whole episodes, computes normalised advantages, and takes one Adam step on
-    the policy loss. The policy is a network with one hidden layer of tanh units, on observations divided by
-    their standard deviation under the untrained policy (one batch, played first). There is no critic network,
-    no clipping, no entropy bonus.
+    the policy loss. The policy is a network of tanh units, on observations divided by their standard
+    deviation under the untrained policy (one batch, played first), and centred where their mean is larger
+    than that. Its outputs are logits, or the means of continuous actions, whose deviation is learned as well.
+    There is no critic network, no clipping of ratios, no entropy bonus.
 
     CartPole-v1 and `mlearn/CartPole-v0` (with their standard wrappers, whatever their physics) are played by
     `BatchedCartPole`, which has the same equations and is many times faster; every other environment by
@@ -70,8 +73,9 @@ class PolicyGradientAgent:
         learning_rate: Adam's step size, > 0.
         gamma: discount in [0, 1].
         lam: GAE's lambda in [0, 1].
-        hidden: units of the hidden layer.
+        hidden: units of the hidden layer, or of each of several.
         episodes: episodes a batch.
+        max_grad_norm: the gradient is scaled down to at most this norm; None leaves it as it is.
         seed: start of the network's random numbers and of those that `act` draws.
 
     Attributes:
@@ -94,25 +98,31 @@ class PolicyGradientAgent:
         learning_rate: float = 0.02,
         gamma: float = 0.99,
         lam: float = 0.97,
-        hidden: int = 32,
+        hidden: int | Sequence[int] = 32,
         episodes: int = 16,
+        max_grad_norm: float | None = None,
         seed: int = 0,
     ):
         check_positive("learning_rate", learning_rate, "> 0")
         check_fraction("gamma", gamma)
         check_fraction("lam", lam)
-        check_integer("hidden", hidden, minimum=1)
+        self._hidden, self._max_grad_norm = hidden_units(hidden), max_grad_norm
         check_integer("episodes", episodes, minimum=1)
+        if max_grad_norm is not None:
+            check_positive("max_grad_norm", max_grad_norm)
         self.gamma, self.lam, self.learning_rate = gamma, lam, learning_rate
         self.env = gym.make(env) if isinstance(env, str) else env
         self._batch = batch_of(self.env, episodes)
-        self._generator = make_generator(seed)
-        sizes = self._batch.num_features, self._batch.num_actions
-        start = start_policy(*sizes, hidden=hidden, generator=self._generator)
+        self._generator, self._actions = make_generator(seed), actions_of(self._batch)
+        gaussian = self._actions if isinstance(self._actions, GaussianActions) else None
+        outputs = self._actions.width if gaussian is None else gaussian.size
+        sizes = (self._batch.num_features, *self._hidden, outputs)
+        start = init_mlp(sizes, generator=self._generator)
+        if gaussian is not None:
+            start["log_std"] = torch.zeros(gaussian.size)
         self.params: Params = {name: value.requires_grad_() for name, value in start.items()}
         self.history: History = []
-        self._hidden = hidden
-        self._scale: Tensor | None = None  # [F], set by the first call of train
+        self._scale: tuple[Tensor, Tensor] | None = None  # center and scale [F], by the first call of train
         self._seed: int | None = None  # of the last call of train, which drew from _stream
         self._stream = torch.Generator()
         self._optimizer = torch.optim.Adam(self.params.values(), lr=float(learning_rate))
@@ -144,7 +154,8 @@ class PolicyGradientAgent:
             self._stream, self._seed = make_generator(seed), seed
         begin = len(self.history)
         if self._scale is None:
-            self._scale = collect(self._batch, self._policy, generator=self._stream).deviation()
+            seen = collect(self._batch, self._policy, generator=self._stream)
+            self._scale = seen.center_and_scale()
         bar = trange(iterations, desc="policy gradient", disable=not progress)
         for _ in bar:
             rollout = collect(self._batch, self._policy, generator=self._stream)
@@ -152,13 +163,20 @@ class PolicyGradientAgent:
             bar.set_postfix({"return": f"{self.history[-1]['return']:.1f}"})
         return self.history[begin:]
 
-    def act(self, observation: np.ndarray, *, greedy: bool = False) -> int:
-        """Return an action for one observation, sampled or (greedy) the most probable."""
+    def act(self, observation: np.ndarray, *, greedy: bool = False) -> Any:
+        """Return an action for one observation, sampled or (greedy) the most probable.
+
+        An integer; or for a Box of actions an array [D], clipped to its bounds.
+        """
         obs = torch.as_tensor(np.ravel(observation), dtype=torch.float32).unsqueeze(0)
         with torch.no_grad():
-            logits = self._policy(obs)[0]
-        index = choose_best(logits) if greedy else choose(logits, torch.rand((), generator=self._generator))
-        return int(index) + first_action(self.env)
+            outputs = self._policy(obs)[0]
+        noise = None if greedy else self._actions.noise((), self._generator)
+        act = self._actions.best(outputs) if noise is None else self._actions.choose(outputs, noise)
+        box = self.env.action_space
+        if isinstance(box, gym.spaces.Box):
+            return np.clip(act.numpy(), box.low, box.high).astype(box.dtype)
+        return int(act) + first_action(self.env)
 
     def evaluate(self, episodes: int = 100, *, seed: int = 0) -> np.ndarray:
         """Return [episodes] the undiscounted returns of greedy episodes on start states of their own.
@@ -167,8 +185,8 @@ class PolicyGradientAgent:
             ValueError: if `episodes` is not an integer >= 1.
         """
         check_integer("episodes", episodes, minimum=1)
-        batch = batch_of(self.env, episodes)
-        rollout = collect(batch, self._policy, generator=make_generator(seed), greedy=True)
+        with closing_batch(batch_of(self.env, episodes)) as batch:
+            rollout = collect(batch, self._policy, generator=make_generator(seed), greedy=True)
         return rollout.episode_returns()[0].double().numpy()
 
     def transfer(self, env: gym.Env | str) -> "PolicyGradientAgent":
@@ -184,29 +202,41 @@ class PolicyGradientAgent:
             lam=self.lam,
             hidden=self._hidden,
             episodes=self._batch.num_envs,
+            max_grad_norm=self._max_grad_norm,
         )
         ours, theirs = self._batch, twin._batch
-        if (ours.num_features, ours.num_actions) != (theirs.num_features, theirs.num_actions):
+        if (ours.num_features, self._actions) != (theirs.num_features, twin._actions):
             raise ValueError(
-                f"env must have {ours.num_features} features and {ours.num_actions} actions, "
-                f"got {theirs.num_features} and {theirs.num_actions}"
+                f"env must have {ours.num_features} features and {_count(self._actions)} actions, "
+                f"got {theirs.num_features} and {_count(twin._actions)}"
             )
         for name, value in self.params.items():
             twin.params[name].data.copy_(value.data)
         twin._scale = self._scale
         return twin
 
+    def close(self) -> None:
+        """Close the environments that the agent has made; it cannot be trained after that."""
+        getattr(self._batch, "close", lambda: None)()
+
     def _policy(self, obs: Tensor) -> Tensor:
-        """Return logits [..., N, A] for observations [..., N, F]."""
-        return mlp(self.params, obs if self._scale is None else obs / self._scale)
+        """Return action parameters [..., N, W] for observations [..., N, F]."""
+        center, scale = (0.0, 1.0) if self._scale is None else self._scale
+        outputs = mlp(self.params, (obs - center) / scale)
+        if "log_std" not in self.params:
+            return outputs
+        return torch.cat((outputs, self.params["log_std"].expand_as(outputs)), dim=-1)
 
     def _update(self, rollout: Rollout) -> dict[str, Any]:
         """Take one Adam step on the policy loss; return the iteration's row of the history."""
-        adv = advantages(rollout, gamma=self.gamma, lam=self.lam)
-        logits = self._policy(rollout.obs.flatten(1, 2)).unflatten(1, rollout.act.shape[1:])
-        loss = policy_loss(logits, rollout.act, adv, rollout.mask).sum()
+        center = torch.zeros(()) if self._scale is None else self._scale[0]
+        adv = advantages(rollout._replace(obs=rollout.obs - center), gamma=self.gamma, lam=self.lam)
+        outputs = self._policy(rollout.obs.flatten(1, 2)).unflatten(1, rollout.mask.shape[1:])
+        loss = policy_loss(outputs, rollout.act, adv, rollout.mask, log_prob=self._actions.log_prob).sum()
         self._optimizer.zero_grad()
         loss.backward()
+        if self._max_grad_norm is not None:
+            torch.nn.utils.clip_grad_norm_(self.params.values(), self._max_grad_norm)
         self._optimizer.step()
         steps = self.history[-1]["steps"] if self.history else 0
         played = rollout.mask.sum()
@@ -215,5 +245,9 @@ class PolicyGradientAgent:
             "return": rollout.episode_returns().mean().item(),
             "length": (played / rollout.mask.shape[-1]).item(),
             "steps": steps + int(played),
-            "entropy": ((entropy(logits.detach()) * rollout.mask).sum() / played).item(),
+            "entropy": ((self._actions.entropy(outputs.detach()) * rollout.mask).sum() / played).item(),
         }
+
+
+def _count(actions: Actions) -> str:
+    return str(actions.n) if isinstance(actions, DiscreteActions) else f"{actions.width // 2} continuous"

@@ -15,7 +15,7 @@ import numpy as np
 from gymnasium import spaces
 
 from mlearn_utils.rl.discretizer import Discretizer
-from mlearn_utils.rl.gymnasium_batch import check_spaces
+from mlearn_utils.rl.gymnasium_batch import check_spaces, checked_reset, checked_step
 from mlearn_utils.rl.replay import ReplayPool, Transition
 from mlearn_utils.rl.schedules import (
     DEFAULT_EPSILON,
@@ -47,8 +47,8 @@ class QLearningAgent:
         epsilon: probability of a random action in [0, 1], or a schedule over episodes; by default it falls
             from 1 to 0.05 over the first 500 episodes.
         replay: learn from this many stored transitions after every step, too.
-        discretizer: maps an observation to a state in 0..n_states-1; where the observations are a Box and
-            none is given, `Discretizer.from_env(env)`.
+        discretizer: maps an observation of any kind to a state in 0..n_states-1, and says `n_states`; where
+            the observations are a Box and none is given, `Discretizer.from_env(env)`.
 
     Attributes:
         q_table: [S, A] value of each action.
@@ -69,7 +69,7 @@ class QLearningAgent:
         replay: int = 0,
         discretizer: Discretizer | None = None,
     ) -> None:
-        observations, actions = check_spaces(env, discrete=True)
+        observations, actions = check_spaces(env, discrete=True, any_observations=discretizer is not None)
         check_fraction("gamma", gamma)
         check_integer("replay", replay, minimum=0, expected="a number of transitions >= 0")
         self.env, self.gamma, self.replay = env, gamma, replay
@@ -114,7 +114,7 @@ class QLearningAgent:
         history = []
         for _ in range(episodes):
             self._begin_episode()
-            observation, _ = self.env.reset(seed=self._env_seed)
+            observation = checked_reset(self.env, self._env_seed)
             self._env_seed = None
             history.append(self._train_episode(self.state(observation)))
             self.episodes += 1
@@ -186,13 +186,13 @@ class QLearningAgent:
         while not ended:
             if action is None:
                 action = self._choose(state)
-            observation, reward, terminated, truncated, _ = self.env.step(self._first_action + action)
+            observation, reward, terminated, truncated = checked_step(self.env, self._first_action + action)
             steps += 1
             self._check_reward(reward, steps)
             next_state = self.state(observation)
             next_action = self._choose_ahead(next_state)
-            self._experience(Transition(state, action, float(reward), next_state, terminated, next_action))
-            total, ended = total + float(reward), terminated or truncated
+            self._experience(Transition(state, action, reward, next_state, terminated, next_action))
+            total, ended = total + reward, terminated or truncated
             state, action = next_state, next_action
         return {"episode": self.episodes, "return": total, "steps": steps, "epsilon": float(self._epsilon)}
 

@@ -188,8 +188,8 @@ def test_bad_numbers_are_named(arguments, match):
 
 
 def test_bad_environments_and_calls_are_named():
-    with pytest.raises(TypeError, match="env must have Discrete actions, got the action space Box"):
-        PolicyGradientAgent("Pendulum-v1")
+    with pytest.raises(TypeError, match=r"env must have Box observations, got Tuple"):
+        PolicyGradientAgent("Blackjack-v1")
     with pytest.raises(TypeError, match="env must be a Gymnasium environment"):
         PolicyGradientAgent(BatchedCartPole())  # pyright: ignore[reportArgumentType]
     agent = PolicyGradientAgent("CartPole-v1")

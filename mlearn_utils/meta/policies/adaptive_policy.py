@@ -81,6 +81,10 @@ class AdaptivePolicy:
         """[F] what observations are divided by."""
         return self.model.scale
 
+    @scale.setter
+    def scale(self, scale: Tensor) -> None:
+        self.model.scale = scale.to(self.device)
+
     @property
     def center(self) -> Tensor:
         """[F] what is subtracted from observations before."""

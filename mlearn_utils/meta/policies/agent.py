@@ -29,6 +29,7 @@ from mlearn_utils.meta.policies.adaptation import (
 )
 from mlearn_utils.meta.policies.adaptive_policy import AdaptivePolicy
 from mlearn_utils.meta.policies.config import MAMLConfig
+from mlearn_utils.meta.policies.film import film
 from mlearn_utils.meta.policies.policy_model import LOG_STD
 from mlearn_utils.meta.policies.tasks import PolicyTasks, draw_tasks, family_name
 from mlearn_utils.rl.rollout import Rollout, closing_batch, collect
@@ -222,6 +223,10 @@ class MAMLAgent(AdaptivePolicy):
         self.model.scale = tensors["scale"].to(self.device)
         checkpoint.load_optimizer(self._optimizer, tensors, facts["optimizer"])
         self._seed, self.history = seed, facts["history"]
+
+    def film(self, task: Any, path: str | Path, *, steps: int = 1, fps: int = 20, seed: int = 0) -> Path:
+        """Write an animated GIF of one task, before and after adapting; see `meta.policies.film`."""
+        return film(self, task, path, steps=steps, fps=fps, seed=seed)
 
     def _left(self) -> int:
         done, planned = len(self.history), self.config.iterations

@@ -205,19 +205,22 @@ def test_physics_that_the_family_varies_still_vary():
     assert np.array_equal(tasks.physics.gravity, np.full((50, 1), 3.0))
 
 
-class Continuous(LeverTasks):
-    """Its environments have continuous actions."""
+class Grid(LeverTasks):
+    """Its environments have several discrete actions at once."""
 
     def make_env(self, task: int) -> gym.Env:
-        return gym.make("Pendulum-v1")
+        env = gym.make("CartPole-v1")
+        env.action_space = gym.spaces.MultiDiscrete([2, 2])
+        return env
 
 
 @pytest.mark.parametrize(
     ("env", "message"),
     [
         ("Acrobot-v1", "is a single task"),
-        ("Pendulum-v1", "Discrete actions"),
-        (Continuous(), "Discrete actions"),
+        ("Pendulum-v1", "is a single task"),
+        (Grid(), "Discrete actions or a Box of one axis"),
+        (LeverTasks, "methods sample"),
         (3, "sample"),
         (object(), "make_env"),
     ],

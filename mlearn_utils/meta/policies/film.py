@@ -1,0 +1,98 @@
+"""An animation of what an agent does in a task, before and after it has adapted to it."""
+
+from pathlib import Path
+from typing import Any
+
+import gymnasium as gym
+import numpy as np
+import torch
+
+from mlearn_utils.meta.losses import Params
+from mlearn_utils.meta.policies.adaptive_policy import AdaptivePolicy
+from mlearn_utils.rl.gymnasium_batch import checked_reset, checked_step, first_action
+from mlearn_utils.runtime import check_integer, make_generator
+
+MOST_FRAMES = 300
+"""Longer episodes are thinned out to about as many frames."""
+
+
+def film(
+    agent: AdaptivePolicy, task: Any, path: str | Path, *, steps: int = 1, fps: int = 20, seed: int = 0
+) -> Path:
+    """Write an animated GIF: one episode before adapting (left) and one after (right), most probable actions.
+
+    Args:
+        agent: plays and adapts.
+        task: one task of its family, whose `make_env` must take `render_mode="rgb_array"`.
+        path: the file to write; its folder must exist.
+        steps: inner steps.
+        fps: frames a second.
+        seed: of the episodes.
+
+    Returns:
+        The path.
+
+    Raises:
+        FileNotFoundError: if the folder of `path` does not exist.
+        ImportError: if Pillow is not installed.
+        TypeError: if the family's environments cannot be drawn.
+        ValueError: if a number is out of range.
+    """
+    path = Path(path)
+    if not path.parent.is_dir():
+        raise FileNotFoundError(f"path: the folder {path.parent} does not exist")
+    check_integer("fps", fps, minimum=1)
+    try:
+        from PIL import Image
+    except ImportError as error:
+        raise ImportError("film needs Pillow, which writes pictures: pip install pillow") from error
+    one = task if isinstance(task, type(agent.family.sample(1, seed=0))) else [task]
+    adapted = agent.adapt(one, steps=steps, seed=seed)
+    before = {name: value.detach()[None] for name, value in agent.params.items()}
+    episodes = [_frames(agent, task, params, seed) for params in (before, adapted)]
+    length = max(map(len, episodes))
+    held = [frames + frames[-1:] * (length - len(frames)) for frames in episodes]
+    thinned = range(0, length, -(-length // MOST_FRAMES))
+    pictures = [Image.fromarray(np.concatenate([frames[k] for frames in held], axis=1)) for k in thinned]
+    duration = round(1000 * thinned.step / fps)
+    pictures[0].save(path, "GIF", save_all=True, append_images=pictures[1:], duration=duration, loop=0)
+    return path
+
+
+def _frames(agent: AdaptivePolicy, task: Any, params: Params, seed: int) -> list[np.ndarray]:
+    """Return the pictures of one episode of the policy of one task, params [1, *]."""
+    env = _drawn(agent, task)
+    box = env.action_space if isinstance(env.action_space, gym.spaces.Box) else None
+    policy, actions = agent.policy(params), agent.model.actions
+    obs = checked_reset(env, int(torch.randint(2**31 - 1, (), generator=make_generator(seed))))
+    frames, ended = [_picture(env)], False
+    while not ended and len(frames) <= agent.horizon:
+        seen = torch.as_tensor(np.ravel(obs), dtype=torch.float32)[None, None]
+        act = actions.best(policy(seen))[0, 0].cpu().numpy()
+        chosen = act + first_action(env) if box is None else np.clip(act, box.low, box.high).astype(box.dtype)
+        obs, _, terminated, truncated = checked_step(env, chosen)
+        frames.append(_picture(env))
+        ended = terminated or truncated
+    env.close()
+    return frames
+
+
+def _drawn(agent: AdaptivePolicy, task: Any) -> gym.Env:
+    try:
+        return agent.family.make_env(task, render_mode="rgb_array")  # pyright: ignore[reportCallIssue]
+    except TypeError as error:
+        if "render_mode" not in str(error):
+            raise
+        raise TypeError(
+            'task: to draw it, make_env(task, render_mode="rgb_array") of its family must return an environment '
+            "that renders to arrays"
+        ) from error
+
+
+def _picture(env: gym.Env) -> np.ndarray:
+    picture = env.render()
+    if not isinstance(picture, np.ndarray) or picture.ndim != 3:
+        raise TypeError(
+            f"task: its environment must render to an array [H, W, 3], got {type(picture).__name__}"
+        )
+    return picture.astype(np.uint8)
