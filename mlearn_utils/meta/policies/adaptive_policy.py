@@ -42,7 +42,6 @@ class AdaptivePolicy:
         params: the shared parameters [*], a policy to adapt from.
         model: what makes actions of observations, given parameters; see `PolicyModel`.
         horizon: steps after which an episode ends.
-        task_loss: what an inner step descends, as `policy_task_loss` makes it.
     """
 
     def __init__(
@@ -73,8 +72,11 @@ class AdaptivePolicy:
         if LOG_STD in self.params and not self.config.learn_log_std:
             self.params[LOG_STD] = nn.Parameter(self.params[LOG_STD].detach(), requires_grad=False)
         self.model.center, self.model.scale = self._find_scale(features)
-        surrogate = SURROGATES[self.config.surrogate]
-        self.task_loss = policy_task_loss(surrogate, self.horizon, self.model.log_probs)
+
+    @property
+    def task_loss(self) -> maml.TaskLoss:
+        """What an inner step descends, as `policy_task_loss` makes it."""
+        return policy_task_loss(SURROGATES[self.config.surrogate], self.horizon, self.model.log_probs)
 
     @property
     def scale(self) -> Tensor:

@@ -84,15 +84,14 @@ def _drawn(agent: AdaptivePolicy, task: Any) -> gym.Env:
         if "render_mode" not in str(error):
             raise
         raise TypeError(
-            'task: to draw it, make_env(task, render_mode="rgb_array") of its family must return an environment '
-            "that renders to arrays"
+            'task: to draw it, make_env(task, render_mode="rgb_array") of its family must return an '
+            "environment that renders to arrays"
         ) from error
 
 
 def _picture(env: gym.Env) -> np.ndarray:
     picture = env.render()
     if not isinstance(picture, np.ndarray) or picture.ndim != 3:
-        raise TypeError(
-            f"task: its environment must render to an array [H, W, 3], got {type(picture).__name__}"
-        )
+        got = type(picture).__name__
+        raise TypeError(f"task: its environment must render to an array [H, W, 3], got {got}")
     return picture.astype(np.uint8)
