@@ -20,17 +20,21 @@ from torch.nn import functional as F
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.overrides import TorchFunctionMode
 
+warn_of_loops = torch._C._functorch._set_vmap_fallback_warning_enabled  # pyright: ignore
+
 
 @contextmanager
 def exact_derivatives() -> Iterator[None]:
     """Keep attention on its plain kernel while losses are evaluated."""
     fused = torch.backends.mha.get_fastpath_enabled()
     torch.backends.mha.set_fastpath_enabled(False)
+    warn_of_loops(False)  # a loop inside torch.vmap is as right: its warning helps no user of this
     try:
         with sdpa_kernel(SDPBackend.MATH):
             yield
     finally:
         torch.backends.mha.set_fastpath_enabled(fused)
+        warn_of_loops(True)
 
 
 class ExactFunctions(TorchFunctionMode):
@@ -51,7 +55,8 @@ class ExactFunctions(TorchFunctionMode):
         kwargs = kwargs or {}
         name = getattr(func, "__name__", "")
         mine = bool(args) and id(args[0]) in self.kept
-        if (mine and _writes(func, name)) or id(kwargs.get("out")) in self.kept:
+        in_place = mine and (_writes(func, name) or kwargs.get("inplace"))
+        if in_place or id(kwargs.get("out")) in self.kept:
             raise ValueError(
                 f"task_loss writes into its arguments ({name} of a tensor of shape {list(args[0].shape)}), "
                 "which are the caller's; work on a copy, such as x.clone()"

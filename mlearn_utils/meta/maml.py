@@ -206,32 +206,32 @@ def mean_gradient(
         for name, value in params.items()
     }
     moving = {name: theta[name] for name in names}
-    loss = torch.zeros((), device=next(iter(theta.values())).device)
-    gradient = {name: torch.zeros_like(value, dtype=_wide(value)) for name, value in params.items()}
-    for chunk in _chunks(tasks, n_tasks, chunk_size or n_tasks):
+    chunks = list(_chunks(tasks, n_tasks, chunk_size or n_tasks))
+    sums: list[Tensor] = []
+    for chunk in chunks:
         with torch.enable_grad():
             losses = checks.one_value_a_task(losses_of(theta, chunk), len(chunk.support[0]))
-            narrow = (
-                losses.dtype.itemsize < 4
-            )  # its sums overflow: there each task is divided, elsewhere the sum
+            # sums of half-precision numbers overflow: there each is divided, elsewhere their sum
+            narrow = losses.dtype.itemsize < 4
             total = checks.differentiable((losses.float() / n_tasks if narrow else losses).sum())
         with checks.explained_derivatives(second=not first_order):
             grads = torch.autograd.grad(
-                total,
-                tuple(moving.values()),
-                materialize_grads=True,
-                retain_graph=len(chunk.support[0]) < n_tasks,
+                total, tuple(moving.values()), materialize_grads=True, retain_graph=len(chunks) > 1
             )
-        divisor = 1 if narrow else n_tasks
-        loss = loss + total.detach() / divisor
-        for name, grad in zip(moving, grads, strict=True):
-            gradient[name] = gradient[name] + grad.to(_wide(grad)) / divisor
-    return loss, {name: total.to(params[name].dtype) for name, total in gradient.items()}
+        found = [_wide(value, len(chunks)) / (1 if narrow else n_tasks) for value in (total.detach(), *grads)]
+        sums = [a + b for a, b in zip(sums, found, strict=True)] if sums else found
+    means = dict(zip(moving, sums[1:], strict=True))
+    loss = sums[0].to(torch.promote_types(total.dtype, torch.float32))
+    return loss, {
+        name: means[name].to(value.dtype) if name in means else torch.zeros_like(value.detach())
+        for name, value in params.items()
+    }
 
 
-def _wide(value: Tensor) -> torch.dtype:
-    """Return the dtype that sums over tasks are taken in."""
-    return torch.promote_types(value.dtype, torch.float32)
+def _wide(value: Tensor, n_chunks: int) -> Tensor:
+    """Return a sum over a chunk's tasks in the dtype that chunks are added in: float64 where there is one."""
+    widest = torch.float32 if n_chunks == 1 or value.device.type == "mps" else torch.float64
+    return value.to(torch.promote_types(value.dtype, widest))
 
 
 def _chunks(tasks: TaskBatch, n_tasks: int, chunk_size: int) -> Iterator[TaskBatch]:

@@ -251,16 +251,18 @@ class MAMLAgent(AdaptivePolicy):
         for rollout, played_by in zip(rollouts[:-1], path, strict=False):
             support = self.with_advantages(rollout, inner=True)
             supports.append(PlayedEpisodes(*support, self.log_probs(played_by, support)))
-        first, query = (self.with_advantages(rollouts[k]) for k in (0, -1))
+        first, query = (
+            Query(batch, self.log_probs(player, batch))
+            for player, batch in (
+                (path[0], self.with_advantages(rollouts[0])),
+                (params, self.with_advantages(rollouts[-1])),
+            )
+        )
         row = self._row(rollouts)
         backup = self._state()
         try:
             for _ in range(self.config.epochs):
-                self._update(
-                    supports,
-                    Query(query, self.log_probs(params, query)),
-                    Query(first, self.log_probs(path[0], first)),
-                )
+                self._update(supports, query, first)
             self.history.append(row)
         except BaseException:
             self._restore(backup)

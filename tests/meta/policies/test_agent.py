@@ -121,7 +121,7 @@ class TestAdapting:
         tasks = CartPoleTasks("dirv").sample(3, seed=5)
         returns = agent.evaluate(tasks, steps=2, seed=3)
         assert returns.shape == (3, 3)
-        env = BatchedCartPole(tasks, SMALL.episodes, horizon=SMALL.horizon)
+        env = BatchedCartPole(tasks, SMALL.episodes, horizon=SMALL.horizon or 100)
         generator = make_generator(3)
         for k in range(3):
             params = agent.adapt(tasks, steps=k, seed=3)
