@@ -13,7 +13,7 @@ import sys
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
-OLDEST, NEWEST = (3, 10), (3, 13)
+OLDEST, NEWEST = (3, 11), (3, 14)
 UNFINISHED = "unfinished"
 # A first-time reader should meet the lesson, not a question about news from Jupyter.
 SETTINGS = {"@jupyterlab/apputils-extension:notification": {"checkForUpdates": False, "fetchNews": "false"}}
@@ -55,9 +55,11 @@ def require_python(version: "tuple[int, ...]", whose: str) -> None:
     """Stop with a sentence if `version` (major, minor, ...) is not one that the pins exist for."""
     if not OLDEST <= tuple(version[:2]) <= NEWEST:
         wanted = f"Python {OLDEST[0]}.{OLDEST[1]} to {NEWEST[0]}.{NEWEST[1]}"
+        newer = ", which its packages were not built for yet" if tuple(version[:2]) > NEWEST else ""
         raise SystemExit(
-            f"The course needs {wanted}; {whose} is {version[0]}.{version[1]}. Install one of these and "
-            f"start with it, for example: python3.12 {Path(sys.argv[0]).name}"
+            f"The course needs {wanted}; {whose} is {version[0]}.{version[1]}{newer}. Install one of these "
+            f"(it may stand beside the other) and start with it, for example: python3.12 "
+            f"{Path(sys.argv[0]).name}"
         )
 
 

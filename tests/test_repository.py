@@ -2,6 +2,7 @@
 
 import importlib
 import linecache
+import os
 import re
 import shutil
 import subprocess
@@ -194,6 +195,21 @@ def pins(python: str) -> dict[str, Requirement]:
 def test_every_requirement_is_pinned_once_for_every_python(python: str) -> None:
     for pin in pins(python).values():
         assert re.fullmatch(r"==\d+(\.\d+)+", str(pin.specifier)), f"{pin} is not an exact pin"
+
+
+@pytest.mark.skipif("MLEARN_ASK_INDEX" not in os.environ, reason="set MLEARN_ASK_INDEX=1 to ask the index")
+@pytest.mark.parametrize("python", PYTHONS)
+def test_the_pins_resolve_from_wheels_alone(python: str, tmp_path: Path) -> None:
+    """Ask pip's resolver, as on a machine that cannot compile; markers are those of the Python asked for.
+
+    It needs the network, so that only the workflow asks for it.
+    """
+    wanted = tmp_path / "wanted.txt"
+    wanted.write_text("\n".join(str(pin).split(";")[0] for pin in pins(python).values()))
+    command = [sys.executable, "-m", "pip", "install", "--dry-run", "--ignore-installed", "--quiet"]
+    options = ["--only-binary=:all:", "--python-version", python, "--target", str(tmp_path / "none")]
+    done = subprocess.run([*command, *options, "-r", wanted], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, f"no set of wheels for Python {python}:\n{done.stderr[-2000:]}"
 
 
 @pytest.mark.parametrize("python", PYTHONS)

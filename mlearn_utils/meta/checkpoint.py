@@ -210,7 +210,11 @@ def settings_of(value: object) -> str:
     """
     if isinstance(value, nn.Module):
         tensors = dict(value.state_dict())
-        return repr(value) + (f" with tensors {_digests('', tensors)}" if tensors else "")
+        settings = [
+            (name, {k: repr(v) for k, v in sorted(vars(module).items()) if k[0] != "_" and k != "training"})
+            for name, module in value.named_modules()
+        ]
+        return f"{type(value).__qualname__} {settings}" + (f" {_digests('', tensors)}" if tensors else "")
     function, arguments = getattr(value, "func", None), getattr(value, "args", ())
     if callable(function):  # functools.partial
         return f"{settings_of(function)} of {arguments!r}, {getattr(value, 'keywords', {})!r}"

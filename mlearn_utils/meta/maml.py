@@ -208,12 +208,14 @@ def mean_gradient(
     moving = {name: theta[name] for name in names}
     chunks = list(_chunks(tasks, n_tasks, chunk_size or n_tasks))
     sums: list[Tensor] = []
+    dtype = torch.float32
     for chunk in chunks:
         with torch.enable_grad():
             losses = checks.one_value_a_task(losses_of(theta, chunk), len(chunk.support[0]))
             # sums of half-precision numbers overflow: there each is divided, elsewhere their sum
             narrow = losses.dtype.itemsize < 4
             total = checks.differentiable((losses.float() / n_tasks if narrow else losses).sum())
+        dtype = torch.promote_types(total.dtype, dtype)
         with checks.explained_derivatives(second=not first_order):
             grads = torch.autograd.grad(
                 total, tuple(moving.values()), materialize_grads=True, retain_graph=len(chunks) > 1
@@ -221,8 +223,7 @@ def mean_gradient(
         found = [_wide(value, len(chunks)) / (1 if narrow else n_tasks) for value in (total.detach(), *grads)]
         sums = [a + b for a, b in zip(sums, found, strict=True)] if sums else found
     means = dict(zip(moving, sums[1:], strict=True))
-    loss = sums[0].to(torch.promote_types(total.dtype, torch.float32))
-    return loss, {
+    return sums[0].to(dtype), {
         name: means[name].to(value.dtype) if name in means else torch.zeros_like(value.detach())
         for name, value in params.items()
     }

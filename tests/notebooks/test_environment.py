@@ -139,7 +139,7 @@ def test_an_environment_whose_python_is_gone_is_made_anew(checkout: Path, comman
 
 
 @pytest.mark.parametrize(
-    ("version", "fits"), [((3, 9), False), ((3, 10), True), ((3, 13), True), ((3, 14), False)]
+    ("version", "fits"), [((3, 10), False), ((3, 11), True), ((3, 14), True), ((3, 15), False)]
 )
 def test_a_python_that_does_not_fit_is_told_the_range(
     version: tuple[int, int], fits: bool, checkout: Path, commands: Commands, monkeypatch: pytest.MonkeyPatch

@@ -12,7 +12,7 @@ import json
 import os
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from datetime import datetime, timezone
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -80,7 +80,7 @@ class Progress:
             raise ValueError(f"kind must be one of {KINDS}, got {kind!r}")
         if self.path is None:
             raise OSError(errno.ENOENT, NO_HOME)
-        now = datetime.now(timezone.utc).isoformat(timespec="seconds")
+        now = datetime.now(UTC).isoformat(timespec="seconds")
         event = dict(zip(COLUMNS, (now, lesson, kind, name, outcome, points, answer), strict=True))
         self.path.parent.mkdir(parents=True, exist_ok=True)
         _append(self.path, json.dumps(event, ensure_ascii=False, default=str))
