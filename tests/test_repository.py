@@ -267,16 +267,20 @@ def test_every_link_of_the_pages_leads_somewhere() -> None:
 README_CODE = re.findall(r"```python\n(.*?)```", read("README.md"), re.DOTALL)
 
 
-@pytest.mark.parametrize("block", README_CODE, ids=range(len(README_CODE)))
-def test_the_code_of_the_readme_runs(block: str) -> None:
+def test_the_code_of_the_readme_runs_as_it_is_read(capsys: pytest.CaptureFixture[str]) -> None:
     names: dict[str, Any] = {}
-    exec(block.replace("agent.train()", "agent.train(1, progress=False)"), names)
-    if "returns = agent.evaluate" in block:
-        assert names["returns"].shape == (4, 100)
-    elif "meta_gradient(" in block:
-        assert names["gradient"].keys() == dict(names["model"].named_parameters()).keys()
-    else:
-        assert names["first"].shape == names["second"].shape == (1, 1)
+    for block in README_CODE:
+        exec(block.replace("agent.train()", "agent.train(1, progress=False)"), names)
+        if "returns = agent.evaluate" in block:
+            assert names["returns"].shape == (4, 100)
+        if "meta_gradient(" in block:
+            model = names.get("reader", names["model"])
+            assert names["gradient"].keys() == dict(model.named_parameters()).keys()
+        if "check_family(" in block:
+            assert capsys.readouterr().out == "[]\n"
+            assert names["agent"].params["4.weight"].shape == (1, 32)
+    assert names["first"].shape == names["second"].shape == (1, 1)
+    assert len(README_CODE) >= 5
 
 
 CONTRIBUTING_CODE = re.findall(r"```python\n(.*?)```", read("CONTRIBUTING.md"), re.DOTALL)

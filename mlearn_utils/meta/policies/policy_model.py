@@ -93,14 +93,14 @@ class PolicyModel:
     def _of_network(self, params: Params, x: Tensor) -> Tensor:
         network = self.network
         assert network is not None
-        x = x.unflatten(-1, self.shape)
+        x, leading = x.unflatten(-1, self.shape), x.shape[:-1]
 
         def one(params: Params, batch: tuple[Tensor, ...]) -> Tensor:
             return call_module(network, params, batch[0])
 
         own = next(value for value in network.parameters() if value.requires_grad)
         if next(iter(params.values())).ndim == own.ndim:
-            return one(params, (x,))
+            return one(params, (x.reshape(-1, *self.shape),)).reshape(*leading, -1)
         return for_every_task(one, params, (x,))
 
 

@@ -207,7 +207,7 @@ def test_the_whole_second_derivative_is_the_default():
     task_loss = policy_task_loss(plain_surrogate, HORIZON)
     params = {name: value.requires_grad_() for name, value in policy().items()}
     default, stated = (
-        adapt_in_turn(task_loss, params, [episodes(0)], [2.0], n_tasks=TASKS, **how)
+        adapt_in_turn(task_loss, params, [episodes(0)], [2.0], n_tasks=TASKS, **how)  # pyright: ignore
         for how in ({}, {"first_order": False})
     )
     slopes = [
