@@ -53,7 +53,8 @@ def policy_update(
     """
     with torch.enable_grad():
         start = {name: value.detach().requires_grad_() for name, value in params.items()}
-        adv = advantages(rollout, gamma=gamma[:, None, None], lam=lam[:, None, None])
+        # lesson 07's stored runs are of learners that also follow a batch that tells nothing
+        adv = advantages(rollout, gamma=gamma[:, None, None], lam=lam[:, None, None], informed=False)
         loss = policy_loss(policy_logits(start, rollout, scale), rollout.act, adv, rollout.mask).sum()
         grads = torch.autograd.grad(loss, tuple(start.values()), create_graph=differentiable)
         direction, moments = adam_direction(dict(zip(start, grads, strict=True)), moments)

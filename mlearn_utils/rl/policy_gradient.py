@@ -235,9 +235,8 @@ class PolicyGradientAgent:
         loss = policy_loss(outputs, rollout.act, adv, rollout.mask, log_prob=self._actions.log_prob).sum()
         self._optimizer.zero_grad()
         loss.backward()
-        if self._max_grad_norm is not None:
-            torch.nn.utils.clip_grad_norm_(self.params.values(), self._max_grad_norm)
-        self._optimizer.step()
+        if bool(adv.any()):  # else Adam would go on in the direction of earlier batches
+            self._step()
         steps = self.history[-1]["steps"] if self.history else 0
         played = rollout.mask.sum()
         return {
@@ -247,6 +246,11 @@ class PolicyGradientAgent:
             "steps": steps + int(played),
             "entropy": ((self._actions.entropy(outputs.detach()) * rollout.mask).sum() / played).item(),
         }
+
+    def _step(self) -> None:
+        if self._max_grad_norm is not None:
+            torch.nn.utils.clip_grad_norm_(self.params.values(), self._max_grad_norm)
+        self._optimizer.step()
 
 
 def _count(actions: Actions) -> str:

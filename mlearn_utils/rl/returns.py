@@ -185,7 +185,9 @@ def informative(targets: Tensor, reward: Tensor, mask: Tensor) -> Tensor:
     return apart.abs().amax(dim=axes, keepdim=True) > LEAST_SPREAD * largest
 
 
-def advantages(rollout: Rollout, *, gamma: Scalar, lam: Scalar, normalised: bool = True) -> Tensor:
+def advantages(
+    rollout: Rollout, *, gamma: Scalar, lam: Scalar, normalised: bool = True, informed: bool = True
+) -> Tensor:
     """Return advantages [T, S, E]: GAE over a ridge baseline fitted to each task's own episodes.
 
     The time limit counts as part of the task: the baseline sees the time, and nothing is bootstrapped. Where
@@ -196,6 +198,7 @@ def advantages(rollout: Rollout, *, gamma: Scalar, lam: Scalar, normalised: bool
         gamma: discount in [0, 1], a number or for each task a tensor [T, 1, 1].
         lam: GAE's lambda in [0, 1], likewise.
         normalised: with mean 0 and standard deviation 1 over each task's steps, or as they are.
+        informed: set those of tasks that tell nothing to 0; else they are the baseline's error.
 
     Raises:
         ValueError: if `gamma` or `lam` is outside [0, 1].
@@ -204,8 +207,8 @@ def advantages(rollout: Rollout, *, gamma: Scalar, lam: Scalar, normalised: bool
     features = baseline_features(rollout.obs)
     values = baseline_values(fit_ridge(features, targets, rollout.mask), features)
     adv = gae(rollout.reward, values, rollout.mask, gamma=gamma, lam=lam)
-    tells = informative(targets.detach(), rollout.reward, rollout.mask)
-    return (normalise(adv, rollout.mask) if normalised else adv) * tells
+    adv = normalise(adv, rollout.mask) if normalised else adv
+    return adv * informative(targets.detach(), rollout.reward, rollout.mask) if informed else adv
 
 
 def _check_scalar(name: str, value: Scalar) -> None:

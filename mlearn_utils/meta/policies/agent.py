@@ -301,6 +301,8 @@ class MAMLAgent(AdaptivePolicy):
             raise FloatingPointError(
                 f"the gradient of iteration {len(self.history) + 1} is not finite: lower inner_lr or meta_lr"
             )
+        if not any(bool(part.any()) for part in gradient):
+            return  # episodes that tell nothing: Adam would go on in the direction of earlier ones
         for value, part in zip(self._learned, gradient, strict=True):
             value.grad = part
         if self.config.max_grad_norm is not None:

@@ -86,6 +86,14 @@ class TestBatchesThatTellNothing:
         learner.train(1, progress=False)
         assert all(torch.equal(value, before[name]) for name, value in learner.params.items())
 
+    def test_nor_does_the_memory_of_adam_move_anything(self):
+        learner = agent()
+        learner.train(2, progress=False)
+        learner.family = Lines(lambda x: -1.0)
+        before = {name: value.detach().clone() for name, value in learner.params.items()}
+        learner.train(2, progress=False)
+        assert all(torch.equal(value, before[name]) for name, value in learner.params.items())
+
     def test_a_small_difference_between_episodes_tells_something(self):
         learner = agent(Lines(lambda x: -1.0 + 0.01 * x))
         assert moved(learner, [1.0]) > 0.01
