@@ -377,7 +377,7 @@ class TestOwnNetworks:
     @pytest.mark.parametrize(
         ("network", "error", "message"),
         [
-            (Logits(3), ValueError, rr"network must return 1 or 2 numbers .* got 3"),
+            (Logits(3), ValueError, r"network must return 1 or 2 numbers .* got 3"),
             (nn.Flatten(0), ValueError, "network must have parameters that learn"),
             (nn.Sequential(nn.Linear(2, 2), nn.Flatten(0)), ValueError, "another shape than"),
             (lambda obs: obs, TypeError, "network must be a torch.nn.Module"),
@@ -394,7 +394,7 @@ class TestOwnNetworks:
         resumed = MAMLAgent.load(tmp_path / "x.safetensors", Lines(), network=Logits(), device="cpu")
         assert resumed.train(1, progress=False) == learner.train(1, progress=False)
         for other in (None, nn.Linear(2, 2)):
-            with pytest.raises(ValueError, match="network: .* was trained with"):
+            with pytest.raises(ValueError, match=r"network: .* was trained with"):
                 MAMLAgent.load(tmp_path / "x.safetensors", Lines(), network=other, device="cpu")
 
 
