@@ -5,10 +5,10 @@ import pytest
 from scipy.integrate import quad
 from scipy.stats import norm
 
+from mlearn_utils.meta.hyperparameters.candidates import spread_points
 from mlearn_utils.meta.hyperparameters.expected_improvement import (
     choose_next,
     expected_improvement,
-    spread_points,
 )
 from mlearn_utils.meta.hyperparameters.residual_process import Kernel
 
