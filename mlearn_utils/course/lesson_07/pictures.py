@@ -18,8 +18,8 @@ from mlearn_utils.meta.hyperparameters.space import FloatArray
 from mlearn_utils.tasks.gridworld import GridTask
 
 MARKERS = "os^Dv*"
-RATES = np.geomspace(SPACE["learning rate"].low, SPACE["learning rate"].high, 25)
-EPSILONS = np.linspace(SPACE["epsilon"].low, SPACE["epsilon"].high, 21)
+RATES = np.geomspace(*SPACE["learning rate"][:2], 25)
+EPSILONS = np.linspace(*SPACE["epsilon"][:2], 21)
 LEAST_SPAN = 0.2
 """The colors span at least this much return: smaller differences are to look small."""
 

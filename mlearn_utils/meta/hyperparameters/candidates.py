@@ -31,10 +31,10 @@ def first_candidates(space: Space, needed: int, seed: int) -> FloatArray:
         needed: how many different ones are needed at least, those tried before included.
         seed: of the spread.
     """
-    if spaces.count_settings(space) <= max(CANDIDATES, 20 * needed):
+    if spaces.count_settings(space) <= max(CANDIDATES, 40 * needed):
         return spaces.every_setting(space)
     H = len(space)
-    spread = spread_points(max(CANDIDATES, 4 * needed), H, seed)
+    spread = spread_points(max(CANDIDATES, 2 * needed), H, seed)
     points = spaces.snap(space, np.concatenate([spread, corners(H, seed)]))
     first = np.unique(points, axis=0, return_index=True)[1]
     return points[np.sort(first)]

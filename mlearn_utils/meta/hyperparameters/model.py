@@ -28,7 +28,6 @@ from mlearn_utils.meta.hyperparameters import space as spaces
 from mlearn_utils.meta.hyperparameters import stored, tables
 from mlearn_utils.meta.hyperparameters.candidates import CANDIDATES
 from mlearn_utils.meta.hyperparameters.ensemble import FOLDS, Ensemble, fit_ensemble
-from mlearn_utils.meta.hyperparameters.expected_improvement import same_settings
 from mlearn_utils.meta.hyperparameters.ranges import Space, as_space
 from mlearn_utils.meta.hyperparameters.regressors import Regressor, describe, sklearn_version
 from mlearn_utils.meta.hyperparameters.search import Search
@@ -146,7 +145,7 @@ class HyperparameterModel:
         table, ensemble = self._fitted("predict")
         x = np.atleast_2d(self._features(task_features))
         h = np.atleast_2d(tables.read_settings(table.space, hyperparameters, (1, 2)))
-        if not len(h) or len(x) != len(h) != 1 != len(x):
+        if not len(h) or (len(x) != len(h) and 1 not in (len(x), len(h))):
             raise ValueError(
                 "task_features and hyperparameters must have the same number of rows, "
                 f"got {len(x)} and {len(h)}"
@@ -281,12 +280,10 @@ class HyperparameterModel:
         many, k = np.atleast_2d(x), seen.shape[-1]
         points = spaces.unit_of(space, tried).reshape(len(many), k, len(space))
         chosen = Search(ensemble, space, many, points, seen.reshape(len(many), k), int(n), self.seed).run()
-        if any(same_settings(*pair).any() for pair in zip(chosen, points, strict=True)):
-            warnings.warn(
-                f"fewer than {n} of all {settings} settings of the space were not tried on a task: "
-                "some are suggested again",
-                stacklevel=3,
-            )
+        left = settings - max(len(np.unique(point, axis=0)) for point in points)
+        if left < n:
+            had = f"all {settings}" if left == 0 else f"all but {left} of {settings}"
+            warnings.warn(f"{had} settings of the space were tried: some are suggested again", stacklevel=3)
         return spaces.from_unit(space, chosen).reshape(*x.shape[:-1], n, len(space))
 
     def _features(self, value: Any) -> FloatArray:

@@ -6,7 +6,6 @@ A step size is better thought of in factors than in differences: 0.01 is to 0.1 
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from mlearn_utils.runtime import is_number
@@ -36,30 +35,20 @@ class Integer(NamedTuple):
     log: bool = False
 
 
-@dataclass(frozen=True)
-class Choices:
-    """The values that one hyperparameter may take, without an order: inside the model each is its number.
+class Choices(NamedTuple):
+    """The values that one hyperparameter may take, without an order: inside the model each is its place.
 
     Attributes:
+        low: place of the first value, 0.
+        high: place of the last.
+        log: False, places have no factors.
         values: texts, numbers, True, False or None, each once.
     """
 
+    low: int
+    high: int
+    log: bool
     values: tuple[Any, ...]
-
-    @property
-    def low(self) -> int:
-        """The number of the first choice."""
-        return 0
-
-    @property
-    def high(self) -> int:
-        """The number of the last choice."""
-        return len(self.values) - 1
-
-    @property
-    def log(self) -> bool:
-        """Choices have no factors."""
-        return False
 
 
 Space = dict[str, Range | Integer | Choices]
@@ -106,8 +95,8 @@ def space_from_facts(facts: Any) -> Space:
     """
     try:
         return as_space({name: _stated(stored) for name, stored in facts.items()})
-    except (AttributeError, TypeError) as error:
-        raise ValueError(f"space must be stored as ranges by name, got {facts!r}") from error
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        raise ValueError(f"space must be stored as ranges by name, got {facts!r} ({error})") from error
 
 
 def _stated(stored: Any) -> Any:
@@ -145,4 +134,4 @@ def _choices(name: str, values: Any) -> Choices:
             raise TypeError(f"{name}: a choice must be a text, a number, True, False or None, got {value!r}")
     if not plain or len(set(plain)) < len(plain):
         raise ValueError(f"{name} must hold at least one choice, and each once, got {plain}")
-    return Choices(tuple(plain))
+    return Choices(0, len(plain) - 1, False, tuple(plain))
