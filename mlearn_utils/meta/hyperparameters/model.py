@@ -9,8 +9,9 @@ The tasks are split into five parts. Five copies of the estimator each leave one
 mean. Each row's residual comes from the copy that never saw its task; one more copy learns their squares, so
 that an uncertain region of tasks and settings is known as such. Rows with equal features count as one task.
 
-How the next setting is chosen is in `meta.hyperparameters.expected_improvement`. The arithmetic
-is numpy's and scikit-learn's, on the CPU.
+Beside this file: `ranges` and `space` (what settings may be, and their unit cube), `tables` (what is read),
+`ensemble` and `regressors` (the model of returns), `candidates`, `expected_improvement` and `search` (how the
+next settings are chosen), `stored` (what is saved). The arithmetic is numpy's and scikit-learn's, on the CPU.
 
 Reference: Beck et al. (2023), "A survey of meta-reinforcement learning", https://arxiv.org/abs/2301.08028.
 """

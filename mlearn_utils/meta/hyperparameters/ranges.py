@@ -8,6 +8,8 @@ import math
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
+import numpy as np
+
 from mlearn_utils.runtime import is_number
 
 STATED = "(low, high), (low, high, log), Integer(low, high) or a list of choices"
@@ -128,7 +130,7 @@ def _checked(name: str, stated: Any) -> Range | Integer | Choices:
 
 
 def _choices(name: str, values: Any) -> Choices:
-    plain = [value.item() if hasattr(value, "item") else value for value in values]
+    plain = [value.item() if isinstance(value, np.generic) else value for value in values]
     for value in plain:
         if not (value is None or isinstance(value, str | bool | int | float)) or value != value:
             raise TypeError(f"{name}: a choice must be a text, a number, True, False or None, got {value!r}")

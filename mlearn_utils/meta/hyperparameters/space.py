@@ -48,7 +48,7 @@ def check_inside(space: Space, codes: FloatArray) -> None:
                 f"[{stated.low:g}, {stated.high:g}]"
             )
         split = np.abs(column - np.rint(column)) > slack
-        if isinstance(stated, Integer) and split.any():
+        if split.any() and not isinstance(stated, Range):
             raise ValueError(f"hyperparameters: {name} must be whole numbers, got {column[split].flat[0]:g}")
 
 

@@ -54,6 +54,8 @@ def from_stored(path: str | Path, tensors: Mapping[str, Tensor], facts: Mapping[
     if wrong:
         raise ValueError(f"path: {path} must hold float64 tensors, got {wrong}")
     x, h, y = (tables.read_numbers(name, tensors[name].numpy(), 2 - (name == "returns")) for name in TENSORS)
+    if not h.size:
+        raise ValueError(f"path: {path} must hold runs and their settings, got {list(h.shape)}")
     stated = facts["space"] is not None  # files of before "stated" was stored: no space meant the box seen
     space = space_from_facts(facts["space"]) if stated else spaces.box_of(h)
     tables.check_width("hyperparameters", h.shape, len(space))

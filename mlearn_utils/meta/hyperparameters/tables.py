@@ -62,7 +62,8 @@ def read_numbers(name: str, value: Any, ndim: int | tuple[int, ...]) -> FloatArr
     """
     try:
         array = np.asarray(value)
-        if array.dtype.kind not in "biufO":
+        texts = array.dtype == object and any(isinstance(entry, str) for entry in array.flat)
+        if texts or array.dtype.kind not in "biufO":
             raise TypeError(array.dtype)
         array = np.array(array, dtype=np.float64, order="C")
     except (TypeError, ValueError, RuntimeError) as error:

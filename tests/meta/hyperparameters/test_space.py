@@ -7,7 +7,7 @@ import pytest
 
 from mlearn_utils.meta.hyperparameters import space as spaces
 from mlearn_utils.meta.hyperparameters.ranges import space_facts, space_from_facts
-from mlearn_utils.meta.hyperparameters.space import Integer, Range
+from mlearn_utils.meta.hyperparameters.space import Choices, Integer, Range
 
 SPACE = spaces.as_space({"rate": (0.001, 10.0, True), "shift": (-2.0, 3.0), "fixed": (5.0, 5.0)})
 
@@ -174,11 +174,8 @@ def test_numbers_of_numpy_are_numbers():
         {"a": (np.float32(0.5), np.int64(2), np.True_), "b": Integer(np.int32(1), np.int64(3))}  # pyright: ignore
         | {"c": [np.int64(3), np.str_("x")]}
     )
-    assert space == {
-        "a": Range(0.5, 2.0, True),
-        "b": Integer(1, 3),
-        "c": spaces.Choices(0, 1, False, (3, "x")),
-    }
-    assert [type(value) for value in (*space["a"], *space["b"], *space["c"].values)] == [
-        float, float, bool, int, int, bool, int, str
-    ]  # fmt: skip
+    expected = {"a": Range(0.5, 2.0, True), "b": Integer(1, 3), "c": Choices(0, 1, False, (3, "x"))}
+    assert space == expected
+    for name, stated in expected.items():
+        assert [type(value) for value in space[name]] == [type(value) for value in stated]
+    assert [type(value) for value in space["c"][-1]] == [int, str]  # pyright: ignore

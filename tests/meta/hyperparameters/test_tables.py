@@ -154,6 +154,7 @@ def test_settings_that_are_none_are_named(row, error, message):
     ("value", "error", "message"),
     [
         (["a", "b"], TypeError, "returns must be an array of numbers, got list"),
+        (np.array(["0.5"], dtype=object), TypeError, "array of numbers, got ndarray of object"),
         (np.array(["0.5"]), TypeError, "returns must be an array of numbers, got ndarray of <U3"),
         (np.array([1 + 2j]), TypeError, "got ndarray of complex128"),
         ([[1.0], [1.0, 2.0]], TypeError, "returns must be an array of numbers, got list"),
@@ -204,4 +205,5 @@ def test_empty_questions_and_other_tasks_are_refused(model, call, message):
 
 def test_numbers_of_numpy_serve(model):
     same = HyperparameterModel(parabola(), SPACE, seed=np.int64(0)).fit(*runs())  # pyright: ignore
-    assert np.array_equal(same.suggest(np.float32([0.25, 0.5]), np.int32(2)), model.suggest([0.25, 0.5], 2))
+    found = same.suggest(np.array([0.25, 0.5], dtype=np.float32), np.int32(2))  # pyright: ignore
+    assert np.array_equal(found, model.suggest([0.25, 0.5], 2))
