@@ -64,8 +64,8 @@ class HyperparameterModel:
             [features, settings]: features scaled to mean 0 and deviation 1, settings as columns in [0, 1], a
             choice as one column for each value. When not given, boosted trees.
         space: for each hyperparameter (low, high), (low, high, True) for equal factors, `Integer(low, high)`
-            or `Integer(low, high, True)` for whole numbers, or a list of choices: texts, numbers, True,
-            False, None. When not given, it is the box of the values seen.
+            or `Integer(low, high, True)` for whole numbers (from `meta.hyperparameters.space`), or a list of
+            choices: texts, numbers, True, False, None. When not given, it is the box of the values seen.
         seed: of the split of tasks, of the candidates, and of a default estimator.
 
     Attributes:

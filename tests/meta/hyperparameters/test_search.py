@@ -9,7 +9,11 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import PolynomialFeatures
 
 from mlearn_utils.meta.hyperparameters.candidates import spread_points
+from mlearn_utils.meta.hyperparameters.ensemble import fit_ensemble
+from mlearn_utils.meta.hyperparameters.expected_improvement import expected_improvement
 from mlearn_utils.meta.hyperparameters.model import HyperparameterModel
+from mlearn_utils.meta.hyperparameters.residual_process import condition
+from mlearn_utils.meta.hyperparameters.search import Search
 from mlearn_utils.meta.hyperparameters.space import Integer
 
 
@@ -125,6 +129,25 @@ def test_each_of_many_tasks_is_refined_by_itself():
     best = 0.5 + 0.2 * (tasks - x.mean()) / x.std()
     assert model.suggest(tasks)[:, 0] == pytest.approx(np.tile(best, 3), abs=0.06)
     assert np.array_equal(model.suggest(tasks)[1], model.suggest(tasks[1]))
+
+
+def test_candidates_are_refined_by_what_they_may_improve_after_results():
+    x, h = table([0.0] * 2, [1.0] * 2)
+    model = HyperparameterModel(Exact(0.5, 0.1), dict.fromkeys("ab", (0.0, 1.0))).fit(x, h, h[:, 0] + x[:, 0])
+    ensemble = fit_ensemble(Exact(0.5, 0.1), x, h, h[:, 0] + x[:, 0], x[:, 0].astype(int), 0)
+    tried = np.random.default_rng(0).random((2, 3, 2))
+    seen, tasks = np.array([[-1.0, 0.5, 0.2], [0.0, 0.1, -0.3]]), np.array([[1.0], [6.0]])
+    assert model.space is not None
+    search = Search(ensemble, model.space, tasks, tried, seen, 1, 0)
+    found, before = search.judge(np.random.default_rng(1).random((2, 5, 2))), search.judge(tried)
+    gain, expected = search.rate(found, before)
+    for i in range(2):
+        residuals = (seen[i] - before.mean[i]) / before.std[i]
+        shift, variance = condition(ensemble.kernel, tried[i], residuals, found.points[i])
+        corrected = found.mean[i] + found.std[i] * shift
+        spread = found.std[i] * np.sqrt(variance)
+        assert np.allclose(expected[i], corrected)
+        assert np.allclose(gain[i], expected_improvement(corrected, spread, seen[i].max()))
 
 
 def test_a_linear_model_finds_its_corner():
