@@ -124,6 +124,7 @@ def test_settings_are_counted_and_listed():
 def test_a_space_is_stored_and_read_back():
     facts = json.loads(json.dumps(space_facts(MIXED)))
     assert space_from_facts(facts) == MIXED
+    assert [type(stated) for stated in space_from_facts(facts).values()] == [type(s) for s in MIXED.values()]
     assert space_from_facts({"rate": [0.001, 10.0, True]}) == {"rate": Range(0.001, 10.0, True)}
 
 
