@@ -280,7 +280,7 @@ print("the model's gain in each repetition:", by_seed.round(3))
 assert gains["model @1"][1] > 0 and (by_seed > 0).all()
 
 # %% [markdown]
-# One suggestion earns about 0.1 more than the default, on grids that the model never saw, and does so in
+# One suggestion earns about 0.12 more than the default, on grids that the model never saw, and does so in
 # each of the five repetitions. Random search needs four runs to pass *one* run of the default: a good
 # baseline is hard to beat by searching. How much could be gained? The oracle tries 40 settings on every new
 # grid. Judged by the runs that chose it, it seems to gain 0.3. Judged by a fresh run, most of that is gone:
@@ -288,20 +288,20 @@ assert gains["model @1"][1] > 0 and (by_seed > 0).all()
 # it averages over the luck of 12 000 runs.
 #
 # The **portfolio** begins with the default, so with one run they are the same. With four runs it comes
-# closer, and the model stays 0.06 ahead. And **adjusting**?
+# closer, and the model stays 0.08 ahead. And **adjusting**?
 
 # %%
 gain, low, high = results.difference(held_out, "model + adjust @4", "model @4")
 print(f"4 runs: (model + adjust) - model  {gain:.3f}, 95 % interval {low:.3f} to {high:.3f}")
-assert low < 0
+assert high < 0
 oracle = results.difference(held_out, "model @1", "oracle, fresh run")
 print("1 run:  model - oracle, fresh run {:6.3f}, 95 % interval {:.3f} to {:.3f}".format(*oracle))
 assert oracle[1] > 0
 
 # %% [markdown]
-# A negative result: looking at what the first runs earned gained nothing over planning all four in advance.
-# A plan that hedges, made from many tasks, already holds most of what four noisy runs of one task could say.
-# Adjusting is for larger budgets and for tasks whose features tell little.
+# A negative result: looking at what the first runs earned gained nothing; planning all four runs in advance
+# earned 0.03 more. A plan that hedges, made from many tasks, already holds most of what four noisy runs of
+# one task could say. Adjusting is for larger budgets and for tasks whose features tell little.
 #
 # Does it have to be boosted trees? The same table, the same class, other regressions; each suggestion is
 # played five times:
@@ -312,13 +312,14 @@ fig, ax = plt.subplots(figsize=(6, 2.6))
 pictures.draw_gains(ax, gains, "return above the default, one suggestion")
 plt.show()
 
-assert gains["boosted trees"][1] > 0 and gains["network"][1] > 0
+assert gains["boosted trees"][1] > 0 and gains["random trees"][1] > 0
 assert gains["linear"][2] < 0 < gains["linear, with products"][2]
 
 # %% [markdown]
-# Trees of either kind gain most, a small torch network about half of it. The plain linear model does *harm*:
-# one corner of the space for every task is worse than a default that somebody chose. With the columns of your
-# exercise it does not harm any more, and does not gain: one parabola is too stiff for these returns.
+# Trees of either kind gain most, a small torch network about a quarter of it, hardly to be told from 0. The
+# plain linear model does *harm*: one corner of the space for every task is worse than a default that somebody
+# chose. With the columns of your exercise it does not harm any more, and does not gain: one parabola is too
+# stiff for these returns.
 
 # %% [markdown]
 # ## 5. Where there is nothing to learn (3 minutes)
@@ -338,12 +339,13 @@ pictures.draw_gains(ax, gains, "return above one run of the default")
 ax.set_title("Family “alike”")
 plt.show()
 assert gains["oracle, optimistic"][2] < 0.05 and gains["model @1"][2] < 0.01
+assert (results.seed_gains("alike", 1) < 0).all()
 
 # %% [markdown]
-# The best that any choice of settings could gain is about 0.01. The model cannot gain, but it can lose: its
-# single suggestion is a little *worse* than the default, because where there is no pattern it follows the
-# luck of its table. Choosing by a fresh run per setting, as the honest oracle does, loses more. So ask
-# *first* what an oracle gains; only then build a model.
+# The best that any choice of settings could gain is about 0.01. The model cannot gain, but it can lose: in
+# each of the five repetitions its single suggestion is a little *worse* than the default, because where there
+# is no pattern it follows the luck of its table. Choosing by a fresh run per setting, as the honest oracle
+# does, loses more. So ask *first* what an oracle gains; only then build a model.
 
 # %% [markdown]
 # Is it only Q-learning on grids? The same class, unchanged, on **policy gradients** and cart-poles (lesson

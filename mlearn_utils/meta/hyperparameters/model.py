@@ -9,41 +9,31 @@ The tasks are split into five parts. Five copies of the estimator each leave one
 mean. Each row's residual comes from the copy that never saw its task; one more copy learns their squares, so
 that an uncertain region of tasks and settings is known as such. Rows with equal features count as one task.
 
-How the next setting is chosen is in `meta.hyperparameters.expected_improvement`. The arithmetic
-is numpy's and scikit-learn's, on the CPU.
+Beside this file: `ranges` and `space` (what settings may be, and their unit cube), `tables` (what is read),
+`ensemble` and `regressors` (the model of returns), `candidates`, `expected_improvement` and `search` (how the
+next settings are chosen), `stored` (what is saved). The arithmetic is numpy's and scikit-learn's, on the CPU.
 
 Reference: Beck et al. (2023), "A survey of meta-reinforcement learning", https://arxiv.org/abs/2301.08028.
 """
 
-import copy
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
-import torch
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 
 from mlearn_utils.meta import checkpoint
 from mlearn_utils.meta.hyperparameters import space as spaces
-from mlearn_utils.meta.hyperparameters.expected_improvement import LEAST_STD, choose_next, spread_points
-from mlearn_utils.meta.hyperparameters.regressors import Regressor, boosted_trees, describe, sklearn_version
-from mlearn_utils.meta.hyperparameters.residual_process import Kernel, most_likely_kernel
-from mlearn_utils.meta.hyperparameters.space import FloatArray, Range, Space
+from mlearn_utils.meta.hyperparameters import stored, tables
+from mlearn_utils.meta.hyperparameters.candidates import CANDIDATES
+from mlearn_utils.meta.hyperparameters.ensemble import FOLDS, Ensemble, fit_ensemble
+from mlearn_utils.meta.hyperparameters.ranges import Space, as_space
+from mlearn_utils.meta.hyperparameters.regressors import Regressor, describe, sklearn_version
+from mlearn_utils.meta.hyperparameters.search import Search
+from mlearn_utils.meta.hyperparameters.space import FloatArray
 from mlearn_utils.runtime import check_integer
-
-FOLDS = 5
-"""Parts the tasks are split into, and so the fewest tasks a model can be fitted on."""
-
-CANDIDATES = 512
-"""Settings, spread over the space, among which suggestions are chosen."""
-
-KERNEL_TASKS, KERNEL_RUNS = 100, 30
-"""Past tasks, and runs of each, that the kernel of the residuals is chosen on."""
-
-LEAST_SHARE = 0.2
-"""Smallest predicted standard deviation, as a share of that of all residuals: none is certain."""
 
 
 class Prediction(NamedTuple):
@@ -58,20 +48,35 @@ class Prediction(NamedTuple):
     std: FloatArray
 
 
+class _Fit(NamedTuple):
+    """What `fit` leaves: the table, and the regressions on it."""
+
+    table: stored.Table
+    ensemble: Ensemble
+
+
 class HyperparameterModel:
     """Predicts the return of a learner's settings on a task, and chooses settings for new tasks.
 
     Args:
-        estimator: any regressor with `fit` and `predict`; it is copied, never changed. It sees one row
-            [features, settings]: features scaled to mean 0 and deviation 1, settings scaled to [0, 1]. When
-            not given, boosted trees.
-        space: for each hyperparameter (low, high) or (low, high, log); None takes the box of the values seen.
+        estimator: any regressor with `fit` and `predict`; it is copied, never changed, by
+            scikit-learn's `clone` if it is one of its estimators, else by `copy.deepcopy`. It sees one row
+            [features, settings]: features scaled to mean 0 and deviation 1, settings as columns in [0, 1], a
+            choice as one column for each value. When not given, boosted trees.
+        space: for each hyperparameter (low, high), (low, high, True) for equal factors, `Integer(low, high)`
+            or `Integer(low, high, True)` for whole numbers (from `meta.hyperparameters.space`), or a list of
+            choices: texts, numbers, True, False, None. When not given, it is the box of the values seen.
         seed: of the split of tasks, of the candidates, and of a default estimator.
 
     Attributes:
-        space: the ranges, by name, in the order of the columns; None before `fit` if none were given.
+        space: what each hyperparameter may be, by name, in the order of the columns; None before `fit` if
+            none was given.
         kernel: how residuals of one task hang together, found by `fit`.
-        score: share of the returns' variance that is explained on tasks left out, found by `fit`.
+        score: share of the returns' variance that is explained on tasks left out, found by `fit`; NaN if all
+            returns are equal, as there is nothing to explain then.
+
+    Wherever features or settings are asked for, a DataFrame is read by the names of its columns: settings by
+    those of the space, features by those at `fit`.
 
     Example:
         >>> model = HyperparameterModel(space={"learning_rate": (0.01, 1.0, True), "epsilon": (0.0, 1.0)})
@@ -80,14 +85,14 @@ class HyperparameterModel:
         >>> next_ = model.adjust(new_task, first, [observed_return]) # [1, 2]
 
     Raises:
-        TypeError: if `estimator` lacks fit or predict, or `space` is no mapping to ranges.
-        ValueError: if a range is not finite or not ascending.
+        TypeError: if `estimator` lacks fit or predict, or `space` is no mapping to ranges and choices.
+        ValueError: if a range is not finite or not ascending, or a choice is there twice.
     """
 
     def __init__(
         self,
         estimator: Regressor | None = None,
-        space: Mapping[str, Range | Sequence[Any]] | None = None,
+        space: Mapping[str, Any] | None = None,
         *,
         seed: int = 0,
     ):
@@ -95,15 +100,13 @@ class HyperparameterModel:
             if estimator is not None and not callable(getattr(estimator, method, None)):
                 raise TypeError(f"estimator must have a method {method}, got {type(estimator).__name__}")
         check_integer("seed", seed, minimum=0)
-        self.estimator, self.seed = estimator, seed
-        self.space: Space | None = None if space is None else spaces.as_space(space)
+        self.estimator, self.seed = estimator, int(seed)
+        self.space: Space | None = None if space is None else as_space(space)
         self._stated = space is not None
-        self._table: tuple[FloatArray, FloatArray, FloatArray] | None = None
+        self._fit: _Fit | None = None
 
-    def fit(
-        self, task_features: ArrayLike, hyperparameters: ArrayLike, returns: ArrayLike
-    ) -> "HyperparameterModel":
-        """Learn from finished runs; a second call forgets the first.
+    def fit(self, task_features: Any, hyperparameters: Any, returns: Any) -> "HyperparameterModel":
+        """Learn from finished runs; a second call forgets the first. The table is copied.
 
         Args:
             task_features: [N, F] what is known of the task of each run.
@@ -114,32 +117,19 @@ class HyperparameterModel:
             The model itself.
 
         Raises:
-            ValueError: if shapes disagree, a value is not finite or outside its range, or there are fewer
-                than five tasks (rows with equal features are one task).
+            TypeError: if a value is no number where one is expected.
+            ValueError: if shapes or names disagree, a value is not finite or outside its range, there are
+                fewer than five tasks (rows with equal features are one task), or the estimator predicts
+                anything but a finite number a row.
         """
-        x, h, y = (
-            spaces.finite_array("task_features", task_features, 2),
-            spaces.finite_array("hyperparameters", hyperparameters, 2),
-            spaces.finite_array("returns", returns, 1),
-        )
-        if not len(x) == len(h) == len(y):
-            raise ValueError(
-                "task_features, hyperparameters and returns must have one row a run, "
-                f"got {len(x)}, {len(h)} and {len(y)}"
-            )
-        tasks, task = np.unique(x, axis=0, return_inverse=True)
-        if len(tasks) < FOLDS:
-            raise ValueError(
-                f"task_features must describe at least {FOLDS} different tasks, got {len(tasks)}: "
-                "whether a model carries over to new tasks is tested by leaving some out"
-            )
-        space = self.space if self._stated and self.space is not None else spaces.box_of(h)
-        spaces.check_width("hyperparameters", h, len(space))
-        spaces.check_inside(space, h)
-        self._learn(x, h, y, task.reshape(-1), space)
-        return self
+        names = tables.column_names(task_features)
+        x = tables.read_features(task_features, names, 2)
+        stated = self.space if self._stated else None
+        space, h = tables.read_settings_or_box(stated, hyperparameters)
+        y = tables.read_numbers("returns", returns, 1)
+        return self._learn(stored.Table(space, self._stated, names, x, h, y))
 
-    def predict(self, task_features: ArrayLike, hyperparameters: ArrayLike) -> Prediction:
+    def predict(self, task_features: Any, hyperparameters: Any) -> Prediction:
         """Predict the return of one run in each row.
 
         Args:
@@ -151,23 +141,22 @@ class HyperparameterModel:
 
         Raises:
             RuntimeError: before `fit`.
-            ValueError: if a width differs from that at `fit`, a value is not finite or outside its range.
+            TypeError, ValueError: as `fit`, and if a width differs from that at `fit`.
         """
-        space = self._fitted("predict")
-        x = self._features(np.atleast_2d(spaces.finite_array("task_features", task_features, (1, 2))))
-        h = self._settings(np.atleast_2d(spaces.finite_array("hyperparameters", hyperparameters, (1, 2))))
-        if len(x) != len(h) and 1 not in (len(x), len(h)):
+        table, ensemble = self._fitted("predict")
+        x = np.atleast_2d(self._features(task_features))
+        h = np.atleast_2d(tables.read_settings(table.space, hyperparameters, (1, 2)))
+        if not len(h) or (len(x) != len(h) and 1 not in (len(x), len(h))):
             raise ValueError(
                 "task_features and hyperparameters must have the same number of rows, "
                 f"got {len(x)} and {len(h)}"
             )
         rows = max(len(x), len(h))
-        unit = spaces.to_unit(space, h)
-        return self._predict(
-            np.broadcast_to(x, (rows, x.shape[1])), np.broadcast_to(unit, (rows, len(space)))
-        )
+        columns = spaces.as_columns(table.space, spaces.unit_of(table.space, h))
+        both = [np.broadcast_to(array, (rows, array.shape[1])) for array in (x, columns)]
+        return Prediction(ensemble.mean(*both), ensemble.std(*both))
 
-    def suggest(self, task_features: ArrayLike, n: int = 1) -> FloatArray:
+    def suggest(self, task_features: Any, n: int = 1) -> NDArray[Any]:
         """Return settings for a task on which nothing was tried yet.
 
         Args:
@@ -175,21 +164,23 @@ class HyperparameterModel:
             n: suggestions a task. The first is the one with the largest expected return; the others hedge.
 
         Returns:
-            [n, H], or [M, n, H].
+            [n, H], or [M, n, H], all different. A float array (whole numbers as floats) if all choices are
+            numbers; else an array of objects: a float for a range, an int for an `Integer`, and the choice.
 
         Raises:
             RuntimeError: before `fit`.
-            ValueError: as `predict`, and if n is not an integer from 1 to 512.
+            TypeError, ValueError: as `predict`, and if n is not an integer from 1 to 512, or larger than the
+                number of different settings.
         """
-        self._fitted("suggest")
-        x = spaces.finite_array("task_features", task_features, (1, 2))
-        nothing = np.zeros((*x.shape[:-1], 0))
-        return self.adjust(x, np.zeros((*nothing.shape, self._n_settings)), nothing, n)
+        space = self._fitted("suggest").table.space
+        x = self._features(task_features)
+        return self._next(x, np.zeros((*x.shape[:-1], 0, len(space))), np.zeros((*x.shape[:-1], 0)), n)
 
-    def adjust(
-        self, task_features: ArrayLike, hyperparameters: ArrayLike, returns: ArrayLike, n: int = 1
-    ) -> FloatArray:
+    def adjust(self, task_features: Any, hyperparameters: Any, returns: Any, n: int = 1) -> NDArray[Any]:
         """Return settings to try next, given what was tried on the same task so far.
+
+        None of them was tried there, until all settings of the space were: then the most promising are
+        suggested again, with a warning that says so.
 
         Args:
             task_features: [F] one task, or [M, F] many.
@@ -198,29 +189,22 @@ class HyperparameterModel:
             n: suggestions a task.
 
         Returns:
-            [n, H], or [M, n, H].
+            [n, H], or [M, n, H], as `suggest`.
 
         Raises:
             RuntimeError: before `fit`.
-            ValueError: as `suggest`, and if the shapes do not fit together.
+            TypeError, ValueError: as `suggest`, and if the shapes do not fit together.
         """
-        space = self._fitted("adjust")
-        check_integer("n", n, minimum=1)
-        if n > CANDIDATES:
-            raise ValueError(f"n must be at most {CANDIDATES}, the number of candidates, got {n}")
-        x = spaces.finite_array("task_features", task_features, (1, 2))
-        tried = spaces.finite_array("hyperparameters", hyperparameters, x.ndim + 1)
-        seen = spaces.finite_array("returns", returns, x.ndim)
+        space = self._fitted("adjust").table.space
+        x = self._features(task_features)
+        tried = tables.read_settings(space, hyperparameters, x.ndim + 1)
+        seen = tables.read_numbers("returns", returns, x.ndim)
         if tried.shape[:-1] != seen.shape or tried.shape[:-2] != x.shape[:-1]:
             raise ValueError(
                 "hyperparameters and returns must be [k, H] and [k] for one task, [M, k, H] and [M, k] for "
                 f"M tasks, got {list(tried.shape)} and {list(seen.shape)} for features {list(x.shape)}"
             )
-        many = self._features(np.atleast_2d(x))
-        k = seen.shape[-1]
-        unit = spaces.to_unit(space, self._settings(tried.reshape(-1, tried.shape[-1])))
-        chosen = self._choose(many, unit.reshape(len(many), k, len(space)), seen.reshape(len(many), k), n)
-        return spaces.from_unit(space, chosen).reshape(*x.shape[:-1], n, len(space))
+        return self._next(x, tried, seen, n)
 
     def save(self, path: str | Path) -> None:
         """Write the training table and the settings of the model; `load` fits it again, with the same result.
@@ -232,13 +216,8 @@ class HyperparameterModel:
             RuntimeError: before `fit`.
             FileNotFoundError: if the folder of `path` does not exist.
         """
-        self._fitted("save")
-        assert self._table is not None
-        assert self.space is not None
-        names = ("task_features", "hyperparameters", "returns")
-        tensors = {name: torch.as_tensor(array) for name, array in zip(names, self._table, strict=True)}
-        facts = {
-            "space": {name: list(stated) for name, stated in self.space.items()} if self._stated else None,
+        tensors, facts = stored.as_stored(self._fitted("save").table)
+        facts |= {
             "seed": self.seed,
             "estimator": describe(self.estimator),
             "scikit-learn": sklearn_version(),
@@ -258,6 +237,7 @@ class HyperparameterModel:
             ValueError: if the file is damaged or of another kind, or the estimator differs.
         """
         tensors, facts = checkpoint.load_checkpoint(path, cls.__name__)
+        table = stored.from_stored(path, tensors, facts)
         if describe(estimator) != facts["estimator"]:
             raise ValueError(
                 f"estimator: {path} was fitted with {facts['estimator']}, got {describe(estimator)}"
@@ -268,71 +248,52 @@ class HyperparameterModel:
                 "give slightly other predictions",
                 stacklevel=2,
             )
-        model = cls(estimator, facts["space"], seed=facts["seed"])
-        return model.fit(*(tensors[name].numpy() for name in ("task_features", "hyperparameters", "returns")))
+        model = cls(estimator, table.space if table.stated else None, seed=facts["seed"])
+        return model._learn(table)
 
-    def _learn(self, x: FloatArray, h: FloatArray, y: FloatArray, task: NDArray[Any], space: Space) -> None:
-        """Fit one copy a fold, the squares of what each gets wrong on its own fold, and the kernel."""
-        center, scale = x.mean(axis=0), x.std(axis=0)
-        scale = np.where(scale > 0, scale, 1.0)
-        unit = spaces.to_unit(space, h)
-        rows = np.concatenate([(x - center) / scale, unit], axis=1)
-        fold = np.random.default_rng(self.seed).permutation(task.max() + 1)[task] % FOLDS
-        members = [self._fresh(k, len(y)).fit(rows[fold != k], y[fold != k]) for k in range(FOLDS)]
-        left_out = np.empty_like(y)
-        for k, member in enumerate(members):
-            left_out[fold == k] = member.predict(rows[fold == k])
-        squares = self._fresh(FOLDS, len(y)).fit(rows, (y - left_out) ** 2)
-        self.space, self._table, self._n_settings = space, (x, h, y), h.shape[1]
-        self._center, self._scale, self._members, self._squares = center, scale, members, squares
-        self._least_std = max(LEAST_STD, LEAST_SHARE * float(np.sqrt(((y - left_out) ** 2).mean())))
-        self._candidates = spread_points(CANDIDATES, h.shape[1], self.seed)
-        self.score = 1.0 - float(((y - left_out) ** 2).mean()) / max(float(y.var()), LEAST_STD**2)
-        self.kernel = self._fit_kernel(unit, (y - left_out) / self._std(rows), task)
+    def _learn(self, table: stored.Table) -> "HyperparameterModel":
+        space, x, h, y = table.space, table.features, table.codes, table.returns
+        if not len(x) == len(h) == len(y):
+            raise ValueError(
+                "task_features, hyperparameters and returns must have one row a run, "
+                f"got {len(x)}, {len(h)} and {len(y)}"
+            )
+        tasks, task = np.unique(x, axis=0, return_inverse=True)
+        if len(tasks) < FOLDS:
+            raise ValueError(
+                f"task_features must describe at least {FOLDS} different tasks, got {len(tasks)}: "
+                "whether a model carries over to new tasks is tested by leaving some out"
+            )
+        columns = spaces.as_columns(space, spaces.unit_of(space, h))
+        ensemble = fit_ensemble(self.estimator, x, columns, y, task.reshape(-1), self.seed)
+        self._fit = _Fit(table, ensemble)
+        self.space, self.kernel, self.score = space, ensemble.kernel, ensemble.score
+        return self
 
-    def _fit_kernel(self, unit: FloatArray, residuals: FloatArray, task: NDArray[Any]) -> Kernel:
-        order = np.random.default_rng(self.seed).permutation(task.max() + 1)[:KERNEL_TASKS]
-        rows = [np.flatnonzero(task == k)[:KERNEL_RUNS] for k in order]
-        return most_likely_kernel([(unit[row], residuals[row]) for row in rows])
+    def _next(self, x: FloatArray, tried: FloatArray, seen: FloatArray, n: int) -> NDArray[Any]:
+        """Return [n, H] or [M, n, H] settings for features [F] or [M, F] and the codes of those tried."""
+        table, ensemble = self._fitted("suggest")
+        space, settings = table.space, spaces.count_settings(table.space)
+        check_integer("n", n, minimum=1)
+        if n > min(CANDIDATES, settings):
+            most = CANDIDATES if settings > CANDIDATES else f"{settings}, the number of different settings"
+            raise ValueError(f"n must be at most {most}, got {n}")
+        many, k = np.atleast_2d(x), seen.shape[-1]
+        points = spaces.unit_of(space, tried).reshape(len(many), k, len(space))
+        chosen = Search(ensemble, space, many, points, seen.reshape(len(many), k), int(n), self.seed).run()
+        left = settings - max(len(np.unique(point, axis=0)) for point in points)
+        if left < n:
+            had = f"all {settings}" if left == 0 else f"all but {left} of {settings}"
+            warnings.warn(f"{had} settings of the space were tried: some are suggested again", stacklevel=3)
+        return spaces.from_unit(space, chosen).reshape(*x.shape[:-1], n, len(space))
 
-    def _fresh(self, k: int, rows: int) -> Any:
-        """Return the k-th new copy of the estimator, for a table of that many rows."""
-        if self.estimator is not None:
-            return copy.deepcopy(self.estimator)
-        return boosted_trees(rows, seed=self.seed + k)
-
-    def _std(self, rows: FloatArray) -> FloatArray:
-        squares = np.asarray(self._squares.predict(rows), dtype=np.float64)
-        return np.sqrt(np.maximum(squares, self._least_std**2))
-
-    def _predict(self, x: FloatArray, unit: FloatArray) -> Prediction:
-        rows = np.concatenate([(x - self._center) / self._scale, unit], axis=1)
-        mean = np.mean([member.predict(rows) for member in self._members], axis=0)
-        return Prediction(np.asarray(mean, dtype=np.float64), self._std(rows))
-
-    def _choose(self, x: FloatArray, tried: FloatArray, seen: FloatArray, n: int) -> FloatArray:
-        """Return [M, n, H] points of the unit cube for tasks x [M, F] with tried [M, k, H], seen [M, k]."""
-        M, C, H = len(x), *self._candidates.shape
-        k = seen.shape[1]
-        points = np.concatenate([tried, np.broadcast_to(self._candidates, (M, C, H))], axis=1)
-        found = self._predict(np.repeat(x, k + C, axis=0), points.reshape(-1, H))
-        mean, std = (values.reshape(M, k + C) for values in found)
-        chosen = np.empty((M, n), dtype=np.int64)
-        for i in range(M):
-            chosen[i] = choose_next(self._candidates, mean[i], std[i], self.kernel, tried[i], seen[i], n)
-        return self._candidates[chosen]
-
-    def _fitted(self, method: str) -> Space:
-        if self._table is None or self.space is None:
-            raise RuntimeError(f"call fit(task_features, hyperparameters, returns) before {method}()")
-        return self.space
-
-    def _features(self, x: FloatArray) -> FloatArray:
-        spaces.check_width("task_features", x, len(self._center))
+    def _features(self, value: Any) -> FloatArray:
+        table = self._fitted("predict").table
+        x = tables.read_features(value, table.names, (1, 2))
+        tables.check_width("task_features", x.shape, table.features.shape[1])
         return x
 
-    def _settings(self, h: FloatArray) -> FloatArray:
-        space = self._fitted("predict")
-        spaces.check_width("hyperparameters", h, len(space))
-        spaces.check_inside(space, h)
-        return h
+    def _fitted(self, method: str) -> "_Fit":
+        if self._fit is None:
+            raise RuntimeError(f"call fit(task_features, hyperparameters, returns) before {method}()")
+        return self._fit

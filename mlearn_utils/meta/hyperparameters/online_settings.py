@@ -29,7 +29,7 @@ from mlearn_utils.rl.policies import Params
 from mlearn_utils.rl.returns import advantages
 from mlearn_utils.rl.rollout import BatchEnv, Rollout
 from mlearn_utils.rl.surrogates import policy_loss
-from mlearn_utils.runtime import check_not_negative
+from mlearn_utils.runtime import check_fraction, check_integer, check_not_negative
 
 
 class OnlineSettings(BatchedPolicyGradient):
@@ -71,6 +71,8 @@ class OnlineSettings(BatchedPolicyGradient):
             if not ((value > 0) & (value < 1)).all():
                 raise ValueError(f"{name} must lie inside (0, 1) to be adjusted, got {value}")
         check_not_negative("meta_lr", meta_lr, "finite and >= 0")
+        check_fraction("judge_gamma", judge_gamma)
+        check_fraction("judge_lam", judge_lam)
         self.judge_gamma, self.judge_lam = judge_gamma, judge_lam
         self.eta = torch.stack([torch.logit(self.gamma), torch.logit(self.lam)]).requires_grad_()
         self._meta_optimizer = torch.optim.Adam([self.eta], lr=float(meta_lr))
@@ -80,6 +82,7 @@ class OnlineSettings(BatchedPolicyGradient):
 
         `seed` as in `BatchedPolicyGradient.train`. Settings are adjusted between two batches of one call.
         """
+        check_integer("iterations", iterations, minimum=0)
         generator, begin = self._go_on(seed), len(self.history)
         rollout = self.play(generator)
         for k in range(iterations):

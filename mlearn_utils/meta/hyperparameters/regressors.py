@@ -1,10 +1,15 @@
 """The regressions that a model of settings is built on: what they must offer, and which is the default."""
 
+import copy
 from typing import Any, Protocol
+
+import numpy as np
+
+from mlearn_utils.meta.hyperparameters.space import FloatArray
 
 
 class Regressor(Protocol):
-    """What an estimator must offer: every regressor of scikit-learn does."""
+    """What an estimator must offer: every regressor of scikit-learn does. What `fit` returns is not used."""
 
     @property
     def fit(self) -> Any:
@@ -13,7 +18,7 @@ class Regressor(Protocol):
 
     @property
     def predict(self) -> Any:
-        """The method that returns values [N] for rows x [N, D]."""
+        """The method that returns values [N] or [N, 1] for rows x [N, D]."""
         ...
 
 
@@ -27,6 +32,51 @@ def boosted_trees(rows: int, *, seed: int = 0) -> Any:
 
     settings: dict[str, Any] = {"early_stopping": False, "max_features": 0.5, "random_state": seed}
     return HistGradientBoostingRegressor(min_samples_leaf=min(100, max(1, rows // 30)), **settings)
+
+
+def fit_copy(estimator: Regressor | None, rows: FloatArray, values: FloatArray, size: int, seed: int) -> Any:
+    """Return a fitted copy: scikit-learn's `clone` of its estimators, else a deep copy; None: boosted trees.
+
+    Args:
+        estimator: what is copied; what its `fit` returns does not matter.
+        rows: [N, D].
+        values: [N].
+        size: rows of the whole table, by which boosted trees are set.
+        seed: of boosted trees.
+    """
+    if estimator is None:
+        fresh: Any = boosted_trees(size, seed=seed)
+    else:
+        from sklearn.base import BaseEstimator, clone
+
+        fresh = clone(estimator) if isinstance(estimator, BaseEstimator) else copy.deepcopy(estimator)
+    fresh.fit(rows, values)
+    return fresh
+
+
+def predicted(fitted: Any, rows: FloatArray) -> FloatArray:
+    """Return what an estimator predicts, [N] for rows [N, D]; it may give [N, 1].
+
+    Raises:
+        ValueError: if it gives anything but one finite number a row.
+    """
+    found, name = fitted.predict(rows), type(fitted).__name__
+    try:
+        values = np.asarray(found)
+    except (TypeError, ValueError, RuntimeError) as error:
+        raise ValueError(f"estimator: {name}.predict must return an array, got {error}") from error
+    if values.shape not in ((len(rows),), (len(rows), 1)) or values.dtype.kind not in "biuf":
+        raise ValueError(
+            f"estimator: {name}.predict must return a number for each of {len(rows)} rows, got shape "
+            f"{list(values.shape)} of {values.dtype}"
+        )
+    values = values.astype(np.float64).reshape(-1)
+    if not np.isfinite(values).all():
+        raise ValueError(
+            f"estimator: {name}.predict must be finite, got {values[~np.isfinite(values)][0]} for "
+            f"{int((~np.isfinite(values)).sum())} of {len(rows)} rows"
+        )
+    return values
 
 
 def describe(estimator: Regressor | None) -> dict[str, Any] | None:

@@ -1,16 +1,27 @@
-"""Where hyperparameters may lie: stated ranges, and the unit cube that a model sees instead of them.
+"""The unit cube that a model sees instead of hyperparameters, and the way there and back.
 
-A step size is better thought of in factors than in differences: 0.01 is to 0.1 as 0.1 is to 1. A range with
-`log=True` is cut into equal factors. All ranges are continuous; left out are choices without an order and
-ranges that depend on each other.
+    hyperparameters [..., H]  ->  codes [..., H]  ->  unit [..., H]  ->  columns [..., D]
+
+A code is the number itself, or the place of a choice in its list. In the unit cube ranges are [0, 1], whole
+numbers and choices evenly spread over it, and what cannot vary is 0. Columns are what a regression sees, and
+where distances count: those of the cube, but one of two or more choices has a column for each, 0 or
+sqrt(1/2), so that any two choices are as far apart as the two ends of a range.
 """
 
 import math
-from collections.abc import Mapping, Sequence
+from itertools import product
 from typing import Any, NamedTuple
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
+
+from mlearn_utils.meta.hyperparameters.ranges import Choices, Integer, Range, Space, as_space
+
+__all__ = [
+    "Choices", "FloatArray", "Integer", "Range", "Space", "as_columns", "as_space", "box_of", "check_inside",
+    "count_settings", "every_setting", "from_codes", "from_unit", "sample", "snap", "to_codes", "to_unit",
+    "unit_of",
+]  # fmt: skip
 
 FloatArray = NDArray[np.float64]
 
@@ -18,64 +29,17 @@ EDGE = 1e-9
 """Relative distance outside a range that rounding may cause, and that is therefore let pass."""
 
 
-class Range(NamedTuple):
-    """The values that one hyperparameter may take.
-
-    Attributes:
-        low: smallest value.
-        high: largest value, above `low` (or equal to it: then there is nothing to choose).
-        log: whether equal factors count as equal distances; then `low` must be > 0.
-    """
-
-    low: float
-    high: float
-    log: bool = False
-
-
-Space = dict[str, Range]
-"""The range of each hyperparameter, by name, in the order of the columns."""
-
-
-def as_space(space: Mapping[str, Range | Sequence[Any]]) -> Space:
-    """Return a checked copy of stated ranges.
-
-    Args:
-        space: for each hyperparameter, in the order of the columns, (low, high) or (low, high, log).
-
-    Raises:
-        TypeError: if it is no mapping to such tuples.
-        ValueError: if it is empty, or a range is not finite, not ascending, or logarithmic from <= 0.
-    """
-    if not isinstance(space, Mapping):
-        raise TypeError(f"space must map names to (low, high) or (low, high, log), got {space!r}")
-    if not space:
-        raise ValueError("space must hold at least one hyperparameter, got none")
-    return {str(name): _as_range(str(name), values) for name, values in space.items()}
-
-
-def _as_range(name: str, values: Any) -> Range:
-    try:
-        low, high, *rest = values
-        stated = Range(float(low), float(high), bool(*rest))
-    except (TypeError, ValueError):
-        raise TypeError(f"space[{name!r}] must be (low, high) or (low, high, log), got {values!r}") from None
-    if not (math.isfinite(stated.low) and math.isfinite(stated.high) and stated.low <= stated.high):
-        raise ValueError(f"space[{name!r}] must be finite with low <= high, got {tuple(values)}")
-    if stated.log and stated.low <= 0:
-        raise ValueError(f"space[{name!r}] is logarithmic, so low must be > 0, got {stated.low}")
-    return stated
-
-
-def box_of(hyperparameters: FloatArray) -> Space:
+def box_of(hyperparameters: FloatArray, names: list[str] | None = None) -> Space:
     """Return the smallest box that holds the rows of hyperparameters [N, H]; no column is logarithmic."""
     low, high = hyperparameters.min(axis=0), hyperparameters.max(axis=0)
-    return {str(k): Range(float(low[k]), float(high[k])) for k in range(len(low))}
+    ends = zip(names or map(str, range(len(low))), low, high, strict=True)
+    return {name: Range(float(least), float(most)) for name, least, most in ends}
 
 
-def check_inside(space: Space, hyperparameters: FloatArray) -> None:
-    """Raise ValueError, naming the first bad value, unless hyperparameters [..., H] lie in their ranges."""
+def check_inside(space: Space, codes: FloatArray) -> None:
+    """Raise ValueError, naming the first bad value, unless codes [..., H] lie in their ranges."""
     for k, (name, stated) in enumerate(space.items()):
-        column = hyperparameters[..., k]
+        column = codes[..., k]
         slack = EDGE * max(abs(stated.low), abs(stated.high))
         outside = ~((column >= stated.low - slack) & (column <= stated.high + slack))
         if outside.any():
@@ -83,58 +47,145 @@ def check_inside(space: Space, hyperparameters: FloatArray) -> None:
                 f"hyperparameters: {name} = {column[outside].flat[0]:g} is outside its range "
                 f"[{stated.low:g}, {stated.high:g}]"
             )
+        split = np.abs(column - np.rint(column)) > slack
+        if split.any() and not isinstance(stated, Range):
+            raise ValueError(f"hyperparameters: {name} must be whole numbers, got {column[split].flat[0]:g}")
 
 
-def to_unit(space: Space, hyperparameters: FloatArray) -> FloatArray:
-    """Map hyperparameters [..., H] to the unit cube; a range of one value maps to 0."""
-    low, high, log = _columns(space)
-    values = np.where(log, np.log(np.where(log, hyperparameters, 1.0)), hyperparameters)
-    width = np.where(high > low, high - low, 1.0)
-    return np.clip((values - low) / width, 0.0, 1.0)
+def to_codes(space: Space, hyperparameters: Any) -> FloatArray:
+    """Return [..., H] numbers, and the places of choices in their lists, of hyperparameters [..., H].
+
+    Raises:
+        TypeError: if a number is none.
+        ValueError: if a choice is none.
+    """
+    if not any(isinstance(stated, Choices) for stated in space.values()):
+        return np.asarray(hyperparameters, dtype=np.float64)
+    values = np.asarray(hyperparameters, dtype=object)
+    codes = np.empty(values.shape)
+    for k, (name, stated) in enumerate(space.items()):
+        column = values[..., k].ravel()
+        if isinstance(stated, Choices):
+            column = [_place(name, stated.values, value) for value in column]
+        try:
+            codes[..., k] = np.array(column, dtype=np.float64).reshape(values.shape[:-1])
+        except (TypeError, ValueError):
+            raise TypeError(f"hyperparameters: {name} must be numbers, got {list(column[:3])}") from None
+    return codes
 
 
-def from_unit(space: Space, unit: FloatArray) -> FloatArray:
-    """Map points [..., H] of the unit cube to hyperparameters; the inverse of `to_unit`."""
-    low, high, log = _columns(space)
-    values = low + unit * (high - low)
-    values = np.where(log, np.exp(np.where(log, values, 0.0)), values)
-    stated = np.array([(r.low, r.high) for r in space.values()])
-    return np.clip(values, stated[:, 0], stated[:, 1])
+def _place(name: str, choices: tuple[Any, ...], value: Any) -> int:
+    if value not in choices:
+        raise ValueError(f"hyperparameters: {name} must be one of {list(choices)}, got {value!r}")
+    return choices.index(value)
 
 
-def sample(space: Space, n: int, *, rng: np.random.Generator) -> FloatArray:
+def from_codes(space: Space, codes: FloatArray) -> NDArray[Any]:
+    """Return hyperparameters [..., H] of codes: float64 if all are numbers, otherwise an array of objects."""
+    choices = {k: s.values for k, s in enumerate(space.values()) if isinstance(s, Choices)}
+    numbers = all(type(value) in (int, float) for values in choices.values() for value in values)
+    values = codes.copy() if numbers else codes.astype(object)
+    for k, stated in enumerate(space.values()):
+        if k in choices:
+            table = np.empty(len(choices[k]), dtype=values.dtype)
+            table[:] = choices[k]
+            values[..., k] = table[codes[..., k].astype(int)]
+        elif isinstance(stated, Integer) and not numbers:
+            values[..., k] = codes[..., k].astype(int).astype(object)
+    return values
+
+
+def unit_of(space: Space, codes: FloatArray) -> FloatArray:
+    """Map codes [..., H] to the unit cube; what has one value maps to 0."""
+    scales = _scales(space)
+    values = np.where(scales.log, np.log(np.where(scales.log, codes, 1.0)), codes)
+    width = np.where(scales.high > scales.low, scales.high - scales.low, 1.0)
+    return np.where(scales.high > scales.low, np.clip((values - scales.low) / width, 0.0, 1.0), 0.0)
+
+
+def to_unit(space: Space, hyperparameters: Any) -> FloatArray:
+    """Map hyperparameters [..., H] to the unit cube; what has one value maps to 0."""
+    return unit_of(space, to_codes(space, hyperparameters))
+
+
+def from_unit(space: Space, unit: FloatArray) -> NDArray[Any]:
+    """Map points [..., H] of the unit cube to hyperparameters; the inverse of `to_unit`.
+
+    Whole numbers and choices have equal shares of [0, 1]; whole numbers by equal factors are rounded.
+    """
+    return from_codes(space, _codes_of(space, unit))
+
+
+def snap(space: Space, unit: FloatArray) -> FloatArray:
+    """Return points [..., H] of the unit cube that stand for the same settings, where these really lie."""
+    scales = _scales(space)
+    moved = unit_of(space, _codes_of(space, unit))
+    return np.where(scales.whole | (scales.high == scales.low), moved, unit)
+
+
+def as_columns(space: Space, unit: FloatArray) -> FloatArray:
+    """Return the columns [..., D] of points [..., H] of the unit cube."""
+    parts = []
+    for k, stated in enumerate(space.values()):
+        part = unit[..., k : k + 1]
+        if isinstance(stated, Choices) and stated.high > 0:
+            part = (np.rint(part * stated.high) == np.arange(stated.high + 1)) * math.sqrt(0.5)
+        parts.append(part)
+    return np.concatenate(parts, axis=-1)
+
+
+def sample(space: Space, n: int, *, rng: np.random.Generator) -> NDArray[Any]:
     """Draw n settings [n, H], uniform in the unit cube: what random search tries."""
     return from_unit(space, rng.random((n, len(space))))
 
 
-def _columns(space: Space) -> tuple[FloatArray, FloatArray, NDArray[np.bool_]]:
-    """Return low, high [H], logarithms where the range is logarithmic, and which these are [H]."""
+def count_settings(space: Space) -> float:
+    """Return how many different settings there are; infinity if a range is continuous."""
+    return math.prod(_count(stated) for stated in space.values())
+
+
+def every_setting(space: Space) -> FloatArray:
+    """Return [N, H] all settings of a finite space, in the unit cube."""
+    codes = [[stated.low + i for i in range(int(_count(stated)))] for stated in space.values()]
+    return unit_of(space, np.array(list(product(*codes)), dtype=np.float64))
+
+
+def _count(stated: Range | Integer | Choices) -> float:
+    if isinstance(stated, Range):
+        return 1 if stated.low == stated.high else math.inf
+    return stated.high - stated.low + 1
+
+
+class _Scales(NamedTuple):
+    """[H] the ends, logarithms where the range is logarithmic; which these are; which are whole numbers."""
+
+    low: FloatArray
+    high: FloatArray
+    log: NDArray[np.bool_]
+    whole: NDArray[np.bool_]
+
+
+def _scales(space: Space) -> _Scales:
     log = np.array([stated.log for stated in space.values()])
-    low, high = (np.array([stated[k] for stated in space.values()]) for k in range(2))
-    return (
+    whole = np.array([not isinstance(stated, Range) for stated in space.values()])
+    low, high = _ends(space)
+    return _Scales(
         np.where(log, np.log(np.where(log, low, 1)), low),
         np.where(log, np.log(np.where(log, high, 1)), high),
         log,
+        whole,
     )
 
 
-def finite_array(name: str, value: ArrayLike, ndim: int | tuple[int, ...]) -> FloatArray:
-    """Return `value` as a finite float64 array with that many axes."""
-    expected = ndim if isinstance(ndim, tuple) else (ndim,)
-    try:
-        array = np.asarray(value, dtype=np.float64)
-    except (TypeError, ValueError) as error:
-        raise TypeError(f"{name} must be an array of numbers, got {type(value).__name__}") from error
-    if array.ndim not in expected:
-        axes = " or ".join(map(str, expected))
-        raise ValueError(f"{name} must have {axes} axes, got shape {list(array.shape)}")
-    if not np.isfinite(array).all():
-        where = [int(i) for i in np.argwhere(~np.isfinite(array))[0]]
-        raise ValueError(f"{name} must be finite, got {array[tuple(where)]} at {where}")
-    return array
+def _ends(space: Space) -> tuple[FloatArray, FloatArray]:
+    ends = np.array([(stated.low, stated.high) for stated in space.values()], dtype=np.float64)
+    return ends[:, 0], ends[:, 1]
 
 
-def check_width(name: str, array: FloatArray, width: int) -> None:
-    """Raise ValueError, naming the argument, unless `array` [..., width] has that many columns."""
-    if array.shape[-1] != width:
-        raise ValueError(f"{name} must have {width} columns, got {array.shape[-1]}")
+def _codes_of(space: Space, unit: FloatArray) -> FloatArray:
+    low, high, log, whole = _scales(space)
+    values = low + unit * (high - low)
+    values = np.where(log, np.exp(np.where(log, values, 0.0)), values)
+    evenly = np.floor(low + unit * (high - low + 1))
+    values = np.where(whole, np.where(log, np.rint(values), evenly), values)
+    return np.clip(values, *_ends(space))

@@ -8,7 +8,6 @@ from scipy.stats import norm
 from mlearn_utils.meta.hyperparameters.expected_improvement import (
     choose_next,
     expected_improvement,
-    spread_points,
 )
 from mlearn_utils.meta.hyperparameters.residual_process import Kernel
 
@@ -89,12 +88,14 @@ def test_what_was_tried_is_not_tried_again_however_good_it_is():
     assert choose_next(candidates, mean, std, KERNEL, candidates[:1], np.array([5.0]), 1) == [1]
 
 
-def test_spread_points_fill_the_cube_and_reach_its_faces():
-    points = spread_points(500, 3, seed=1)
-    assert points.shape == (500, 3)
-    assert (points.min(axis=0) == 0).all()
-    assert (points.max(axis=0) == 1).all()
-    for column in points.T:
-        counts = np.histogram(column, bins=10, range=(0, 1))[0]
-        assert counts.min() > 40
-        assert counts.max() < 65
+def test_when_all_were_tried_the_best_is_tried_again():
+    candidates = np.array([[0.1], [0.9]])
+    mean, std = np.array([5.0, 0.0, 5.0, 0.0]), np.full(4, 0.1)
+    assert choose_next(candidates, mean, std, KERNEL, candidates, np.array([5.0, 0.0]), 2) == [0, 1]
+
+
+def test_where_nothing_can_be_gained_the_best_mean_is_next():
+    candidates, tried = np.array([[0.1], [0.5], [0.9]]), np.array([[0.3]])
+    mean, std = np.array([0.0, -3.0, -1.0, -2.0]), np.full(4, 1e-3)
+    sure = Kernel(offset=0.0, smooth=0.0)
+    assert choose_next(candidates, mean, std, sure, tried, np.array([0.0]), 2) == [1, 2]

@@ -169,14 +169,19 @@ def test_suggestions_stay_in_the_stated_space_and_otherwise_in_the_box_seen(new_
     assert again.space["1"].high > 0.9
 
 
-def test_constant_returns_do_not_crash(new_tasks):
+@pytest.mark.parametrize("level", [2.0, 0.1 + 0.2, -1e9, 0.0])
+def test_constant_returns_explain_nothing_and_make_nothing_certain(new_tasks, level):
     features, settings, returns = table()
-    model = HyperparameterModel(space=SPACE).fit(features, settings, np.full_like(returns, 2.0))
+    model = HyperparameterModel(LinearRegression(), SPACE).fit(
+        features, settings, np.full_like(returns, level)
+    )
+    assert np.isnan(model.score)
     mean, std = model.predict(features, settings)
-    assert np.allclose(mean, 2.0)
-    assert (std > 0).all()
+    assert np.allclose(mean, level)
+    assert np.allclose(std, (abs(level) or 1) / np.sqrt(601))
     tried = model.suggest(new_tasks, 2)
-    assert np.isfinite(model.adjust(new_tasks, tried, np.full((12, 2), 2.0))).all()
+    found = model.adjust(new_tasks, tried, np.full((12, 2), level))
+    assert (np.abs(found - tried).max(axis=-1) > 1e-6).all()
 
 
 def test_a_small_table_and_constant_columns_serve():

@@ -99,8 +99,16 @@ def test_equal_seeds_give_equal_runs():
         ({"lam": 0.0}, r"lam must lie inside \(0, 1\)"),
         ({"meta_lr": -1.0}, "meta_lr must be finite and >= 0"),
         ({"meta_lr": float("inf")}, "meta_lr must be finite and >= 0"),
+        ({"judge_gamma": 1.5}, r"judge_gamma must be in \[0, 1\], got 1.5"),
+        ({"judge_lam": float("nan")}, r"judge_lam must be in \[0, 1\], got nan"),
     ],
 )
 def test_bad_settings_are_refused(settings, message):
     with pytest.raises(ValueError, match=message):
         OnlineSettings(plain(2), **settings)
+
+
+@pytest.mark.parametrize("iterations", [-1, 1.5, True])
+def test_a_number_of_batches_that_is_none_is_refused(iterations):
+    with pytest.raises(ValueError, match="iterations must be an integer >= 0, got"):
+        OnlineSettings(plain(2)).train(iterations)
