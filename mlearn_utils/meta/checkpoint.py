@@ -83,7 +83,7 @@ def load_checkpoint(
             digests = json.loads(metadata.get("digests", "{}"))
             # clones, since safetensors maps the file: a file that shrinks under a map kills the process
             tensors = {name: file.get_tensor(name).clone() for name in file.keys()}  # noqa: SIM118 - no dict
-        version, found, stored = header["format"], header["kind"], dict(header["facts"])
+        version, found, stored = header["format"], header["kind"], header["facts"]
     except (SafetensorError, KeyError, TypeError, ValueError, RecursionError) as error:
         raise ValueError(f"path: {path} is not a complete checkpoint ({error})") from error
     if type(version) is int and version > FORMAT:
@@ -96,6 +96,8 @@ def load_checkpoint(
         )
     if found != kind:
         raise ValueError(f"path: {path} holds a {found}, expected a {kind}")
+    if not isinstance(stored, dict):
+        raise ValueError(f"path: {path} must hold facts by name, got {stored!r}")
     if facts is not None:
         check_names(path, "facts", stored, facts)
     actual = _digests(metadata["checkpoint"], tensors)

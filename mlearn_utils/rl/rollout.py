@@ -92,8 +92,9 @@ class Rollout(NamedTuple):
         is subtracted where it is larger than the deviation: a feature that is large but hardly varies would
         be all that a network sees.
         """
-        mean, deviation = self.obs[self.mask > 0].double().mean(dim=0).float(), self.deviation()
-        scale = torch.maximum(deviation, LEAST_DEVIATION * mean.abs())
+        seen = self.obs[self.mask > 0]
+        mean, deviation = seen.double().mean(dim=0).float(), seen.std(dim=0, correction=0)
+        scale = torch.maximum(self.deviation(), LEAST_DEVIATION * mean.abs())
         return torch.where(mean.abs() > deviation, mean, torch.zeros_like(mean)), scale
 
 

@@ -108,3 +108,50 @@ def test_an_environment_without_a_flat_box_is_refused():
         TypeError, match=r"env must have observations in a Box of one axis, got Discrete\(16\)"
     ):
         Discretizer.from_env(gym.make("FrozenLake-v1"))
+
+
+class Counter(gym.Env[np.ndarray, np.int64]):
+    """Walks between -6 and 6; its second feature is always the same; its space states `bound` for both."""
+
+    action_space = spaces.Discrete(2)
+
+    def __init__(self, bound: float) -> None:
+        self.observation_space = spaces.Box(-bound, bound, (2,), np.float64)
+
+    def reset(self, *, seed=None, options=None):
+        super().reset(seed=seed)
+        self.x = 0.0
+        return np.array([self.x, 1.0]), {}
+
+    def step(self, action):
+        self.x += 2.0 * action - 1
+        return np.array([self.x, 1.0]), 1.0, abs(self.x) > 5, False, {}
+
+
+@pytest.mark.parametrize("bound", [np.inf, 1e5, 1e9, float(np.finfo(np.float32).max), 1e300])
+def test_bounds_stated_by_a_large_number_are_none(bound):
+    found = Discretizer.from_env(Counter(bound))
+    assert found.low.tolist() == [-6.0, 0.5]
+    assert found.high.tolist() == [6.0, 1.5]
+    assert found.bins.tolist() == [16, 1]  # a feature that never varies has one interval
+    assert Discretizer.from_env(Counter(bound), bins=4).bins.tolist() == [4, 1]
+
+
+@pytest.mark.parametrize("bound", [10.0, 9000.0])
+def test_bounds_that_are_meant_are_kept(bound):
+    found = Discretizer.from_env(Counter(bound))
+    assert found.low.tolist() == [-bound, -bound]
+    assert found.bins.tolist() == [16, 16]
+
+
+def test_a_feature_whose_space_is_a_single_value():
+    env = Counter(10.0)
+    env.observation_space = spaces.Box(np.array([-10.0, 1.0]), np.array([10.0, 1.0]), dtype=np.float64)
+    assert Discretizer.from_env(env).bins.tolist() == [16, 1]
+
+
+def test_the_two_cart_poles_are_cut_alike():
+    ids = ("CartPole-v1", "mlearn/CartPole-v0")
+    first, second = (Discretizer.from_env(gym.make(name, max_episode_steps=100)) for name in ids)
+    assert first.low.tolist() == second.low.tolist()
+    assert first.high.tolist() == second.high.tolist()

@@ -294,3 +294,61 @@ BOX = spaces.Box(-1.0, 1.0, (2,))
 def test_environments_that_no_table_can_serve_are_refused_by_name(env, message):
     with pytest.raises(TypeError, match=message):
         QLearningAgent(env)
+
+
+class _Broken(gym.Env):
+    """Returns what `step` makes of a good result."""
+
+    observation_space, action_space = gym.spaces.Discrete(3), gym.spaces.Discrete(2)
+
+    def __init__(self, change):
+        self.change = change
+
+    def reset(self, *, seed=None, options=None):
+        super().reset(seed=seed)
+        return 0, {}
+
+    def step(self, action):
+        return self.change((1, 1.0, True, False, {}))
+
+
+@pytest.mark.parametrize(
+    ("change", "error", "message"),
+    [
+        (lambda r: r[:4], TypeError, r"env.step must return .* got 4 values"),
+        (lambda r: (r[0], np.array([1.0]), *r[2:]), TypeError, "env.step must return a number as reward"),
+        (lambda r: (r[0], float("nan"), *r[2:]), ValueError, "env returned the reward nan"),
+        (lambda r: (r[0], np.float32(1.0), *r[2:]), None, ""),
+        (lambda r: (r[0], np.array(1.0), *r[2:]), None, ""),
+    ],
+)
+def test_what_an_environment_returns_is_checked_in_words(change, error, message):
+    agent = QLearningAgent(_Broken(change))
+    if error is None:
+        assert agent.train(1)[0]["return"] == 1.0
+        return
+    with pytest.raises(error, match=message):
+        agent.train(1)
+
+
+def test_a_reset_without_seed_is_named():
+    class Old(_Broken):
+        def reset(self):  # pyright: ignore[reportIncompatibleMethodOverride]
+            return 0, {}
+
+    with pytest.raises(TypeError, match=r"env\.reset must take seed="):
+        QLearningAgent(Old(lambda r: r)).train(1)
+
+
+def test_any_observations_will_do_with_a_discretizer_of_ones_own():
+    class Sums:
+        n_states = 32
+
+        def __call__(self, observation):
+            return int(observation[0])
+
+    agent = QLearningAgent(gym.make("Blackjack-v1"), discretizer=Sums())  # pyright: ignore[reportArgumentType]
+    agent.train(50)
+    assert agent.q_table.any()
+    with pytest.raises(TypeError, match="env must have Discrete or Box observations, got Tuple"):
+        QLearningAgent(gym.make("Blackjack-v1"))

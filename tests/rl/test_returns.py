@@ -174,3 +174,45 @@ def test_bad_arguments_are_named():
         gae(reward, values, mask, gamma=0.5, lam=2)
     with pytest.raises(ValueError, match="terminated and last_values must be given together"):
         gae(reward, values, mask, gamma=0.5, lam=0.5, terminated=terminated)
+
+
+def _rollout(reward: torch.Tensor) -> Rollout:
+    random = torch.Generator().manual_seed(0)
+    obs, ones = torch.randn(*reward.shape, 2, generator=random), torch.ones_like(reward)
+    return Rollout(obs, ones.long(), reward, ones, 0 * ones, obs[:, -1])
+
+
+@pytest.mark.parametrize("episodes", [1, 4])
+@pytest.mark.parametrize("value", [0.0, -1.0, 1e5])
+def test_rewards_that_tell_nothing_give_no_advantage(episodes, value):
+    """A cubic in time cannot follow the returns exactly; its error, divided by its deviation, is 1."""
+    batch = _rollout(torch.full((2, 50, episodes), value))
+    for normalised in (True, False):
+        adv = advantages(batch, gamma=0.99, lam=0.97, normalised=normalised)
+        assert not adv.any()
+    if value:
+        left = advantages(_rollout(torch.full((1, 50, 4), value)), gamma=0.99, lam=0.97, informed=False)
+        assert float(left.abs().max()) > 1
+
+
+def test_a_schedule_that_all_episodes_share_tells_nothing_and_a_difference_does():
+    shared = torch.linspace(0, 1, 30)[None, :, None].expand(2, 30, 3).clone()
+    shared[1, 4, 2] += 0.01
+    adv = advantages(_rollout(shared), gamma=0.9, lam=0.95)
+    assert not adv[0].any()
+    assert float(adv[1].std()) == pytest.approx(1.0, abs=0.05)
+
+
+def test_a_baseline_on_numbers_that_run_away_is_fitted_in_float64():
+    obs = 1e4 * torch.randn(1, 40, 3, 2, generator=torch.Generator().manual_seed(0))
+    features = baseline_features(obs)
+    targets, mask = obs.sum(-1), torch.ones(1, 40, 3)
+    weights = fit_ridge(features, targets, mask)
+    assert weights.dtype == torch.float32
+    error = (baseline_values(weights, features) - targets).abs().max() / targets.abs().max()
+    assert float(error) < 1e-4
+
+
+def test_pixels_leave_the_baseline_the_time():
+    assert baseline_features(torch.zeros(1, 5, 2, 101)).shape[-1] == 4
+    assert baseline_features(torch.zeros(1, 5, 2, 100)).shape[-1] == 204

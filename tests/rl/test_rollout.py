@@ -166,3 +166,16 @@ def test_a_policy_that_is_none_is_named():
         collect(env, lambda obs: obs, generator=make_generator(0))
     with pytest.raises(ValueError, match=r"policy must return logits .* got int"):
         collect(env, lambda obs: 1, generator=make_generator(0))  # pyright: ignore[reportArgumentType]
+
+
+def test_features_are_centred_where_their_mean_is_beyond_their_deviation():
+    obs = torch.zeros(1, 4, 2, 4)
+    obs[..., 0] = 1000 + torch.tensor([[-1.0, 1.0]] * 4)  # large, and varies
+    obs[..., 1] = 1.0  # constant
+    obs[..., 2] = 1 + 1e-7 * torch.tensor([[-1.0, 1.0]] * 4)  # all but constant
+    obs[..., 3] = torch.tensor([[-2.0, 2.1]] * 4)  # around 0
+    ones = torch.ones(1, 4, 2)
+    rollout = Rollout(obs, ones.long(), ones, ones, 0 * ones, obs[:, -1])
+    center, scale = rollout.center_and_scale()
+    assert center.tolist() == pytest.approx([1000.0, 1.0, 1.0, 0.0])
+    assert scale.tolist() == pytest.approx([1.0, 1.0, 1e-5, 2.05], rel=1e-3)
