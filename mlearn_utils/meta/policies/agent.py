@@ -225,7 +225,7 @@ class MAMLAgent(AdaptivePolicy):
         self._seed, self.history = seed, facts["history"]
 
     def film(self, task: Any, path: str | Path, *, steps: int = 1, fps: int = 20, seed: int = 0) -> Path:
-        """Write an animated GIF of one task, before and after adapting; see `meta.policies.film`."""
+        """Write an animated PNG of one task, before and after adapting; see `meta.policies.film`."""
         return film(self, task, path, steps=steps, fps=fps, seed=seed)
 
     def _left(self) -> int:

@@ -1,5 +1,7 @@
 """An animation of what an agent does in a task, before and after it has adapted to it."""
 
+import struct
+import zlib
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +21,9 @@ MOST_FRAMES = 300
 def film(
     agent: AdaptivePolicy, task: Any, path: str | Path, *, steps: int = 1, fps: int = 20, seed: int = 0
 ) -> Path:
-    """Write an animated GIF: one episode before adapting (left) and one after (right), most probable actions.
+    """Write an animated PNG: one episode before adapting (left) and one after (right), most probable actions.
+
+    Browsers and notebooks play it as they show any picture.
 
     Args:
         agent: plays and adapts.
@@ -34,7 +38,6 @@ def film(
 
     Raises:
         FileNotFoundError: if the folder of `path` does not exist.
-        ImportError: if Pillow is not installed.
         TypeError: if the family's environments cannot be drawn.
         ValueError: if a number is out of range.
     """
@@ -42,10 +45,6 @@ def film(
     if not path.parent.is_dir():
         raise FileNotFoundError(f"path: the folder {path.parent} does not exist")
     check_integer("fps", fps, minimum=1)
-    try:
-        from PIL import Image
-    except ImportError as error:
-        raise ImportError("film needs Pillow, which writes pictures: pip install pillow") from error
     one = task if isinstance(task, type(agent.family.sample(1, seed=0))) else [task]
     adapted = agent.adapt(one, steps=steps, seed=seed)
     before = {name: value.detach()[None] for name, value in agent.params.items()}
@@ -53,10 +52,43 @@ def film(
     length = max(map(len, episodes))
     held = [frames + frames[-1:] * (length - len(frames)) for frames in episodes]
     thinned = range(0, length, -(-length // MOST_FRAMES))
-    pictures = [Image.fromarray(np.concatenate([frames[k] for frames in held], axis=1)) for k in thinned]
-    duration = round(1000 * thinned.step / fps)
-    pictures[0].save(path, "GIF", save_all=True, append_images=pictures[1:], duration=duration, loop=0)
+    pictures = [np.concatenate([frames[k] for frames in held], axis=1) for k in thinned]
+    path.write_bytes(animated_png(pictures, (thinned.step, fps)))
     return path
+
+
+def animated_png(pictures: list[np.ndarray], seconds: tuple[int, int]) -> bytes:
+    """Return pictures [H, W, 3] uint8 as one animated PNG, each shown for a fraction of a second.
+
+    Args:
+        pictures: the frames, all of one size.
+        seconds: numerator and denominator of how long each is shown.
+
+    Reference: PNG specification, third edition (W3C, 2025), section 11.3.6, "Animation information".
+    """
+
+    def chunk(kind: bytes, data: bytes) -> bytes:
+        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+
+    height, width = pictures[0].shape[:2]
+    parts = [
+        b"\x89PNG\r\n\x1a\n",
+        chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)),
+        chunk(b"acTL", struct.pack(">II", len(pictures), 0)),
+    ]
+    number = 0  # of the chunks that make the animation
+    for k, picture in enumerate(pictures):
+        control = struct.pack(">IIIIIHHBB", number, width, height, 0, 0, *seconds, 0, 0)
+        rows = np.zeros((height, 1 + 3 * width), dtype=np.uint8)  # each row begins with its filter, none
+        rows[:, 1:] = picture.reshape(height, -1)
+        data, number = zlib.compress(rows.tobytes(), 9), number + 1
+        parts.append(chunk(b"fcTL", control))
+        if k == 0:
+            parts.append(chunk(b"IDAT", data))
+        else:
+            parts.append(chunk(b"fdAT", struct.pack(">I", number) + data))
+            number += 1
+    return b"".join([*parts, chunk(b"IEND", b"")])
 
 
 def _frames(agent: AdaptivePolicy, task: Any, params: Params, seed: int) -> list[np.ndarray]:

@@ -468,18 +468,26 @@ class TestCopiesAndFilms:
         learner = MAMLAgent(
             PointTasks(), point_config(tasks=2, episodes=2, iterations=2, horizon=6), device="cpu"
         )
-        path = learner.film(PointTasks().sample(3, seed=0)[1], tmp_path / "film.gif", steps=1, fps=10)
+        path = learner.film(PointTasks().sample(3, seed=0)[1], tmp_path / "film.png", steps=1, fps=10)
         with image.open(path) as film:
             assert film.size == (400, 200)
             assert film.n_frames == 7
+            film.seek(6)
+            last = np.asarray(film.convert("RGB"))
+        env = PointTasks().make_env(PointTasks().sample(3, seed=0)[1], render_mode="rgb_array")
+        env.reset(seed=0)
+        goal = np.asarray(env.render())
+        red = (goal == [200, 60, 40]).all(-1)
+        assert (last[:, :200][red] == [200, 60, 40]).mean() > 0.9  # the ring, both times
+        assert (last[:, 200:][red] == [200, 60, 40]).mean() > 0.8
 
     def test_what_cannot_be_filmed(self, tmp_path):
         with pytest.raises(FileNotFoundError, match="path: the folder"):
-            agent().film(1.0, tmp_path / "no" / "film.gif")
+            agent().film(1.0, tmp_path / "no" / "film.png")
         with pytest.raises(TypeError, match=r"make_env\(task, render_mode"):
-            agent().film(1.0, tmp_path / "film.gif")
+            agent().film(1.0, tmp_path / "film.png")
         with pytest.raises(ValueError, match="fps must be an integer >= 1"):
-            agent().film(1.0, tmp_path / "film.gif", fps=0)
+            agent().film(1.0, tmp_path / "film.png", fps=0)
 
 
 class TestCheckpoints:
