@@ -6,12 +6,14 @@ executed: there is no unpickling. A file appears whole or not at all: it is writ
 moved onto it. What is read is a copy: the file may be replaced while its contents are in use.
 """
 
+import functools
 import hashlib
 import json
 import math
 import os
 import tempfile
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +22,8 @@ import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor, nn
+
+from mlearn_utils.runtime import is_number
 
 FORMAT = 2
 """Version of the layout; a file with another one is refused."""
@@ -80,7 +84,7 @@ def load_checkpoint(
         with safe_open(path, framework="pt") as file:
             metadata = file.metadata() or {}
             header = json.loads(metadata["checkpoint"])
-            digests = json.loads(metadata.get("digests", "{}"))
+            digests = dict(json.loads(metadata.get("digests", "{}")))
             # clones, since safetensors maps the file: a file that shrinks under a map kills the process
             tensors = {name: file.get_tensor(name).clone() for name in file.keys()}  # noqa: SIM118 - no dict
         version, found, stored = header["format"], header["kind"], header["facts"]
@@ -125,8 +129,22 @@ def check_fact(path: str | Path, name: str, holds: bool, expected: str, got: obj
 def check_history(path: str | Path, history: object, keys: Collection[str]) -> None:
     """Raise ValueError unless a history is a list of rows, dicts of numbers by these keys."""
     rows = history if isinstance(history, list) else [None]
-    good = all(isinstance(row, dict) and set(row) == set(keys) for row in rows)
-    check_fact(path, "history", good, f"a list of dicts with {sorted(keys)}", history)
+    good = all(
+        isinstance(row, dict) and set(row) == set(keys) and all(is_number(value) for value in row.values())
+        for row in rows
+    )
+    check_fact(path, "history", good, f"a list of dicts of numbers: {sorted(keys)}", history)
+
+
+@contextmanager
+def named_errors(path: str | Path) -> Iterator[None]:
+    """Raise ValueError for whatever error the contents of a file cause inside."""
+    try:
+        yield
+    except ValueError:
+        raise
+    except (ArithmeticError, AttributeError, LookupError, RuntimeError, TypeError) as error:
+        raise ValueError(f"path: {path} holds what cannot be: {type(error).__name__}: {error}") from error
 
 
 def model_tensors(model: nn.Module) -> dict[str, Tensor]:
@@ -164,7 +182,7 @@ def optimizer_tensors(optimizer: torch.optim.Optimizer) -> tuple[dict[str, Tenso
         for index, values in state["state"].items()
         for key, value in values.items()
     }
-    return tensors, {"param_groups": state["param_groups"]}
+    return tensors, {"param_groups": state["param_groups"], "moments": sorted(state["state"])}
 
 
 def check_optimizer(
@@ -183,16 +201,18 @@ def check_optimizer(
             given = tuple(stored[name]) if isinstance(value, tuple) else stored[name]
             good = type(given) is float and 0 <= given < math.inf if name == "lr" else given == value
             check_fact(path, f"the optimizer's {name}", good, repr(value), given)
-    moments = {name for name in tensors if name.startswith("optimizer.")}
-    shapes = {
-        f"optimizer.{index}.{key}": torch.Size([]) if key == "step" else value.shape
-        for index, value in enumerate(value for group in optimizer.param_groups for value in group["params"])
-        for key in ("step", "exp_avg", "exp_avg_sq")
-    }
-    if moments:  # none before the first update
-        check_names(path, "optimizer's moments", moments, shapes)
-    for name in moments:
-        check_fact(path, name, tensors[name].shape == shapes[name], str(shapes[name]), tensors[name].shape)
+    check_names(path, "facts of the optimizer", facts, ("param_groups", "moments"))
+    params = [value for group in optimizer.param_groups for value in group["params"]]
+    known = facts["moments"]
+    good = isinstance(known, list) and all(type(k) is int and 0 <= k < len(params) for k in known)
+    check_fact(path, "moments", good, f"numbers below {len(params)}", known)
+    expected = {f"optimizer.{k}.{key}": k for k in known for key in ("step", "exp_avg", "exp_avg_sq")}
+    check_names(path, "optimizer's moments", {n for n in tensors if n.startswith("optimizer.")}, expected)
+    for name, k in expected.items():
+        found, step = tensors[name], name.endswith(".step")
+        shape, dtype = (torch.Size([]), torch.float32) if step else (params[k].shape, params[k].dtype)
+        good = (found.shape, found.dtype) == (shape, dtype) and (not step or float(found) >= 1)
+        check_fact(path, name, good, f"{list(shape)} {dtype}", f"{list(found.shape)} {found.dtype}")
 
 
 def load_optimizer(optimizer: torch.optim.Optimizer, tensors: dict[str, Tensor], facts: Facts) -> None:
@@ -205,28 +225,40 @@ def load_optimizer(optimizer: torch.optim.Optimizer, tensors: dict[str, Tensor],
     optimizer.load_state_dict({"state": state, "param_groups": facts["param_groups"]})
 
 
-def settings_of(value: object) -> str:
+def settings_of(value: object, depth: int = 4) -> str:
     """Return what is remembered of a loss or another object: its name and its settings, without addresses.
 
-    A function has a name, a module its settings and a digest of its tensors, another object what it holds.
+    A function of a module has a name; one made inside another also what it closes over and its defaults; a
+    module its settings and digests of its tensors; another object what it holds.
     """
+    if depth == 0 or value is None or isinstance(value, (bool, int, float, complex, str, bytes, type)):
+        return repr(value) if not isinstance(value, type) else value.__qualname__
+    if isinstance(value, (list, tuple, set)):
+        return f"[{', '.join(settings_of(each, depth - 1) for each in value)}]"
+    if isinstance(value, Mapping):
+        return f"{{{', '.join(f'{k}: {settings_of(v, depth - 1)}' for k, v in value.items())}}}"
+    if isinstance(value, (Tensor, np.ndarray)):
+        return _digests("", {"of": torch.as_tensor(value)})["tensor of"]
     if isinstance(value, nn.Module):
         tensors = dict(value.state_dict())
         settings = [
-            (name, {k: repr(v) for k, v in sorted(vars(module).items()) if k[0] != "_" and k != "training"})
-            for name, module in value.named_modules()
+            (name, {k: settings_of(v, 1) for k, v in vars(each).items() if k[0] != "_" and k != "training"})
+            for name, each in value.named_modules()
         ]
         return f"{type(value).__qualname__} {settings}" + (f" {_digests('', tensors)}" if tensors else "")
-    function, arguments = getattr(value, "func", None), getattr(value, "args", ())
-    if callable(function):  # functools.partial
-        return f"{settings_of(function)} of {arguments!r}, {getattr(value, 'keywords', {})!r}"
-    name = getattr(value, "__qualname__", None)
+    if isinstance(value, functools.partial):
+        return f"{settings_of(value.func)} of {settings_of(value.args)}, {settings_of(value.keywords)}"
+    name = getattr(value, "__name__", None)
     if name is None:
-        return f"{type(value).__qualname__} {vars(value) if hasattr(value, '__dict__') else ''}".strip()
+        held = settings_of(vars(value), depth - 1) if hasattr(value, "__dict__") else ""
+        return f"{type(value).__qualname__} {held}".strip()
+    if "<" not in getattr(value, "__qualname__", name):  # not <locals>, not <lambda>
+        return name
     cells = [cell.cell_contents for cell in getattr(value, "__closure__", None) or ()]
-    plain = [each for each in cells if isinstance(each, (int, float, str, bool))]
-    name = getattr(value, "__name__", name)
-    return f"{name} with {plain}" if plain else name
+    held = [cells, getattr(value, "__defaults__", None), getattr(value, "__kwdefaults__", None)]
+    code = getattr(value, "__code__", None)
+    body = hashlib.sha256(code.co_code + repr(code.co_names).encode()).hexdigest()[:12] if code else ""
+    return f"{name} {body} {[settings_of(each, depth - 1) for each in held]}"
 
 
 def _digests(text: str, tensors: Mapping[str, Tensor]) -> dict[str, str]:

@@ -17,13 +17,21 @@ from tqdm.auto import tqdm
 from mlearn_utils.meta import checkpoint, checks, maml
 from mlearn_utils.meta.adaptive_model import SETTINGS, AdaptiveModel, as_names, plain_rates
 from mlearn_utils.meta.compiled import compiled_meta_gradient
-from mlearn_utils.runtime import check_integer, check_positive, make_generator, next_seed, pick_device
+from mlearn_utils.meta.losses import is_frozen
+from mlearn_utils.runtime import (
+    check_integer,
+    check_positive,
+    is_number,
+    make_generator,
+    next_seed,
+    pick_device,
+)
 from mlearn_utils.tasks.regression import TaskBatch
 
 History = list[dict[str, Any]]
 """One plain dict for each update: `pandas.DataFrame(history)` just works."""
 
-FACTS = ("config", "loss", "optimizer", "seed", "history")
+FACTS = ("config", "frozen", "loss", "optimizer", "seed", "history")
 """What a checkpoint holds beside tensors."""
 
 
@@ -102,12 +110,16 @@ class MetaLearner(AdaptiveModel):
     ) -> None:
         self.inner_lr, self.steps, self.first_order = plain_rates(inner_lr), steps, first_order
         self.chunk_size, self.compile, self.vectorized = chunk_size, compile, vectorized
-        self.max_grad_norm, self.task_ndim = max_grad_norm, task_ndim
+        self.max_grad_norm = float(max_grad_norm) if is_number(max_grad_norm) else max_grad_norm
+        self.task_ndim = task_ndim
         self.adapted, self.learned = as_names(adapted), as_names(learned)
         self._meta_lr = meta_lr
         super().__init__(model, loss, device)
         self.history: History = []
-        self._masters = {name: _master(value) for name, value in self._learning(self.model).items()}
+        # frozen ones among them: one may be frozen, or no more, between two calls of train
+        params = maml.parameters_of(self.model)
+        names = params if self.learned is None else self._learning(self.model)
+        self._masters = {name: _master(params[name]) for name in names}
         self._optimizer = torch.optim.Adam(self._masters.values(), lr=float(meta_lr))
         self._compiled: Callable[..., tuple[Tensor, maml.Params]] | None = None
         self._seed: int | None = None
@@ -169,6 +181,7 @@ class MetaLearner(AdaptiveModel):
         seed = next_seed(seed, self._seed)
         if seed != self._seed:
             self._generator, self._seed = make_generator(seed), seed
+        self._check(self.model)
         before = len(self.history)
         self._follow_model()
         for _ in tqdm(range(epochs), desc="meta-updates", disable=not progress):
@@ -186,6 +199,7 @@ class MetaLearner(AdaptiveModel):
         tensors |= self._master_tensors()
         facts = {
             "config": self._config(),
+            "frozen": self._frozen(),
             "loss": checkpoint.settings_of(self.loss),
             "optimizer": optimizer_facts,
             "seed": self._seed,
@@ -217,15 +231,17 @@ class MetaLearner(AdaptiveModel):
         """
         device = pick_device(device)
         tensors, facts = checkpoint.load_checkpoint(path, cls.__name__, facts=FACTS)
+        checkpoint.check_fact(path, "config", isinstance(facts["config"], dict), "a dict", facts["config"])
         checkpoint.check_names(path, "settings", facts["config"], SETTINGS)
         checkpoint.check_model(model, tensors, path)
         name = checkpoint.settings_of(loss)
         if name != facts["loss"]:
             raise ValueError(f"loss: {path} was trained with {facts['loss']!r}, got {name!r}")
-        # first on a copy: the model that was given is changed when nothing can fail any more
-        for target in (copy.deepcopy(model), model):
-            learner = cls(target, **facts["config"], loss=loss, device=device)
-            learner._restore(tensors, facts, path)
+        with checkpoint.named_errors(path):
+            # first on a copy: the model that was given is changed when nothing can fail any more
+            for target in (copy.deepcopy(model), model):
+                learner = cls(target, **facts["config"], loss=loss, device=device)
+                learner._restore(tensors, facts, path)
         return learner
 
     def _restore(self, tensors: dict[str, Tensor], facts: dict[str, Any], path: str | Path) -> None:
@@ -233,7 +249,15 @@ class MetaLearner(AdaptiveModel):
         own = checkpoint.model_tensors(self.model) | self._master_tensors()
         moments = {name for name in tensors if name.startswith("optimizer.")}
         checkpoint.check_names(path, "tensors", tensors.keys() - moments, {*own, "generator"})
+        for name, value in own.items():
+            kind, found = (value.dtype, value.shape), tensors[name]
+            same = (found.dtype, found.shape) == kind
+            checkpoint.check_fact(path, name, same, f"{kind}", (found.dtype, found.shape))
+        frozen = self._frozen()
+        checkpoint.check_fact(path, "frozen", facts["frozen"] == frozen, repr(frozen), facts["frozen"])
         checkpoint.check_optimizer(self._optimizer, tensors, facts["optimizer"], path)
+        lr = facts["optimizer"]["param_groups"][0]["lr"]
+        checkpoint.check_fact(path, "the optimizer's lr", lr == self.meta_lr, repr(self.meta_lr), lr)
         checkpoint.check_history(path, facts["history"], ("update", "query_loss"))
         seed, state = facts["seed"], tensors["generator"]
         checkpoint.check_fact(path, "seed", seed is None or _is_count(seed), "an integer >= 0 or null", seed)
@@ -249,6 +273,9 @@ class MetaLearner(AdaptiveModel):
 
     def __getstate__(self) -> dict[str, Any]:
         return vars(self) | {"_compiled": None}  # a traced graph is made anew
+
+    def _frozen(self) -> list[str]:
+        return [name for name, value in maml.parameters_of(self.model).items() if is_frozen(value)]
 
     def _master_tensors(self) -> dict[str, Tensor]:
         own = maml.parameters_of(self.model)
@@ -290,15 +317,16 @@ class MetaLearner(AdaptiveModel):
             learned=self.learned,
             vectorized=self.vectorized,
         )
-        grads = [gradient[name].to(master.dtype) for name, master in self._masters.items()]
+        learning = self._learning(self.model)
+        grads = [gradient[name].to(self._masters[name].dtype) for name in learning]
         norm = torch.nn.utils.get_total_norm(grads)
         value, length = torch.stack([loss, norm.to(loss.dtype)]).tolist()  # one look at the device
         if not (math.isfinite(value) and math.isfinite(length)):
             self._stop(number, value, grads, batch)
         if self.max_grad_norm is not None and length > self.max_grad_norm:
             grads = [grad * (self.max_grad_norm / length) for grad in grads]
-        for master, grad in zip(self._masters.values(), grads, strict=True):
-            master.grad = grad
+        for name, grad in zip(learning, grads, strict=True):
+            self._masters[name].grad = grad
         self._optimizer.step()
         self._optimizer.zero_grad()
         self._copy_masters()
@@ -313,15 +341,15 @@ class MetaLearner(AdaptiveModel):
 
     @staticmethod
     def _stop(number: int, loss: float, grads: list[Tensor], batch: TaskBatch) -> None:
-        """Raise FloatingPointError if the loss, or a number of the gradient, is not finite."""
-        if math.isfinite(loss) and all(bool(grad.isfinite().all()) for grad in grads):
-            return  # only the square of the norm is too large for its dtype
+        """Raise FloatingPointError: the loss or the norm of its gradient is not finite."""
         data = [tensor for part in batch for tensor in part if tensor.is_floating_point()]
         cause = "adaptation diverged; lower inner_lr or meta_lr"
         if not all(bool(tensor.isfinite().all()) for tensor in data):
             cause = "its tasks hold NaN or infinite numbers"
         what = f"query loss of update {number} is {loss}"
-        if math.isfinite(loss):
+        if math.isfinite(loss) and all(bool(grad.isfinite().all()) for grad in grads):
+            what = f"gradient of update {number} is so large that its square is infinite"
+        elif math.isfinite(loss):
             what = f"gradient of update {number} is not finite, although its query loss is {loss:g}"
             cause += ", or the loss has no derivative there" * (cause[0] == "a")
         raise FloatingPointError(f"the {what}: {cause}")

@@ -49,7 +49,7 @@ def refused(path: Path, message: str) -> None:
     assert not model.training
 
 
-FACTS = ("config", "loss", "optimizer", "seed", "history")
+FACTS = ("config", "frozen", "loss", "optimizer", "seed", "history")
 SETTINGS = ("inner_lr", "meta_lr", "steps", "first_order", "chunk_size", "vectorized", "compile", "adapted")
 
 
@@ -95,6 +95,13 @@ def test_a_setting_that_is_missing_or_unknown(path, name):
         (("config", "adapted"), ["head"], "adapted must name parameters"),
         (("config", "extra"), 1, r"unknown \['extra'\]"),
         (("loss",), "l1_loss", "was trained with 'l1_loss', got 'mse_loss'"),
+        (("config",), ["steps"], "has config"),
+        (("config", "steps"), "2", "steps must be an integer >= 0"),
+        (("frozen",), ["0.weight"], "has frozen"),
+        (("history",), [{"update": "1", "query_loss": 0.5}], "has history"),
+        (("optimizer", "param_groups", 0, "lr"), 10.0, "the optimizer's lr = 10.0"),
+        (("optimizer", "param_groups", 0, "betas"), 3, "holds what cannot be: TypeError"),
+        (("optimizer", "moments"), [0, 99], "has moments"),
         (("seed",), -1, "seed = -1"),
         (("seed",), "0", "seed = '0'"),
         (("history",), {"update": 1}, "has history"),

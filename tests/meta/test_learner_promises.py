@@ -164,10 +164,33 @@ class TestFailures:
         learner, twin = (MetaLearner(make_network(), device="cpu") for _ in range(2))
         self.check_stopped(learner, twin, Poisoned(shifted), "update 3 is nan: its tasks hold NaN")
 
-    def test_a_gradient_whose_square_is_too_large_goes_on(self):
+    def test_a_gradient_whose_square_is_too_large_for_adam(self):
         learner = MetaLearner(make_network(), steps=0, loss=lambda p, y: 1e25 * mse_loss(p, y), device="cpu")
-        assert len(train(learner, 3)) == 3
-        assert all(bool(value.isfinite().all()) for value in learner.model.parameters())
+        before = {name: value.detach().clone() for name, value in learner.model.named_parameters()}
+        with pytest.raises(FloatingPointError, match="update 1 is so large that its square is infinite"):
+            train(learner, 3)
+        assert all(torch.equal(value, before[name]) for name, value in learner.model.named_parameters())
+        assert learner.history == []
+
+    def test_freezing_and_thawing_between_two_trainings_is_followed(self):
+        model = make_network()
+        model[2].requires_grad_(False)
+        learner = MetaLearner(model, meta_lr=0.01, device="cpu")
+        for frozen in ("2", "0"):
+            model.requires_grad_(True)
+            model.get_submodule(frozen).requires_grad_(False)
+            before = {name: value.detach().clone() for name, value in model.named_parameters()}
+            train(learner, 3)
+            same = {name for name, value in model.named_parameters() if torch.equal(value, before[name])}
+            assert same == {f"{frozen}.weight", f"{frozen}.bias"}  # nor does Adam's memory move them
+
+    def test_settings_changed_to_what_cannot_be_are_refused_in_training(self):
+        for name, value in (("max_grad_norm", -1.0), ("inner_lr", -0.1), ("steps", -1), ("adapted", ["x"])):
+            learner = MetaLearner(make_network(), device="cpu")
+            setattr(learner, name, value)
+            with pytest.raises(ValueError, match=name):
+                train(learner, 1)
+            assert learner.history == []
 
     @pytest.mark.parametrize("limit", [0.01, 1e9])
     def test_the_norm_of_the_meta_gradient_is_limited(self, limit):

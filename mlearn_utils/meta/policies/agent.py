@@ -187,8 +187,10 @@ class MAMLAgent(AdaptivePolicy):
         """
         tensors, facts = checkpoint.load_checkpoint(path, cls.__name__, facts=FACTS)
         fields = {field.name for field in dataclasses.fields(MAMLConfig)}
+        checkpoint.check_fact(path, "config", isinstance(facts["config"], dict), "a dict", facts["config"])
         checkpoint.check_names(path, "settings", facts["config"], fields)
-        stored = MAMLConfig(**facts["config"])
+        with checkpoint.named_errors(path):
+            stored = MAMLConfig(**facts["config"])
         if config is not None and config != stored:
             raise ValueError(f"config: {path} was trained with {_differences(stored, config)}")
         agent = cls(env, stored, network=network, device=device)
@@ -198,7 +200,8 @@ class MAMLAgent(AdaptivePolicy):
         own = None if agent.model.network is None else repr(agent.model.network)
         if own != facts["network"]:
             raise ValueError(f"network: {path} was trained with {facts['network']}, got {own}")
-        agent._restore_from(tensors, facts, path)
+        with checkpoint.named_errors(path):
+            agent._restore_from(tensors, facts, path)
         return agent
 
     def _restore_from(self, tensors: dict[str, Tensor], facts: dict[str, Any], path: str | Path) -> None:
