@@ -6,7 +6,7 @@
     end      within 0.01 of the goal, or after 100 steps
 
 The goals are uniform in the square of side 1 around the origin. The state does not show the goal, the reward
-does. Staying at the origin is worth about -16.5 (100 times the mean squared distance, 1/6).
+does. Staying at the origin is worth about -16.7 (100 times the mean squared distance, 1/6).
 
 Reference: Finn et al. (2017), section 5.3; the step and the squared distance as in the paper's text.
 """
