@@ -15,6 +15,7 @@ import tempfile
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import numpy as np
@@ -231,9 +232,13 @@ def settings_of(value: object, depth: int = 4) -> str:
     A function of a module has a name; one made inside another also what it closes over and its defaults; a
     module its settings and digests of its tensors; another object what it holds.
     """
-    if depth == 0 or value is None or isinstance(value, (bool, int, float, complex, str, bytes, type)):
-        return repr(value) if not isinstance(value, type) else value.__qualname__
-    if isinstance(value, (list, tuple, set)):
+    if value is None or isinstance(value, (bool, int, float, complex, str, bytes)):
+        return repr(value)
+    if depth == 0 or isinstance(value, type):
+        return getattr(value, "__qualname__", type(value).__qualname__)
+    if isinstance(value, np.generic):
+        return repr(value.item())
+    if isinstance(value, (list, tuple)):
         return f"[{', '.join(settings_of(each, depth - 1) for each in value)}]"
     if isinstance(value, Mapping):
         return f"{{{', '.join(f'{k}: {settings_of(v, depth - 1)}' for k, v in value.items())}}}"
@@ -248,10 +253,14 @@ def settings_of(value: object, depth: int = 4) -> str:
         return f"{type(value).__qualname__} {settings}" + (f" {_digests('', tensors)}" if tensors else "")
     if isinstance(value, functools.partial):
         return f"{settings_of(value.func)} of {settings_of(value.args)}, {settings_of(value.keywords)}"
-    name = getattr(value, "__name__", None)
+    name, owner = getattr(value, "__name__", None), getattr(value, "__self__", None)
     if name is None:
-        held = settings_of(vars(value), depth - 1) if hasattr(value, "__dict__") else ""
-        return f"{type(value).__qualname__} {held}".strip()
+        slots = [slot for kind in type(value).__mro__ for slot in getattr(kind, "__slots__", ())]
+        held = {slot: getattr(value, slot) for slot in slots if hasattr(value, slot)}
+        held |= getattr(value, "__dict__", {})
+        return f"{type(value).__qualname__} {settings_of(held, depth - 1) if held else ''}".strip()
+    if owner is not None and not isinstance(owner, ModuleType):
+        return f"{name} of {settings_of(owner, depth - 1)}"
     if "<" not in getattr(value, "__qualname__", name):  # not <locals>, not <lambda>
         return name
     cells = [cell.cell_contents for cell in getattr(value, "__closure__", None) or ()]

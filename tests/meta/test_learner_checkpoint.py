@@ -239,11 +239,23 @@ def test_every_precision_resumes_exactly(tmp_path, dtype):
     assert largest_difference(resumed._masters, straight._masters) == 0.0
 
 
-def huber(delta: float) -> Any:
+def huber(delta: Any) -> Any:
     def loss(prediction: Tensor, y: Tensor) -> Tensor:
-        return F.huber_loss(prediction, y, delta=delta)
+        return F.huber_loss(prediction, y, delta=float(delta[0] if isinstance(delta, list) else delta))
 
     return loss
+
+
+class Of:
+    """A loss with a setting of its own, in a slot."""
+
+    __slots__ = ("delta",)
+
+    def __init__(self, delta: float) -> None:
+        self.delta = delta
+
+    def loss(self, prediction: Tensor, y: Tensor) -> Tensor:
+        return F.huber_loss(prediction, y, delta=self.delta)
 
 
 @pytest.mark.parametrize(
@@ -252,6 +264,10 @@ def huber(delta: float) -> Any:
         (nn.HuberLoss(delta=1.0), nn.HuberLoss(delta=9.0)),
         (functools.partial(F.huber_loss, delta=1.0), functools.partial(F.huber_loss, delta=9.0)),
         (huber(1.0), huber(9.0)),
+        (Of(1.0).loss, Of(9.0).loss),
+        (huber([1.0]), huber([9.0])),
+        (huber(torch.tensor(1.0)), huber(torch.tensor(9.0))),
+        (lambda p, y, d=1.0: F.huber_loss(p, y, delta=d), lambda p, y, d=9.0: F.huber_loss(p, y, delta=d)),
         (
             nn.BCEWithLogitsLoss(pos_weight=torch.ones(1)),
             nn.BCEWithLogitsLoss(pos_weight=torch.full((1,), 2.0)),
