@@ -15,7 +15,7 @@ import tempfile
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from types import ModuleType
+from types import CodeType, ModuleType
 from typing import Any
 
 import numpy as np
@@ -212,7 +212,9 @@ def check_optimizer(
     for name, k in expected.items():
         found, step = tensors[name], name.endswith(".step")
         shape, dtype = (torch.Size([]), torch.float32) if step else (params[k].shape, params[k].dtype)
-        good = (found.shape, found.dtype) == (shape, dtype) and (not step or float(found) >= 1)
+        kind = found.is_floating_point() if step else found.dtype == dtype
+        least = 1.0 if step else 0.0 if name.endswith("_sq") else -math.inf
+        good = found.shape == shape and kind and bool((found.isfinite() & (found >= least)).all())
         check_fact(path, name, good, f"{list(shape)} {dtype}", f"{list(found.shape)} {found.dtype}")
 
 
@@ -261,13 +263,19 @@ def settings_of(value: object, depth: int = 4) -> str:
         return f"{type(value).__qualname__} {settings_of(held, depth - 1) if held else ''}".strip()
     if owner is not None and not isinstance(owner, ModuleType):
         return f"{name} of {settings_of(owner, depth - 1)}"
-    if "<" not in getattr(value, "__qualname__", name):  # not <locals>, not <lambda>
-        return name
     cells = [cell.cell_contents for cell in getattr(value, "__closure__", None) or ()]
+    if "<" not in getattr(value, "__qualname__", name) and not cells:  # not <locals>, not <lambda>
+        return name
     held = [cells, getattr(value, "__defaults__", None), getattr(value, "__kwdefaults__", None)]
     code = getattr(value, "__code__", None)
-    body = hashlib.sha256(code.co_code + repr(code.co_names).encode()).hexdigest()[:12] if code else ""
+    body = _body(code) if code else ""
     return f"{name} {body} {[settings_of(each, depth - 1) for each in held]}"
+
+
+def _body(code: CodeType) -> str:
+    """Return a digest of what a function does: its instructions, the names and the constants that it uses."""
+    constants = [each for each in code.co_consts if not isinstance(each, CodeType)]
+    return hashlib.sha256(code.co_code + repr((code.co_names, constants)).encode()).hexdigest()[:12]
 
 
 def _digests(text: str, tensors: Mapping[str, Tensor]) -> dict[str, str]:
