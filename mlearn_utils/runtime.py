@@ -4,6 +4,7 @@ Nothing here is set globally; every function only answers a question. The checks
 once; `meta.checks` has those of tensors and tasks.
 """
 
+import math
 import os
 from numbers import Integral, Real
 from pathlib import Path
@@ -62,6 +63,13 @@ def is_number(value: object) -> TypeGuard[float]:
     return isinstance(value, Real) and not isinstance(value, bool)
 
 
+def _is_finite(value: object) -> TypeGuard[float]:
+    try:
+        return is_number(value) and math.isfinite(value)
+    except OverflowError:  # an integer beyond all floats
+        return False
+
+
 def check_integer(name: str, value: object, *, minimum: int, expected: str | None = None) -> None:
     """Raise ValueError, saying what is expected, unless `value` is an integer >= `minimum`; True is none."""
     if isinstance(value, bool) or not isinstance(value, Integral) or int(value) < minimum:
@@ -70,13 +78,13 @@ def check_integer(name: str, value: object, *, minimum: int, expected: str | Non
 
 def check_positive(name: str, value: object, expected: str = "a finite number > 0") -> None:
     """Raise ValueError, saying what is expected, unless `value` is a finite number > 0."""
-    if not (is_number(value) and 0 < value < float("inf")):
+    if not (_is_finite(value) and value > 0):
         raise ValueError(f"{name} must be {expected}, got {value!r}")
 
 
 def check_not_negative(name: str, value: object, expected: str = "a finite number >= 0") -> None:
     """Raise ValueError, saying what is expected, unless `value` is a finite number >= 0."""
-    if not (is_number(value) and 0 <= value < float("inf")):
+    if not (_is_finite(value) and value >= 0):
         raise ValueError(f"{name} must be {expected}, got {value!r}")
 
 

@@ -4,7 +4,7 @@ It adapts to data and predicts. How its parameters are learned is in `mlearn_uti
 mathematics is in `mlearn_utils.meta.maml`.
 """
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import Any
 
 import torch
@@ -103,6 +103,7 @@ class AdaptiveModel:
             )
         return {name: (value[0] if one_task else value).detach().clone() for name, value in adapted.items()}
 
+    @torch.inference_mode(False)
     def predict(self, x: Tensor, params: maml.Params | None = None) -> Tensor:
         """Predict with the meta-parameters, or with the parameters that `adapt` returned.
 
@@ -119,12 +120,11 @@ class AdaptiveModel:
             TypeError: if x is integer and the model computes with it.
         """
         x = self._tensor(x)
+        x = x.clone() if x.is_inference() else x
         own = maml.parameters_of(self.model)
         given = own if params is None else params
-        checks.check_names(given, own, own)
-        name = next(iter(own))
-        many_params, many_x = given[name].ndim > own[name].ndim, x.ndim > self._dimensions(x)
-        counts = {len(given[name])} if many_params else set()
+        many_params, many_x = self._hold_tasks(given), x.ndim > self._dimensions(x)
+        counts = {len(next(iter(given.values())))} if many_params else set()
         counts |= {len(x)} if many_x else set()
         if len(counts) > 1:
             raise ValueError(f"x and params must hold the same number of tasks, got {sorted(counts)}")
@@ -136,6 +136,21 @@ class AdaptiveModel:
             self.model, task_params, inputs, vectorized=self.vectorized and not alone
         )
         return predictions[0] if alone else predictions
+
+    def _hold_tasks(self, params: maml.Params) -> bool:
+        """Return whether these are parameters of many tasks [T, *]; raise unless all are, or none."""
+        own = maml.parameters_of(self.model)
+        checks.check_parameters(params)
+        checks.check_names(params, own, own)
+        leading = {value.shape[: max(value.ndim - own[name].ndim, 0)] for name, value in params.items()}
+        shape, shapes = leading.pop(), {name: list(value.shape) for name, value in own.items()}
+        good = all(value.shape == shape + own[name].shape for name, value in params.items())
+        if leading or len(shape) > 1 or not good:
+            raise ValueError(
+                f"params must have the model's shapes {shapes}, or all one axis of tasks before them; "
+                f"got {[list(value.shape) for value in params.values()]}"
+            )
+        return bool(shape)
 
     def _config(self) -> dict[str, Any]:
         return {name: getattr(self, name) for name in SETTINGS}
@@ -168,7 +183,8 @@ class AdaptiveModel:
         """Return the dimensions of one task's x: as stated, as in training, or 2 for a network of rows."""
         if self.task_ndim is not None:
             return self.task_ndim
-        if x.ndim > 2 and not all(isinstance(module, ROW_BY_ROW) for module in self.model.modules()):
+        plain = all(type(module) in ROW_BY_ROW for module in self.model.modules())
+        if not plain and (x.ndim != 2 or checks.is_integer(x)):
             raise ValueError(
                 f"x has shape {list(x.shape)}: before training it cannot be known whether that is one task "
                 "or many; give MetaLearner task_ndim, the dimensions of one task's x"
@@ -190,5 +206,5 @@ def plain_rates(inner_lr: Any) -> Any:
 
 
 def as_names(names: Collection[str] | None) -> list[str] | None:
-    """Return names as a list; a single text is kept, to be refused with the other wrong names."""
-    return names if names is None or isinstance(names, str) else list(names)  # pyright: ignore
+    """Return names as a list; what is none, such as a single text, is kept to be refused by name."""
+    return list(names) if isinstance(names, Iterable) and not isinstance(names, str) else names  # pyright: ignore

@@ -11,6 +11,7 @@ import hashlib
 import json
 import math
 import os
+import sys
 import tempfile
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
@@ -28,6 +29,9 @@ from mlearn_utils.runtime import is_number
 
 FORMAT = 2
 """Version of the layout; a file with another one is refused."""
+
+OWN = frozenset(vars(nn.Module()))
+"""Attributes that every module has."""
 
 Facts = dict[str, Any]
 """Anything that JSON can hold, and numbers of numpy."""
@@ -195,11 +199,18 @@ def check_optimizer(
     """
     own = optimizer.state_dict()["param_groups"]
     groups = facts.get("param_groups") if isinstance(facts, dict) else None
-    check_fact(path, "optimizer", isinstance(groups, list) and len(groups) == len(own), "param_groups", facts)
+    good = (
+        isinstance(groups, list)
+        and len(groups) == len(own)
+        and all(isinstance(each, dict) for each in groups)
+    )
+    check_fact(path, "optimizer", good, "param_groups", facts)
     for group, stored in zip(own, groups or [], strict=True):
         check_names(path, "optimizer settings", stored, group)
         for name, value in group.items():
-            given = tuple(stored[name]) if isinstance(value, tuple) else stored[name]
+            given = (
+                tuple(stored[name]) if isinstance(stored[name], list) and name != "params" else stored[name]
+            )
             good = type(given) is float and 0 <= given < math.inf if name == "lr" else given == value
             check_fact(path, f"the optimizer's {name}", good, repr(value), given)
     check_names(path, "facts of the optimizer", facts, ("param_groups", "moments"))
@@ -231,8 +242,9 @@ def load_optimizer(optimizer: torch.optim.Optimizer, tensors: dict[str, Tensor],
 def settings_of(value: object, depth: int = 4) -> str:
     """Return what is remembered of a loss or another object: its name and its settings, without addresses.
 
-    A function of a module has a name; one made inside another also what it closes over and its defaults; a
-    module its settings and digests of its tensors; another object what it holds.
+    A function of a module has a name; one made inside another also what it closes over, its defaults and its
+    instructions, which differ between versions of Python; a module its settings and digests of its tensors;
+    another object what it holds.
     """
     if value is None or isinstance(value, (bool, int, float, complex, str, bytes)):
         return repr(value)
@@ -247,9 +259,12 @@ def settings_of(value: object, depth: int = 4) -> str:
     if isinstance(value, (Tensor, np.ndarray)):
         return _digests("", {"of": torch.as_tensor(value)})["tensor of"]
     if isinstance(value, nn.Module):
-        tensors = dict(value.state_dict())
+        tensors = dict((*value.named_parameters(), *value.named_buffers()))
         settings = [
-            (name, {k: settings_of(v, 1) for k, v in vars(each).items() if k[0] != "_" and k != "training"})
+            (
+                f"{name} {type(each).__qualname__}".strip(),
+                {k: settings_of(v, depth - 1) for k, v in vars(each).items() if k not in OWN},
+            )
             for name, each in value.named_modules()
         ]
         return f"{type(value).__qualname__} {settings}" + (f" {_digests('', tensors)}" if tensors else "")
@@ -275,7 +290,8 @@ def settings_of(value: object, depth: int = 4) -> str:
 def _body(code: CodeType) -> str:
     """Return a digest of what a function does: its instructions, the names and the constants that it uses."""
     constants = [each for each in code.co_consts if not isinstance(each, CodeType)]
-    return hashlib.sha256(code.co_code + repr((code.co_names, constants)).encode()).hexdigest()[:12]
+    digest = hashlib.sha256(code.co_code + repr((code.co_names, constants)).encode()).hexdigest()[:12]
+    return f"{digest} of Python {sys.version_info[0]}.{sys.version_info[1]}"
 
 
 def _digests(text: str, tensors: Mapping[str, Tensor]) -> dict[str, str]:

@@ -55,11 +55,11 @@ def chosen_names(name: str, chosen: Collection[str], known: Collection[str]) -> 
     Raises:
         ValueError: if nothing is chosen, or something that is not known.
     """
-    if isinstance(chosen, str) or not chosen:
+    good = isinstance(chosen, Collection) and not isinstance(chosen, str) and bool(chosen)
+    if not good or not all(
+        isinstance(each, str) and any(_is_within(whole, each) for whole in known) for each in chosen
+    ):
         raise ValueError(f"{name} must name parameters, some of {sorted(known)}; got {chosen!r}")
-    unknown = [each for each in chosen if not any(_is_within(whole, each) for whole in known)]
-    if unknown:
-        raise ValueError(f"{name} must name parameters, some of {sorted(known)}; got {sorted(chosen)}")
     return [whole for whole in known if any(_is_within(whole, each) for each in chosen)]
 
 

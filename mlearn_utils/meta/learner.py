@@ -21,7 +21,6 @@ from mlearn_utils.meta.losses import is_frozen
 from mlearn_utils.runtime import (
     check_integer,
     check_positive,
-    is_number,
     make_generator,
     next_seed,
     pick_device,
@@ -110,11 +109,11 @@ class MetaLearner(AdaptiveModel):
     ) -> None:
         self.inner_lr, self.steps, self.first_order = plain_rates(inner_lr), steps, first_order
         self.chunk_size, self.compile, self.vectorized = chunk_size, compile, vectorized
-        self.max_grad_norm = float(max_grad_norm) if is_number(max_grad_norm) else max_grad_norm
-        self.task_ndim = task_ndim
+        self.max_grad_norm, self.task_ndim = max_grad_norm, task_ndim
         self.adapted, self.learned = as_names(adapted), as_names(learned)
         self._meta_lr = meta_lr
         super().__init__(model, loss, device)
+        self.max_grad_norm = None if max_grad_norm is None else float(max_grad_norm)
         self.history: History = []
         # frozen ones among them: one may be frozen, or no more, between two calls of train
         params = maml.parameters_of(self.model)
@@ -230,6 +229,14 @@ class MetaLearner(AdaptiveModel):
                 another model or another loss; the message names what.
         """
         device = pick_device(device)
+        checks.check_parameters(maml.parameters_of(model))
+        try:
+            trial = copy.deepcopy(model)
+        except RuntimeError as error:
+            raise ValueError(
+                f"model: it cannot be copied, which load does first ({error}); torch's older weight_norm and "
+                "spectral_norm are of this kind, those of torch.nn.utils.parametrizations are not"
+            ) from error
         tensors, facts = checkpoint.load_checkpoint(path, cls.__name__, facts=FACTS)
         checkpoint.check_fact(path, "config", isinstance(facts["config"], dict), "a dict", facts["config"])
         checkpoint.check_names(path, "settings", facts["config"], SETTINGS)
@@ -239,7 +246,7 @@ class MetaLearner(AdaptiveModel):
             raise ValueError(f"loss: {path} was trained with {facts['loss']!r}, got {name!r}")
         with checkpoint.named_errors(path):
             # first on a copy: the model that was given is changed when nothing can fail any more
-            for target in (copy.deepcopy(model), model):
+            for target in (trial, model):
                 learner = cls(target, **facts["config"], loss=loss, device=device)
                 learner._restore(tensors, facts, path)
         return learner
@@ -297,7 +304,13 @@ class MetaLearner(AdaptiveModel):
         support, query = (
             getattr(part, "_make", tuple)([self._tensor(tensor) for tensor in part]) for part in batch
         )
-        self.task_ndim = support[0].ndim - 1
+        ndim = support[0].ndim - 1
+        if self.task_ndim not in (None, ndim):
+            raise ValueError(
+                f"tasks: their x has {ndim} dimensions a task, but task_ndim, given or seen in earlier "
+                f"training, is {self.task_ndim}; set the learner's task_ndim to change it"
+            )
+        self.task_ndim = ndim
         return TaskBatch(support, query)
 
     def _update(self, batch: TaskBatch) -> dict[str, Any]:

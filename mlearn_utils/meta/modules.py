@@ -1,19 +1,19 @@
 """A module as a pure function of its parameters: nothing else of it is learned, nothing is written."""
 
 import copy
-from collections.abc import Callable, Collection, Hashable
+from collections.abc import Callable, Collection, Hashable, Mapping
+from types import ModuleType
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.func import functional_call
 
 from mlearn_utils.meta import checks
+from mlearn_utils.meta.checkpoint import OWN
 from mlearn_utils.meta.losses import Params, for_every_task
 from mlearn_utils.tasks.regression import Batch
-
-OWN = frozenset(nn.Module().__dict__)
-"""Attributes that every module has."""
 
 
 class ModuleLoss:
@@ -36,16 +36,9 @@ class ModuleLoss:
 
     def state(self) -> Hashable:
         """Return what the loss depends on beside its arguments: a traced graph is good for one such state."""
-        modules = tuple(self.model.modules())
-        buffers = tuple((id(buffer), buffer._version) for buffer in self.model.buffers())
         frozen = tuple(value.requires_grad for value in self.model.parameters())
-        plain = tuple(
-            (name, repr(value))
-            for module in modules
-            for name, value in sorted(vars(module).items())
-            if name not in OWN and isinstance(value, (int, float, str, bool, tuple, type(None)))
-        )
-        return tuple(module.training for module in modules), buffers, frozen, plain, id(self.criterion)
+        apart = {id(value) for value in self.model.parameters()}
+        return frozen, _state_of(self.model, apart), _state_of(self.criterion, apart)
 
 
 def module_loss(
@@ -139,6 +132,44 @@ def call_module(
     ]
     checks.check_nothing_written(written, values.keys() - own.keys())
     return prediction
+
+
+class _Same:
+    """Stands for an object in a state: equal to itself alone, and kept, so that no other takes its place."""
+
+    def __init__(self, value: object) -> None:
+        self.value = value
+
+    def __hash__(self) -> int:
+        return id(self.value)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, _Same) and self.value is other.value
+
+
+def _state_of(value: Any, apart: Collection[int], seen: set[int] | None = None) -> Hashable:
+    """Return what a value is now, with all that it holds; objects whose id is `apart` may change freely."""
+    if id(value) in apart:
+        return None
+    if isinstance(value, (bool, int, float, str, np.generic, type(None))):
+        return type(value), repr(value)
+    if isinstance(value, Tensor):
+        return _Same(value), value._version
+    seen = set() if seen is None else seen
+    if isinstance(value, np.ndarray):
+        return value.dtype.str, value.shape, value.tobytes()
+    if isinstance(value, Mapping):
+        return tuple((key, _state_of(each, apart, seen)) for key, each in value.items())
+    if isinstance(value, (list, tuple, set, frozenset)):
+        return tuple(_state_of(each, apart, seen) for each in value)
+    if id(value) in seen or isinstance(value, (type, ModuleType)):
+        return _Same(value)
+    seen.add(id(value))
+    held = {name: each for name, each in getattr(value, "__dict__", {}).items() if name not in OWN or each}
+    if not isinstance(value, nn.Module):
+        held["cells"] = [cell.cell_contents for cell in getattr(value, "__closure__", None) or ()]
+        held |= {name: getattr(value, name, None) for name in ("__self__", "func", "args", "keywords")}
+    return _Same(value), _state_of(held, apart, seen)
 
 
 def _plain_attributes(module: nn.Module) -> dict[str, tuple[Any, Any]]:

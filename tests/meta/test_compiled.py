@@ -1,10 +1,12 @@
 """The traced update is the same function as the one it was traced from."""
 
+from collections.abc import Callable
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
-from torch import nn
+from torch import Tensor, nn
 from torch.nn.functional import mse_loss
 
 from mlearn_utils import LinearTasks, MetaLearner
@@ -39,6 +41,58 @@ def test_new_shapes_and_settings_get_a_new_trace():
         for settings in ({"inner_lr": 0.1}, {"inner_lr": 0.3}, {"inner_lr": 0.1, "steps": 2}):
             expected = meta_gradient(task_loss, params, tasks, **settings)[1]
             assert largest_difference(compiled(task_loss, params, tasks, **settings)[1], expected) < 1e-12
+
+
+class Scaled(nn.Module):
+    """A model and loss whose constants stand in attributes of every kind."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.body = nn.Linear(1, 1, dtype=torch.float64)
+        self.tensor, self.number = torch.ones(1, dtype=torch.float64), np.float32(1.0)
+        self.values, self.array = [1.0], np.ones(1)
+        self.named: Any = {"a": [1.0]}
+
+    def forward(self, x: Tensor) -> Tensor:
+        numbers = float(self.number) * self.values[0] * self.named["a"][0] * float(self.array[0])
+        return self.tensor * numbers * self.body(x)
+
+
+CHANGES: dict[str, Callable[[Scaled, nn.HuberLoss], object]] = {
+    "a tensor replaced": lambda model, _: setattr(
+        model, "tensor", torch.full((1,), 2.0, dtype=torch.float64)
+    ),
+    "a tensor written": lambda model, _: model.tensor.mul_(2.0),
+    "a number of numpy": lambda model, _: setattr(model, "number", np.float32(2.0)),
+    "an array": lambda model, _: model.array.__setitem__(0, 2.0),
+    "a list": lambda model, _: model.values.__setitem__(0, 2.0),
+    "a list in a dict": lambda model, _: model.named["a"].__setitem__(0, 2.0),
+    "a hook": lambda model, _: model.register_forward_hook(lambda module, args, y: y + y),
+    "the loss": lambda _, loss: setattr(loss, "delta", 0.05),
+}
+
+
+@pytest.mark.parametrize("change", CHANGES)
+def test_what_a_module_or_loss_holds_is_followed(change):
+    torch.manual_seed(0)
+    model, loss, traces = Scaled(), nn.HuberLoss(), []
+
+    def counted(graph: Any) -> Any:
+        traces.append(graph)
+        return graph
+
+    compiled, task_loss, tasks = compiled_meta_gradient(counted), module_loss(model, loss), make_tasks()
+    for _ in range(2):
+        compiled(task_loss, parameters_of(model), tasks, inner_lr=0.1)
+    before = compiled(task_loss, parameters_of(model), tasks, inner_lr=0.1)[1]
+    assert len(traces) == 1
+    CHANGES[change](model, loss)
+    expected = meta_gradient(task_loss, parameters_of(model), tasks, inner_lr=0.1)[1]
+    assert largest_difference(expected, before) > 1e-4
+    for _ in range(2):
+        found = compiled(task_loss, parameters_of(model), tasks, inner_lr=0.1)[1]
+        assert largest_difference(found, expected) < 1e-12
+    assert len(traces) == 2
 
 
 def test_rates_must_be_numbers():

@@ -100,7 +100,13 @@ def test_a_setting_that_is_missing_or_unknown(path, name):
         (("frozen",), ["0.weight"], "has frozen"),
         (("history",), [{"update": "1", "query_loss": 0.5}], "has history"),
         (("optimizer", "param_groups", 0, "lr"), 10.0, "the optimizer's lr = 10.0"),
-        (("optimizer", "param_groups", 0, "betas"), 3, "holds what cannot be: TypeError"),
+        (("optimizer", "param_groups", 0, "betas"), 3, "the optimizer's betas = 3"),
+        (("optimizer", "param_groups", 0), None, "has optimizer"),
+        (("config", "learned"), [2], "learned must name parameters"),
+        (("config", "adapted"), 3, "adapted must name parameters"),
+        (("config", "max_grad_norm"), 10**400, "max_grad_norm must be a finite number > 0"),
+        (("config", "inner_lr"), 10**400, "inner_lr must be finite and >= 0"),
+        (("config", "inner_lr"), {"0.weight": None}, "inner_lr must be a float"),
         (("optimizer", "moments"), [0, 99], "has moments"),
         (("seed",), -1, "seed = -1"),
         (("seed",), "0", "seed = '0'"),
@@ -258,6 +264,18 @@ class Of:
         return F.huber_loss(prediction, y, delta=self.delta)
 
 
+class Weighted(nn.Module):
+    """A loss of losses, weighted by a buffer that no state dict holds."""
+
+    def __init__(self, delta: float) -> None:
+        super().__init__()
+        self.parts = nn.ModuleList([nn.MSELoss(), nn.HuberLoss(delta=2.0)])
+        self.register_buffer("weight", torch.tensor(delta), persistent=False)
+
+    def forward(self, prediction: Tensor, y: Tensor) -> Tensor:
+        return self.parts[0](prediction, y) + self.weight * self.parts[1](prediction, y)
+
+
 @pytest.mark.parametrize(
     ("trained", "other"),
     [
@@ -267,6 +285,7 @@ class Of:
         (Of(1.0).loss, Of(9.0).loss),
         (huber([1.0]), huber([9.0])),
         (huber(torch.tensor(1.0)), huber(torch.tensor(9.0))),
+        (Weighted(1.0), Weighted(9.0)),
         (lambda p, y, d=1.0: F.huber_loss(p, y, delta=d), lambda p, y, d=9.0: F.huber_loss(p, y, delta=d)),
         (
             nn.BCEWithLogitsLoss(pos_weight=torch.ones(1)),
@@ -280,6 +299,24 @@ def test_the_settings_of_a_loss_are_compared(tmp_path, trained, other):
         MetaLearner.load(tmp_path / "x.safetensors", make_model(), loss=other, device="cpu")
     assert settings_of(copy.deepcopy(trained)) == settings_of(trained)
     MetaLearner.load(tmp_path / "x.safetensors", make_model(), loss=trained, device="cpu")
+
+
+@pytest.mark.parametrize("delta", [1.0, 9.0])
+def test_the_modules_in_a_loss_are_compared(delta):
+    loss = Weighted(1.0)
+    before = settings_of(loss)
+    loss.parts[1].delta = delta  # pyright: ignore
+    assert settings_of(loss) != before
+    assert settings_of(Weighted(1.0)) == before
+
+
+def test_models_that_cannot_be_loaded_into(path):
+    with pytest.raises(ValueError, match="'weight' has no size yet"):
+        MetaLearner.load(path, nn.LazyLinear(1), device="cpu")
+    with pytest.warns(FutureWarning):
+        normed = nn.utils.weight_norm(nn.Linear(1, 1))
+    with pytest.raises(ValueError, match=r"model: it cannot be copied, .*parametrizations"):
+        MetaLearner.load(path, normed, device="cpu")
 
 
 class _Tied(nn.Module):

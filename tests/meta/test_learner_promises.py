@@ -94,7 +94,7 @@ class TestFrozenAndNamed:
         assert [k for k in after if not torch.equal(adapted[k], after[k])] == ["2.weight", "2.bias"]
 
     @pytest.mark.parametrize("argument", ["adapted", "learned"])
-    @pytest.mark.parametrize("names", ["2", [], ["head"]])
+    @pytest.mark.parametrize("names", ["2", [], ["head"], [2], 2, [None]])
     def test_names_that_are_none(self, argument, names):
         with pytest.raises(ValueError, match=f"{argument} must name parameters"):
             MetaLearner(make_network(), **{argument: names}, device="cpu")
@@ -355,3 +355,49 @@ class TestShapes:
             learner.predict(torch.randn(2, 5, 1), many)
         with pytest.raises(ValueError, match=r"missing \['0.bias'\]"):
             learner.predict(torch.randn(5, 1), {k: v for k, v in many.items() if k != "0.bias"})
+        one = {name: value[0] for name, value in many.items()}
+        for wrong in (
+            many | {"0.bias": one["0.bias"]},
+            one | {"2.bias": many["2.bias"]},
+            many | {"0.bias": many["0.bias"][:2]},
+            one | {"0.weight": one["0.weight"].T},
+            {name: value[None] for name, value in many.items()},
+        ):
+            with pytest.raises(ValueError, match="params must have the model's shapes"):
+                learner.predict(torch.randn(5, 1), wrong)
+
+    def test_what_is_no_network_of_rows_is_not_taken_for_one(self):
+        class Pooled(nn.Sequential):
+            def forward(self, input: Tensor) -> Tensor:
+                return super().forward(input).mean(1)
+
+        words = nn.Sequential(nn.Embedding(6, 2), nn.Linear(2, 1))
+        for model, x in (
+            (Pooled(nn.Linear(2, 1)), torch.randn(4, 6, 2)),
+            (words, torch.randint(6, (4, 3))),
+            (words, torch.randint(6, (4,))),
+        ):
+            with pytest.raises(ValueError, match="give MetaLearner task_ndim"):
+                MetaLearner(model, device="cpu").predict(x)
+        assert MetaLearner(words, task_ndim=1, device="cpu").predict(torch.randint(6, (4, 3))).shape == (
+            4,
+            3,
+            1,
+        )
+
+    def test_a_family_of_other_dimensions_is_refused(self):
+        learner = MetaLearner(make_network(), task_ndim=3, device="cpu")
+        with pytest.raises(ValueError, match="their x has 2 dimensions a task, but task_ndim"):
+            train(learner, 1)
+        assert (learner.task_ndim, learner.history) == (3, [])
+        learner.task_ndim = None
+        train(learner, 1)
+        assert learner.task_ndim == 2
+
+    @pytest.mark.parametrize("inside", [False, True])
+    def test_predictions_in_inference_mode(self, inside):
+        learner, x = MetaLearner(make_network(), device="cpu"), torch.randn(5, 1)
+        for params in (None, learner.adapt(torch.randn(3, 5, 1), torch.randn(3, 5, 1))):
+            expected = learner.predict(x, params)
+            with torch.inference_mode():
+                assert torch.equal(learner.predict(x.clone() if inside else x, params), expected)
