@@ -148,7 +148,7 @@ def check_stateless_module(name: str, module: nn.Module) -> None:
     """Raise if this module, without those in it, would do so."""
     if not module.training:
         return
-    if getattr(module, "track_running_stats", False):
+    if vars(module).get("track_running_stats", False):
         raise ValueError(
             f"model: {type(module).__name__} {name!r} keeps running statistics, which every task would "
             "overwrite; build it with track_running_stats=False, or call model.eval()"

@@ -25,13 +25,12 @@ warn_of_loops = torch._C._functorch._set_vmap_fallback_warning_enabled  # pyrigh
 
 @contextmanager
 def exact_derivatives() -> Iterator[None]:
-    """Keep attention on its plain kernel while losses are evaluated."""
+    """Keep layers of attention in operations that can be differentiated twice while losses are evaluated."""
     fused = torch.backends.mha.get_fastpath_enabled()
     torch.backends.mha.set_fastpath_enabled(False)
     warn_of_loops(False)  # a loop inside torch.vmap is as right: its warning helps no user of this
     try:
-        with sdpa_kernel(SDPBackend.MATH):
-            yield
+        yield
     finally:
         torch.backends.mha.set_fastpath_enabled(fused)
         warn_of_loops(True)
@@ -123,11 +122,19 @@ def _weight_norm(v: Tensor, g: Tensor, dim: int = 0) -> Tensor:
     return g * v / v.square().sum(dim=axes, keepdim=True).sqrt() if axes else g * v / v.abs()
 
 
-def _without_cudnn(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Return a recurrent layer's function on its plain kernel: cuDNN's has no second derivative."""
+def _plain_recurrence() -> Any:
+    return torch.backends.cudnn.flags(enabled=False)
+
+
+def _plain_attention() -> Any:
+    return sdpa_kernel(SDPBackend.MATH)
+
+
+def _inside(context: Callable[[], Any], function: Callable[..., Any]) -> Callable[..., Any]:
+    """Return a function that computes on another kernel: the usual one has no second derivative."""
 
     def plain(*args: Any, **kwargs: Any) -> Any:
-        with torch.backends.cudnn.flags(enabled=False):
+        with context():
             return function(*args, **kwargs)
 
     return plain
@@ -143,8 +150,12 @@ REPLACED: dict[Any, Callable[..., Any]] = {
     WEIGHT_NORM: _weight_norm,
     GET_DATA: Tensor.detach,
     **{
-        function: _without_cudnn(function)
+        function: _inside(_plain_recurrence, function)
         for function in (torch.lstm, torch.gru, torch.rnn_tanh, torch.rnn_relu)
+    },
+    **{
+        function: _inside(_plain_attention, function)
+        for function in (F.scaled_dot_product_attention, F.multi_head_attention_forward)
     },
 }
 """Functions of torch by what stands for them."""

@@ -202,7 +202,8 @@ def _same_pair(
     """Return the start [T, *] and the pairs of a walk whose steps all have the same data and rate."""
     check_integer("steps", steps, minimum=0)
     task_params = expand_params(params, checks.count_tasks("support", support))
-    check_rates(inner_lr, params, adapted)
+    if steps == 0:  # else the first step does
+        check_rates(inner_lr, params, adapted)
     return task_params, repeat((support, inner_lr), steps)
 
 

@@ -42,7 +42,7 @@ def parameters_of(model: nn.Module) -> Params:
 
 def is_frozen(value: Tensor) -> bool:
     """Return whether a parameter was frozen by `requires_grad_(False)`; a plain tensor never is."""
-    return isinstance(value, nn.Parameter) and not value.requires_grad
+    return not value.requires_grad and isinstance(value, nn.Parameter)
 
 
 def expand_params(params: Params, n_tasks: int) -> Params:

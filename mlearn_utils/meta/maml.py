@@ -231,6 +231,8 @@ def mean_gradient(
 
 def _wide(value: Tensor, n_chunks: int) -> Tensor:
     """Return a sum over a chunk's tasks in the dtype that chunks are added in: float64 where there is one."""
+    if n_chunks == 1 and value.dtype.itemsize >= 4:
+        return value
     widest = torch.float32 if n_chunks == 1 or value.device.type == "mps" else torch.float64
     return value.to(torch.promote_types(value.dtype, widest))
 

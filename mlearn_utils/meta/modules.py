@@ -90,26 +90,12 @@ def call_module(
     model: nn.Module, params: Params, x: Tensor, *, learned: Collection[str] | None = None
 ) -> Tensor:
     """Return `model(x)` at the given parameters; see `module_loss` for what is refused."""
-    values: dict[str, Tensor] = {}  # what every place of a parameter or buffer holds in this call
-    names: dict[int, str] = {}  # the name of each parameter, by identity: the first place where it stands
-    copies: dict[int, Tensor] = {}
-    own: Params = {}
     modules = list(model.named_modules())
-    for path, module in modules:
-        checks.check_stateless_module(path, module)
-        prefix = f"{path}." if path else ""
-        for name, value in module._parameters.items():
-            if value is not None:
-                place = prefix + name
-                first = names.setdefault(id(value), place)
-                own.setdefault(first, value)
-                values[place] = params[first] if first in params else value.detach()
-        for name, buffer in module._buffers.items():
-            if buffer is not None:
-                values[prefix + name] = copies.setdefault(id(buffer), buffer.clone())
-    checks.check_names(params, own, learned)
-    given = dict(values)
-    versions = {name: value._version for name, value in values.items()}
+    with torch._C.DisableTorchFunction():  # no function of the model's: none to be replaced in a loss
+        values, own = _values_of(modules, params)
+        checks.check_names(params, own, learned)
+        given = dict(values)
+        versions = [value._version for value in values.values()]
     before = [_plain_attributes(module) for _, module in modules]
     try:
         prediction = functional_call(model, values, (x,), tie_weights=False)
@@ -127,11 +113,35 @@ def call_module(
             for name in _put_back(module, attributes)
         ]
     # what a forward pass assigned to a parameter or buffer, functional_call has put into `values`
-    written += [
-        name for name, value in given.items() if values[name] is not value or value._version != versions[name]
-    ]
+    with torch._C.DisableTorchFunction():
+        written += [
+            name
+            for (name, value), version in zip(given.items(), versions, strict=True)
+            if values[name] is not value or value._version != version
+        ]
     checks.check_nothing_written(written, values.keys() - own.keys())
     return prediction
+
+
+def _values_of(modules: list[tuple[str, nn.Module]], params: Params) -> tuple[dict[str, Tensor], Params]:
+    """Return what every place of a parameter or buffer holds in a call, and the model's own parameters."""
+    values: dict[str, Tensor] = {}
+    names: dict[int, str] = {}  # the name of each parameter, by identity: the first place where it stands
+    copies: dict[int, Tensor] = {}
+    own: Params = {}
+    for path, module in modules:
+        checks.check_stateless_module(path, module)
+        prefix = f"{path}." if path else ""
+        for name, value in module._parameters.items():
+            if value is not None:
+                place = prefix + name
+                first = names.setdefault(id(value), place)
+                own.setdefault(first, value)
+                values[place] = params[first] if first in params else value.detach()
+        for name, buffer in module._buffers.items():
+            if buffer is not None:
+                values[prefix + name] = copies.setdefault(id(buffer), buffer.clone())
+    return values, own
 
 
 class _Same:
@@ -190,6 +200,8 @@ def _put_back(module: nn.Module, before: dict[str, tuple[Any, Any]]) -> list[str
     own, changed = vars(module), []
     for name in own.keys() - OWN | before.keys():
         old, content = before.get(name, (None, None))
+        if own.get(name) is old is content:
+            continue
         now, held = _tensors(own.get(name)), _tensors(content)
         if len(now) == len(held) and all(a is b for a, b in zip(now, held, strict=True)):
             continue
@@ -203,6 +215,8 @@ def _put_back(module: nn.Module, before: dict[str, tuple[Any, Any]]) -> list[str
         elif isinstance(old, dict):
             old.clear()
             old.update(content)
+    if not changed:
+        return []
     recomputed = {getattr(hook, "name", None) for hook in module._forward_pre_hooks.values()}
     return [
         name for name in changed if name not in recomputed and not _lists_parameters(module, before, name)

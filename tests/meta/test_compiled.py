@@ -67,7 +67,7 @@ CHANGES: dict[str, Callable[[Scaled, nn.HuberLoss], object]] = {
     "an array": lambda model, _: model.array.__setitem__(0, 2.0),
     "a list": lambda model, _: model.values.__setitem__(0, 2.0),
     "a list in a dict": lambda model, _: model.named["a"].__setitem__(0, 2.0),
-    "a hook": lambda model, _: model.register_forward_hook(lambda module, args, y: y + y),
+    "a hook": lambda model, _: model.register_forward_hook(lambda module, args, y: 2.0 * torch.as_tensor(y)),
     "the loss": lambda _, loss: setattr(loss, "delta", 0.05),
 }
 
