@@ -270,6 +270,29 @@ class TestCopies:
             assert rows[0] == pytest.approx(rows[1], rel=1e-5)
 
 
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64, torch.bfloat16])
+def test_a_learner_moves_between_gpu_and_cpu(dtype, tmp_path):
+    histories = []
+    for device in ("cpu", "cuda"):
+        learner = MetaLearner(make_network(dtype), inner_lr=0.05, meta_lr=0.01, chunk_size=3, device=device)
+        train(learner, 3)
+        learner.save(tmp_path / device)
+        histories.append([row["query_loss"] for row in learner.history])
+    assert histories[1] == pytest.approx(histories[0], rel=3e-2 if dtype is torch.bfloat16 else 1e-4)
+    moved = MetaLearner.load(tmp_path / "cuda", make_network(dtype), device="cpu")
+    learner = MetaLearner.load(tmp_path / "cuda", make_network(dtype), device="cuda")
+    for each in (moved, learner):
+        train(each, 2)
+    ends = [row["query_loss"] for row in moved.history]
+    assert ends == pytest.approx(
+        [row["query_loss"] for row in learner.history], rel=3e-2 if dtype is torch.bfloat16 else 1e-4
+    )
+    x, y = torch.randn(4, 5, 1), torch.randn(4, 5, 1)
+    assert learner.predict(x, learner.adapt(x, y)).device.type == "cuda"
+
+
 class Sequence(nn.Module):
     """Reads x [K, S, 2] by a recurrent layer."""
 

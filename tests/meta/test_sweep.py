@@ -188,6 +188,32 @@ def test_modules(name):
         check(model, mse_loss, make_tasks(case.shape, case.integer), case, settings)
 
 
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
+def test_modules_on_a_gpu_give_what_they_give_on_the_cpu():
+    wrong = {}
+    for name, case in MODELS.items():
+        torch.manual_seed(0)
+        model = case.make().double()
+        twin, tasks = copy.deepcopy(model).cuda(), make_tasks(case.shape, case.integer)
+        moved = TaskBatch(*(tuple(tensor.cuda() for tensor in batch) for batch in tasks))
+        for settings in SETTINGS:
+            found = []
+            for on, data in ((model, tasks), (twin, moved)):
+                loss = module_loss(on, mse_loss)
+                try:
+                    gradient = meta_gradient(loss, parameters_of(on), data, inner_lr=INNER_LR, **settings)[1]
+                    found.append(torch.cat([value.flatten().cpu() for value in gradient.values()]))
+                except ValueError as error:
+                    found.append(str(error)[:40])
+            same = found[0] == found[1] if isinstance(found[0], str) else None
+            if same is None:
+                same = isinstance(found[1], Tensor) and torch.allclose(*found, rtol=1e-6, atol=1e-8)
+            if not same:
+                wrong[name, *settings.values()] = found
+    assert not wrong
+
+
 @pytest.mark.parametrize("name", LOSSES)
 def test_losses(name):
     case = LOSSES[name]
