@@ -101,11 +101,12 @@ def main() -> None:
     expected = sides["plain loop"](model)
     for name, gradient in sides.items():
         for a, b in zip(gradient(model), expected, strict=True):
-            torch.testing.assert_close(a, b, rtol=1e-4, atol=1e-6, msg=f"{name} gives another gradient")
+            far = 1e-4 * float(b.abs().max())  # sums of many float32 numbers
+            torch.testing.assert_close(a, b, rtol=1e-4, atol=far, msg=f"{name} gives another gradient")
     updates = {name: updater(gradient, device) for name, gradient in sides.items()}
     calls = max(1, 250 // n_tasks)
-    milliseconds(updates, rounds=2, calls=calls)
-    times = milliseconds(updates, calls=calls)
+    milliseconds(updates, rounds=1, calls=calls)
+    times = milliseconds(updates, rounds=15 if n_tasks <= 100 else 5, calls=calls)
     where = "CPU, 1 thread" if device.type == "cpu" else torch.cuda.get_device_name(device)
     print(
         f"one update: {n_tasks} tasks, 10 + 10 points, width 40, one step, Adam; "
