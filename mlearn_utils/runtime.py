@@ -10,6 +10,7 @@ from numbers import Integral, Real
 from pathlib import Path
 from typing import TypeGuard
 
+import numpy as np
 import torch
 
 DEVICES = ("auto", "cpu", "cuda", "mps")
@@ -44,6 +45,16 @@ def make_generator(seed: int, device: str | torch.device = "cpu") -> torch.Gener
     generator = torch.Generator(device=device)
     generator.manual_seed(int(seed))
     return generator
+
+
+def make_rng(seed: int) -> np.random.Generator:
+    """Return numpy's generator that starts from `seed` (an int >= 0).
+
+    Raises:
+        ValueError: if `seed` is not an integer >= 0.
+    """
+    check_integer("seed", seed, minimum=0)
+    return np.random.default_rng(int(seed))
 
 
 def next_seed(seed: int | None, last: int | None) -> int:

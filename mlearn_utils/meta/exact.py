@@ -24,20 +24,19 @@ warn_of_loops = torch._C._functorch._set_vmap_fallback_warning_enabled  # pyrigh
 
 
 @contextmanager
-def exact_derivatives() -> Iterator[None]:
-    """Keep layers of attention in operations that can be differentiated twice while losses are evaluated."""
-    fused = torch.backends.mha.get_fastpath_enabled()
-    torch.backends.mha.set_fastpath_enabled(False)
-    warn_of_loops(False)  # a loop inside torch.vmap is as right: its warning helps no user of this
+def loops_unwarned() -> Iterator[None]:
+    """Keep torch.vmap from warning of a loop inside it: that is as right, and its user can do nothing."""
+    warn_of_loops(False)
     try:
         yield
     finally:
-        torch.backends.mha.set_fastpath_enabled(fused)
         warn_of_loops(True)
 
 
 class ExactFunctions(TorchFunctionMode):
     """Replaces functions of torch by exact ones inside a loss of one task, and keeps its arguments unwritten.
+
+    While it is active, layers of attention take no fast path, which cannot be differentiated twice.
 
     Args:
         arguments: the parameters and data of the task; writing into one of them, or a view of it, raises.

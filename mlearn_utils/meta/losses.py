@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from mlearn_utils.meta import checks
-from mlearn_utils.meta.exact import ExactFunctions, exact_derivatives
+from mlearn_utils.meta.exact import ExactFunctions, loops_unwarned
 from mlearn_utils.runtime import check_integer
 from mlearn_utils.tasks.regression import Batch
 
@@ -85,7 +85,7 @@ def for_every_task(
         with ExactFunctions((*params.values(), *one_batch)):
             return one_task(params, one_batch)
 
-    with exact_derivatives(), checks.unwritten((*task_params.values(), *batch)):
+    with loops_unwarned(), checks.unwritten((*task_params.values(), *batch)):
         if not vectorized:
             return _one_after_another(exact, task_params, batch)
         try:

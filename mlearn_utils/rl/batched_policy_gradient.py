@@ -17,7 +17,7 @@ from mlearn_utils.rl.policies import Params, mlp, start_policy
 from mlearn_utils.rl.returns import advantages
 from mlearn_utils.rl.rollout import BatchEnv, Rollout, collect
 from mlearn_utils.rl.surrogates import policy_loss
-from mlearn_utils.runtime import make_generator, next_seed
+from mlearn_utils.runtime import check_integer, make_generator, next_seed
 from mlearn_utils.tasks.cartpole import OBSERVATION_SCALE
 
 History = list[dict[str, Any]]
@@ -127,6 +127,7 @@ class BatchedPolicyGradient:
 
         Without a `seed`, or with the one used last, the random numbers go on; None is 0 at first.
         """
+        check_integer("iterations", iterations, minimum=1)
         generator, begin = self._go_on(seed), len(self.history)
         for _ in range(iterations):
             rollout = self.play(generator)

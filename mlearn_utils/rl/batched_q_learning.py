@@ -84,10 +84,11 @@ class BatchedQLearner:
         Returns:
             One row per episode: "episode", "return" [L] (undiscounted), "steps" [L].
         """
+        check_integer("episodes", episodes, minimum=1)
         before = self.episodes.copy()
         returns, lengths = np.zeros((2, episodes, self.n_learners))
         rng = self._begin(seed)
-        active = np.full(self.n_learners, episodes > 0)
+        active = np.full(self.n_learners, True)
         while active.any():
             ended, total, length = self._step(rng, active)
             counted = active[ended]
@@ -107,6 +108,8 @@ class BatchedQLearner:
             One row per window of steps: "steps" (those done at its end), "return" [L] mean of the episodes
             that ended in it (NaN where none did), "episodes" [L] their number.
         """
+        check_integer("steps", steps, minimum=1)
+        check_integer("windows", windows, minimum=1)
         totals, counts = np.zeros((2, windows, self.n_learners))
         rng = self._begin(seed)
         for step in range(steps):

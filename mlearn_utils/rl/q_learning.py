@@ -26,7 +26,7 @@ from mlearn_utils.rl.schedules import (
     check_unit_interval,
 )
 from mlearn_utils.rl.temporal_difference import epsilon_greedy, td_update
-from mlearn_utils.runtime import check_fraction, check_integer, next_seed
+from mlearn_utils.runtime import check_fraction, check_integer, make_rng, next_seed
 from mlearn_utils.tasks.tabular import FloatArray
 
 History: TypeAlias = list[dict[str, Any]]
@@ -105,9 +105,10 @@ class QLearningAgent:
             One row per episode: "episode", "return" (undiscounted), "steps", "epsilon".
 
         Raises:
-            ValueError: if `seed` is not an integer >= 0, or the environment returns a reward that is not
-                finite; what was learned before that step stays in `q_table`.
+            ValueError: if `episodes` is not an integer >= 1 or `seed` not one >= 0, or the environment gives
+                a reward that is not finite; what was learned before that step stays in `q_table`.
         """
+        check_integer("episodes", episodes, minimum=1)
         seed = next_seed(seed, self._seed)
         if seed != self._seed:
             self._rng, self._seed, self._env_seed = np.random.default_rng(seed), seed, seed
@@ -153,9 +154,14 @@ class QLearningAgent:
         Training goes on as if this had not been: the environment's and the agent's generators are put back.
         An episode is cut after `max_steps`: a poor greedy policy may walk in circles, and not every
         environment has a time limit (CliffWalking-v1 has none).
+
+        Raises:
+            ValueError: if `episodes` or `max_steps` is not an integer >= 1, or `seed` not one >= 0.
         """
-        in_training = self._rng, self.env.unwrapped.np_random
-        self._rng = np.random.default_rng(seed)
+        check_integer("episodes", episodes, minimum=1)
+        check_integer("max_steps", max_steps, minimum=1)
+        rng, in_training = make_rng(seed), (self._rng, self.env.unwrapped.np_random)
+        self._rng = rng
         returns = np.zeros(episodes)
         try:
             for episode in range(episodes):

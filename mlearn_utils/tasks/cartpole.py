@@ -11,7 +11,7 @@ import array_api_compat.torch as torch_namespace
 import numpy as np
 import torch
 
-from mlearn_utils.runtime import check_integer
+from mlearn_utils.runtime import check_integer, make_rng
 from mlearn_utils.tasks.cartpole_physics import (
     START_WIDTH,
     THETA_LIMIT,
@@ -121,8 +121,11 @@ class BatchedCartPole:
 
         Returns:
             [T, E, 4] observations.
+
+        Raises:
+            ValueError: if `seed` is not an integer >= 0.
         """
-        rng = np.random.default_rng(seed)
+        rng = make_rng(seed)
         start = rng.uniform(-START_WIDTH, START_WIDTH, (4, self.num_tasks, self.num_envs))
         self._parts = self._array(start)
         obs = self._xp.permute_dims(self._parts, (1, 2, 0))

@@ -23,7 +23,7 @@ import numpy as np
 import torch
 from array_api_compat import array_namespace
 
-from mlearn_utils.runtime import check_integer
+from mlearn_utils.runtime import check_integer, make_rng
 from mlearn_utils.tasks.cartpole_physics import Array, CartPolePhysics
 
 if TYPE_CHECKING:
@@ -175,10 +175,10 @@ class CartPoleTasks:
             seed: start of the random numbers.
 
         Raises:
-            ValueError: if `n_tasks` is not an integer >= 1.
+            ValueError: if `n_tasks` is not an integer >= 1, or `seed` not an integer >= 0.
         """
         check_integer("n_tasks", n_tasks, minimum=1)
-        rng = np.random.default_rng(seed)
+        rng = make_rng(seed)
         family = FAMILIES[self.family]
         drawn = {name: rng.uniform(low, high, (n_tasks, 1)) for name, (low, high) in family.physics.items()}
         target = np.zeros(n_tasks) if family.target is None else family.target(rng, n_tasks)

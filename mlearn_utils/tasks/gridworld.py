@@ -14,7 +14,7 @@ from typing import Any
 import gymnasium as gym
 import numpy as np
 
-from mlearn_utils.runtime import check_fraction, check_integer, check_not_negative
+from mlearn_utils.runtime import check_fraction, check_integer, check_not_negative, make_rng
 from mlearn_utils.tasks.tabular import BoolArray, IntArray, TabularMDP, absorb
 
 Cell = tuple[int, int]
@@ -170,9 +170,13 @@ class GridTasks:
         self.family = family
 
     def sample(self, n_tasks: int, *, seed: int) -> list[GridTask]:
-        """Return `n_tasks` grids whose goal can be reached without crossing a pit or a trap."""
+        """Return `n_tasks` grids whose goal can be reached without crossing a pit or a trap.
+
+        Raises:
+            ValueError: if `n_tasks` is not an integer >= 1, or `seed` not an integer >= 0.
+        """
         check_integer("n_tasks", n_tasks, minimum=1, expected="at least 1")
-        rng = np.random.default_rng(seed)
+        rng = make_rng(seed)
         return [_sample_task(self.family, rng) for _ in range(n_tasks)]
 
 

@@ -20,7 +20,7 @@ import gymnasium as gym
 import numpy as np
 import torch
 
-from mlearn_utils.runtime import check_integer
+from mlearn_utils.runtime import check_integer, make_rng
 
 ENV_ID = "mlearn/Point-v0"
 STEP, NEAR, HALF_SIDE, HORIZON = 0.1, 0.01, 0.5, 100
@@ -82,8 +82,7 @@ class PointTasks:
             ValueError: if `n_tasks` is not an integer >= 1, or `seed` not an integer >= 0.
         """
         check_integer("n_tasks", n_tasks, minimum=1)
-        check_integer("seed", seed, minimum=0)
-        return PointTask(np.random.default_rng(seed).uniform(-HALF_SIDE, HALF_SIDE, (n_tasks, 2)))
+        return PointTask(make_rng(seed).uniform(-HALF_SIDE, HALF_SIDE, (n_tasks, 2)))
 
     def make_env(
         self, task: PointTask, *, horizon: int = HORIZON, render_mode: str | None = None
@@ -143,6 +142,7 @@ class BatchedPoint:
 
     def reset(self, *, seed: int) -> Array:
         """Put every point at the origin (there is no chance in it); return observations [T, E, 2]."""
+        check_integer("seed", seed, minimum=0)
         self._at = self._array(np.zeros((self.num_tasks, self.num_envs, 2)))
         self._terminated = self._array(np.zeros((self.num_tasks, self.num_envs))) > 0
         self._truncated = self._terminated

@@ -28,7 +28,7 @@ from mlearn_utils.rl.actions import actions_of
 from mlearn_utils.rl.returns import advantages
 from mlearn_utils.rl.rollout import BatchEnv, Policy, Rollout, closing_batch, collect
 from mlearn_utils.rl.surrogates import SURROGATES
-from mlearn_utils.runtime import make_generator, pick_device
+from mlearn_utils.runtime import check_integer, make_generator, pick_device
 
 Params = maml.Params
 
@@ -165,6 +165,7 @@ class AdaptivePolicy:
     def make_batch(self, tasks: Any, episodes: int | None = None) -> BatchEnv:
         """Return environments [T, E] of tasks of the family; E is `config.episodes` if nothing is given."""
         episodes = self.config.episodes if episodes is None else episodes
+        check_integer("episodes", episodes, minimum=1)
         return make_batch(self.family, tasks, episodes, horizon=self.config.horizon, device=self.device)
 
     def with_advantages(self, rollout: Rollout, *, inner: bool = False) -> EpisodeBatch:

@@ -44,6 +44,8 @@ def film(
     path = Path(path)
     if not path.parent.is_dir():
         raise FileNotFoundError(f"path: the folder {path.parent} does not exist")
+    if path.suffix.lower() not in (".png", ".apng"):
+        raise ValueError(f"path must end in .png or .apng, an animated PNG, got {path.name!r}")
     check_integer("fps", fps, minimum=1)
     one = task if isinstance(task, type(agent.family.sample(1, seed=0))) else [task]
     adapted = agent.adapt(one, steps=steps, seed=seed)
