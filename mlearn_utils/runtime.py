@@ -93,6 +93,12 @@ def check_positive(name: str, value: object, expected: str = "a finite number > 
         raise ValueError(f"{name} must be {expected}, got {value!r}")
 
 
+def check_finite(name: str, value: object) -> None:
+    """Raise ValueError, saying what is expected, unless `value` is a finite number."""
+    if not _is_finite(value):
+        raise ValueError(f"{name} must be a finite number, got {value!r}")
+
+
 def check_not_negative(name: str, value: object, expected: str = "a finite number >= 0") -> None:
     """Raise ValueError, saying what is expected, unless `value` is a finite number >= 0."""
     if not (_is_finite(value) and value >= 0):

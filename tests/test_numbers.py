@@ -19,9 +19,12 @@ from mlearn_utils import (
     QLearningAgent,
     SineTasks,
 )
+from mlearn_utils.rl import dynamic_programming as dp
 from mlearn_utils.rl.batched_policy_gradient import BatchedPolicyGradient
 from mlearn_utils.rl.batched_q_learning import BatchedQLearner
+from mlearn_utils.rl.discretizer import Discretizer
 from mlearn_utils.rl.policy_gradient import PolicyGradientAgent
+from mlearn_utils.rl.schedules import exponential_decay, linear_decay
 from mlearn_utils.tasks.gridworld import GridTask, GridTasks, grid_mdp
 from mlearn_utils.tasks.point import BatchedPoint
 
@@ -128,6 +131,55 @@ RATES: dict[str, tuple[str, Call]] = {
         for name in ("inner_lr", "meta_lr", "clip", "before_weight", "max_grad_norm")
     },
 }
+
+
+MODEL = grid_mdp(GridTask(size=3))
+STAY = np.zeros(9, dtype=np.int64)
+OTHERS: list[tuple[str, Call, tuple[Any, ...]]] = [
+    *(
+        (k, lambda v, k=k: GridTask(**{k: v}), ((9, 9), (1.5, 0), "ab", (1,), 5))
+        for k in ("start", "goal", "trap")
+    ),
+    ("pits", lambda v: GridTask(pits=v), (((9, 9),), ((0, 0),), 5, "x")),
+    *(
+        (k, lambda v, k=k: GridTask(**{k: v}), (float("nan"), float("inf"), "x", True))
+        for k in ("step_cost", "goal_reward", "pit_reward", "trap_reward", "reward_noise", "slip")
+    ),
+    ("bins", lambda v: Discretizer((0, 0), (1, 1), v), (0, -1, 1.5, True, "x", (2, 0), (2, 2, 2))),
+    ("low", lambda v: Discretizer(v, (1, 1)), ((float("nan"), 0), (2, 0), "x", (0,), None)),
+    ("observation", Discretizer((0, 0), (1, 1)), ([1, 2, 3], [0.5], 0.5, "x", ["a", "b"], [float("nan"), 1])),
+    ("start", lambda v: linear_decay(v, 0.1, 10), (float("nan"), "x", True)),
+    ("end", lambda v: exponential_decay(1.0, v, 10), (float("nan"), "x", True, 0.0, -1)),
+    ("tolerance", lambda v: dp.value_iteration(MODEL.P, MODEL.R, 0.9, tolerance=v), (-1, float("nan"), "x")),
+    ("gamma", lambda v: dp.value_iteration(MODEL.P, MODEL.R, v), (-1, 1.5, "x", True)),
+    ("R", lambda v: dp.value_iteration(MODEL.P, v, 0.9), (MODEL.R[:2], MODEL.R * np.nan)),
+    ("terminal", lambda v: dp.value_iteration(MODEL.P, MODEL.R, 0.9, terminal=v), ([True],)),
+    ("horizon", lambda v: expected(horizon=v), (-1, 1.5, True, "x")),
+    ("start", lambda v: expected(start=v), (np.ones(9), np.eye(9)[0][:4])),
+    ("mdps", BatchedQLearner, ("x", [], [3])),
+    *(
+        (k, lambda v, k=k: BatchedPolicyGradient(batch(), **{k: v}), (-1, float("nan"), "x", True, [1, 2, 3]))
+        for k in ("learning_rate", "gamma", "lam")
+    ),
+    (
+        "scale",
+        lambda v: BatchedPolicyGradient(batch(), scale=v),
+        ((1,), "x", (0, 1, 1, 1), (float("nan"), 1, 1, 1)),
+    ),
+    ("path", lambda v: point_agent().film(PointTasks().sample(1, seed=0), v), ("film.xyz", "film")),
+]
+
+
+def expected(**given: Any) -> float:
+    arguments: Any = {"start": np.eye(9)[0], "horizon": 3} | given
+    return dp.expected_return(MODEL.P, MODEL.R, STAY, **arguments)
+
+
+@pytest.mark.parametrize(("argument", "call", "values"), OTHERS)
+def test_other_arguments(argument, call, values):
+    for value in values:
+        with pytest.raises(ValueError, match=rf"\b{argument}\b"):
+            call(value)
 
 
 @pytest.mark.parametrize("name", COUNTS)

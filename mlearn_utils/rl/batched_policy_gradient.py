@@ -9,6 +9,7 @@ tensors that require a gradient, and then the new parameters carry a graph to th
 
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -17,7 +18,7 @@ from mlearn_utils.rl.policies import Params, mlp, start_policy
 from mlearn_utils.rl.returns import advantages
 from mlearn_utils.rl.rollout import BatchEnv, Rollout, collect
 from mlearn_utils.rl.surrogates import policy_loss
-from mlearn_utils.runtime import check_integer, make_generator, next_seed
+from mlearn_utils.runtime import check_integer, is_number, make_generator, next_seed
 from mlearn_utils.tasks.cartpole import OBSERVATION_SCALE
 
 History = list[dict[str, Any]]
@@ -107,6 +108,8 @@ class BatchedPolicyGradient:
         scale: tuple[float, ...] = OBSERVATION_SCALE,
         seed: int = 0,
     ):
+        if np.shape(scale) != (env.num_features,) or not all(is_number(s) and 0 < s < np.inf for s in scale):
+            raise ValueError(f"scale must be {env.num_features} finite numbers > 0, got {scale!r}")
         self.env, self.scale = env, torch.tensor(scale)
         self.learning_rate = _settings("learning_rate", learning_rate, env.num_tasks, high=float("inf"))
         self.gamma = _settings("gamma", gamma, env.num_tasks, high=1.0)
@@ -157,6 +160,8 @@ class BatchedPolicyGradient:
 
 
 def _settings(name: str, value: float | Tensor, n_tasks: int, *, high: float) -> Tensor:
+    if not (isinstance(value, Tensor) or all(map(is_number, np.ravel(value)))):
+        raise ValueError(f"{name} must be a number or [{n_tasks}], got {value!r}")
     tensor = torch.as_tensor(value, dtype=torch.float32)
     if tensor.shape not in {torch.Size([]), torch.Size([n_tasks])}:
         raise ValueError(f"{name} must be a number or [{n_tasks}], got shape {list(tensor.shape)}")

@@ -56,6 +56,8 @@ class BatchedQLearner:
         horizon: int = 100,
     ) -> None:
         mdps = [mdps] if isinstance(mdps, TabularMDP) else list(mdps)
+        if not mdps or not all(isinstance(mdp, TabularMDP) for mdp in mdps):
+            raise ValueError(f"mdps must be a TabularMDP or several, got {mdps!r}")
         task = np.arange(len(mdps)) if task is None else np.asarray(task)
         check_integer("horizon", horizon, minimum=1, expected="at least 1")
         check_unit_interval("gamma", gamma)

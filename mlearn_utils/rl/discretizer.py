@@ -32,12 +32,16 @@ class Discretizer:
     """
 
     def __init__(self, low: ArrayLike, high: ArrayLike, bins: int | ArrayLike = 10) -> None:
-        self.low = np.asarray(low, dtype=np.float64)
-        self.high = np.asarray(high, dtype=np.float64)
+        try:
+            self.low, self.high = (np.asarray(bound, dtype=np.float64) for bound in (low, high))
+        except (TypeError, ValueError):
+            raise ValueError(f"low and high must be arrays of numbers, got {low!r} and {high!r}") from None
         if self.low.ndim != 1 or self.low.shape != self.high.shape:
             raise ValueError(f"low and high must both be [D], got {self.low.shape} and {self.high.shape}")
         if not (np.isfinite(self.low) & np.isfinite(self.high) & (self.low < self.high)).all():
             raise ValueError(f"low must lie below high, both finite, got low={self.low}, high={self.high}")
+        if np.shape(bins) not in ((), (1,), self.low.shape):
+            raise ValueError(f"bins must be one number or one for each of {len(self.low)} axes, got {bins}")
         self.bins = np.broadcast_to(np.asarray(bins), self.low.shape)
         if not np.issubdtype(self.bins.dtype, np.integer) or (self.bins < 1).any():
             raise ValueError(f"bins must be integers >= 1, got {bins}")
@@ -54,6 +58,8 @@ class Discretizer:
             ValueError: if the observation has another length or holds NaN.
         """
         values, state = np.asarray(observation).tolist(), 0
+        if not isinstance(values, list) or len(values) != len(self._axes) or isinstance(values[0], str):
+            raise ValueError(f"observation must be {len(self._axes)} numbers, got {observation!r}")
         if any(map(math.isnan, values)):
             raise ValueError(f"observation holds NaN: {values}")
         for value, (low, scale, bins) in zip(values, self._axes, strict=True):

@@ -13,7 +13,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from mlearn_utils.runtime import check_fraction
+from mlearn_utils.runtime import check_fraction, check_integer, check_not_negative
 from mlearn_utils.tasks.tabular import BoolArray, FloatArray, IntArray, check_rows
 
 MAX_SWEEPS = 100_000
@@ -70,7 +70,8 @@ def policy_evaluation(
         tolerance: stop when no value changes by more in a sweep.
 
     Raises:
-        ValueError: if shapes disagree, rows of P or policy do not sum to 1, or gamma is outside [0, 1].
+        ValueError: if shapes disagree, rows of P or policy do not sum to 1, a reward is not finite, gamma is
+            outside [0, 1], or `tolerance` is not >= 0.
         RuntimeError: if the values have not settled after MAX_SWEEPS sweeps.
     """
     check_model(P, R, gamma, terminal)
@@ -115,10 +116,14 @@ def expected_return(
     The first state is drawn from `start` [S]. Other arguments and errors as in `policy_evaluation`.
     """
     check_model(P, R, gamma, terminal)
+    check_integer("horizon", horizon, minimum=0)
+    if np.shape(start) != (len(R),):
+        raise ValueError(f"start has shape {np.shape(start)}, expected ({len(R)},)")
+    check_rows("start", np.asarray(start)[None])
     chances, V = policy_rows(policy, n_actions=R.shape[1]), np.zeros(len(R))
     for _ in range(horizon):
         V = bellman_backup(P, R, V, gamma, policy=chances, terminal=terminal)
-    return float(start @ V)
+    return float(np.asarray(start) @ V)
 
 
 def policy_rows(policy: FloatArray | IntArray, *, n_actions: int) -> FloatArray:
@@ -147,14 +152,17 @@ def check_model(P: FloatArray, R: FloatArray, gamma: float, terminal: BoolArray 
         raise ValueError(f"P has shape {P.shape}, expected [S, A, S]")
     if R.shape != P.shape[:2]:
         raise ValueError(f"R has shape {R.shape}, expected {P.shape[:2]} to match P")
-    if terminal is not None and terminal.shape != R.shape[:1]:
-        raise ValueError(f"terminal has shape {terminal.shape}, expected {R.shape[:1]} to match P")
+    if not np.isfinite(R).all():
+        raise ValueError("R must be finite, got NaN or infinity")
+    if terminal is not None and np.shape(terminal) != R.shape[:1]:
+        raise ValueError(f"terminal has shape {np.shape(terminal)}, expected {R.shape[:1]} to match P")
     check_fraction("gamma", gamma)
     check_rows("P", P)
 
 
 def _sweep(backup: Callable[[FloatArray], FloatArray], n_states: int, tolerance: float) -> FloatArray:
     """Apply `backup` to V = 0 until it changes no value by more than `tolerance`."""
+    check_not_negative("tolerance", tolerance)
     V = np.zeros(n_states)
     for _ in range(MAX_SWEEPS):
         V, before = backup(V), V

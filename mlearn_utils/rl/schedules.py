@@ -5,7 +5,7 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
-from mlearn_utils.runtime import check_positive, is_number
+from mlearn_utils.runtime import check_finite, check_positive, is_number
 from mlearn_utils.tasks.tabular import IntArray
 
 Schedule: TypeAlias = Callable[[Any], Any]
@@ -16,6 +16,8 @@ def linear_decay(start: float, end: float, episodes: int) -> Schedule:
 
     It takes the episode's number, counted from 0, or an array of such numbers.
     """
+    check_finite("start", start)
+    check_finite("end", end)
     check_positive("episodes", episodes, "positive")
     return lambda episode: start + (end - start) * np.minimum(episode / episodes, 1.0)
 
@@ -25,9 +27,8 @@ def exponential_decay(start: float, end: float, episodes: int) -> Schedule:
 
     It takes the episode's number, counted from 0, or an array of such numbers.
     """
-    check_positive("episodes", episodes, "positive")
-    if not (start > 0 and end > 0):
-        raise ValueError(f"start and end must be positive, got start={start}, end={end}")
+    for name, value in (("start", start), ("end", end), ("episodes", episodes)):
+        check_positive(name, value, "positive")
     return lambda episode: start * (end / start) ** np.minimum(episode / episodes, 1.0)
 
 

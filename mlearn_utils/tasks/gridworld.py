@@ -9,12 +9,13 @@ same arrays.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from numbers import Integral
 from typing import Any
 
 import gymnasium as gym
 import numpy as np
 
-from mlearn_utils.runtime import check_fraction, check_integer, check_not_negative, make_rng
+from mlearn_utils.runtime import check_finite, check_fraction, check_integer, check_not_negative, make_rng
 from mlearn_utils.tasks.tabular import BoolArray, IntArray, TabularMDP, absorb
 
 Cell = tuple[int, int]
@@ -57,9 +58,13 @@ class GridTask:
         check_integer("size", self.size, minimum=2, expected="at least 2")
         check_fraction("slip", self.slip, "a probability in [0, 1]")
         check_not_negative("reward_noise", self.reward_noise, "a standard deviation >= 0")
+        for name in ("step_cost", "goal_reward", "pit_reward", "trap_reward"):
+            check_finite(name, getattr(self, name))
         self._check_cells()
 
     def _check_cells(self) -> None:
+        if not isinstance(self.pits, (tuple, list)):
+            raise ValueError(f"pits must be a tuple of cells (row, column), got {self.pits!r}")
         cells = [("start", self.start), ("goal", self.goal), *(("pits", pit) for pit in self.pits)]
         if self.trap is not None:
             cells.append(("trap", self.trap))
@@ -74,9 +79,13 @@ class GridTask:
         """Return the number of a cell: row * size + column.
 
         Raises:
-            ValueError: if the cell is outside the grid.
+            ValueError: if the cell is outside the grid, or is not two integers.
         """
-        row, column = cell
+        if not (
+            isinstance(cell, (tuple, list)) and len(cell) == 2 and all(isinstance(k, Integral) for k in cell)
+        ):
+            raise ValueError(f"{name} must be a cell (row, column), two integers, got {cell!r}")
+        row, column = map(int, cell)
         if not (-self.size <= row < self.size and -self.size <= column < self.size):
             raise ValueError(f"{name} {cell} is outside a grid of size {self.size}")
         return row % self.size * self.size + column % self.size

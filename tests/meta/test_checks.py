@@ -43,6 +43,8 @@ def test_inner_lr_of_the_wrong_shape_or_type():
         run(inner_lr=True)
     with pytest.raises(ValueError, match=r"missing \['0.bias'\], unknown \['other'\]"):
         run(inner_lr={name: r for name, r in rates.items() if name != "0.bias"} | {"other": rates["0.bias"]})
+    with pytest.raises(ValueError, match=r"missing \[\], unknown \['other'\]"):
+        run(inner_lr=rates | {"other": rates["0.bias"]})
     with pytest.raises(ValueError, match=r"inner_lr\['0.weight'\] must be 0-d or of the parameter's shape"):
         run(inner_lr=rates | {"0.weight": torch.full((3, 8, 1), 0.1)})
     with pytest.raises(ValueError, match=r"inner_lr\['0.bias'\] must be finite and >= 0"):

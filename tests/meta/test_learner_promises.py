@@ -56,16 +56,17 @@ class TestPrecision:
         train(learner, 1, Zero())
         assert float(model.weight.detach()) == pytest.approx(3.0, abs=0.01)  # the copies follow the model
 
-    @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+    @pytest.mark.parametrize("dtype", [torch.float32, torch.float64, torch.bfloat16])
     def test_one_update_is_adam_on_the_meta_gradient(self, dtype):
         model = make_network(dtype)
         learner = MetaLearner(model, inner_lr=0.05, meta_lr=0.01, device="cpu")
-        masters = [value.detach().float().clone().requires_grad_() for value in model.parameters()]
+        wide = torch.promote_types(dtype, torch.float32)
+        masters = [value.detach().to(wide).clone().requires_grad_() for value in model.parameters()]
         tasks = SineTasks().sample(4, 5, 5, generator=make_generator(0))
         cast = TaskBatch(*(tuple(t.to(dtype) for t in batch) for batch in tasks))
         _, gradient = meta_gradient(module_loss(model, mse_loss), parameters_of(model), cast, inner_lr=0.05)
         for master, grad in zip(masters, gradient.values(), strict=True):
-            master.grad = grad.float()
+            master.grad = grad.to(wide)
         torch.optim.Adam(masters, lr=0.01).step()
         train(learner, 1)
         assert all(torch.equal(m.to(dtype), v) for m, v in zip(masters, model.parameters(), strict=True))

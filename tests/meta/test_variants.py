@@ -277,6 +277,35 @@ class TestFirstOrderOfVariants:
         assert largest_difference(default, stated) == 0.0
 
 
+@pytest.mark.parametrize("variant", ["anil", "meta_sgd", "multi_step", "reptile", "adapt_only"])
+def test_every_variant_serves_a_loss_that_looks_at_its_value(variant):
+    """torch.vmap cannot; one task after the other gives what a loss that does not look gives at once."""
+    model, tasks = make_model("layer_norm"), make_tasks()
+    plain, start = module_loss(model, mse_loss), detached(model)
+
+    def looking(params, batch):
+        loss = plain(params, batch)
+        return loss if float(loss.detach()) >= 0 else -loss
+
+    def result(task_loss, **how):
+        if variant == "reptile":
+            return reptile_gradient(task_loss, start, tasks.support, inner_lr=0.1, steps=2, **how)
+        if variant == "adapt_only":
+            return adapt_only(HEAD, task_loss, start, tasks.support, inner_lr=0.1, steps=2, **how)
+        losses_of = {
+            "anil": lambda p, t: anil_losses(task_loss, p, t, adapted=HEAD, inner_lr=0.1, **how),
+            "meta_sgd": lambda p, t: meta_sgd_losses(task_loss, p, t, **how),
+            "multi_step": lambda p, t: multi_step_losses(
+                task_loss, p, t, weights=[1.0, 2.0], inner_lr=0.1, **how
+            ),
+        }[variant]
+        return mean_gradient(losses_of, add_rates(start, 0.1) if variant == "meta_sgd" else start, tasks)[1]
+
+    with pytest.raises(ValueError, match="give vectorized=False"):
+        result(looking)
+    assert largest_difference(result(looking, vectorized=False), result(plain)) < 1e-12
+
+
 class TestReptile:
     @pytest.mark.parametrize("kind", MODELS)
     def test_equals_steps_along_finite_differences(self, kind):
