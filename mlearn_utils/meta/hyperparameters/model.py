@@ -96,9 +96,12 @@ class HyperparameterModel:
         *,
         seed: int = 0,
     ):
-        for method in ("fit", "predict"):
-            if estimator is not None and not callable(getattr(estimator, method, None)):
-                raise TypeError(f"estimator must have a method {method}, got {type(estimator).__name__}")
+        if estimator is not None:
+            has = [name for name in ("fit", "predict") if callable(getattr(estimator, name, None))]
+            if len(has) < 2 or isinstance(estimator, type):
+                raise TypeError(
+                    f"estimator must be an object with methods fit and predict, got {estimator!r}"
+                )
         check_integer("seed", seed, minimum=0)
         self.estimator, self.seed = estimator, int(seed)
         self.space: Space | None = None if space is None else as_space(space)

@@ -82,7 +82,7 @@ class OnlineSettings(BatchedPolicyGradient):
 
         `seed` as in `BatchedPolicyGradient.train`. Settings are adjusted between two batches of one call.
         """
-        check_integer("iterations", iterations, minimum=0)
+        check_integer("iterations", iterations, minimum=1)
         generator, begin = self._go_on(seed), len(self.history)
         rollout = self.play(generator)
         for k in range(iterations):

@@ -296,7 +296,12 @@ def test_nothing_works_before_fit(method, tmp_path):
 @pytest.mark.parametrize(
     ("arguments", "error", "message"),
     [
-        ({"estimator": object()}, TypeError, "estimator must have a method fit"),
+        ({"estimator": object()}, TypeError, "estimator must be an object with methods fit and predict"),
+        (
+            {"estimator": LinearRegression},
+            TypeError,
+            "estimator must be an object with methods fit and predict",
+        ),
         ({"space": {}}, ValueError, "space must hold at least one"),
         ({"space": [(0, 1)]}, TypeError, "space must map names"),
         ({"space": {"rate": (1.0, 0.0)}}, ValueError, "low <= high"),

@@ -108,7 +108,7 @@ def test_bad_settings_are_refused(settings, message):
         OnlineSettings(plain(2), **settings)
 
 
-@pytest.mark.parametrize("iterations", [-1, 1.5, True])
+@pytest.mark.parametrize("iterations", [0, -1, 1.5, True])
 def test_a_number_of_batches_that_is_none_is_refused(iterations):
-    with pytest.raises(ValueError, match="iterations must be an integer >= 0, got"):
+    with pytest.raises(ValueError, match="iterations must be an integer >= 1, got"):
         OnlineSettings(plain(2)).train(iterations)
