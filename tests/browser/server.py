@@ -1,12 +1,14 @@
 """A JupyterLab of the tests' own: on this machine only, with its own settings, over any folder."""
 
 import json
+import socket
 import subprocess
 import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from build import kernel_environment
 
@@ -36,8 +38,10 @@ def running_url(server: subprocess.Popen[str], runtime: Path, seconds: float = 6
         for file in runtime.glob("jpserver-*.json"):
             try:
                 facts = json.loads(file.read_text())
-            except ValueError:
-                continue  # being written
+                address = urlsplit(facts["url"])
+                socket.create_connection((address.hostname, address.port), 1).close()
+            except (ValueError, OSError):
+                continue  # being written, or not listening yet
             return f"{facts['url']}lab?token={facts['token']}"
         time.sleep(0.1)
     raise RuntimeError(f"JupyterLab did not answer within {seconds:.0f} s")
