@@ -36,11 +36,15 @@ def test_equals_the_function_it_was_traced_from(settings):
 def test_new_shapes_and_settings_get_a_new_trace():
     model, compiled = make_model(), compiled_meta_gradient(compiler=unchanged)
     task_loss, params = module_loss(model, mse_loss), parameters_of(model)
-    for tasks in (make_tasks(n_tasks=2), make_tasks(n_tasks=3), make_tasks(n_support=7)):
-        settings: Any
-        for settings in ({"inner_lr": 0.1}, {"inner_lr": 0.3}, {"inner_lr": 0.1, "steps": 2}):
-            expected = meta_gradient(task_loss, params, tasks, **settings)[1]
-            assert largest_difference(compiled(task_loss, params, tasks, **settings)[1], expected) < 1e-12
+    first, other, wider = make_tasks(n_tasks=2), make_tasks(n_tasks=3), make_tasks(n_support=7)
+    usual: Any = {"inner_lr": 0.1}
+    for tasks, settings in (
+        *((tasks, usual) for tasks in (first, other, wider)),
+        (first, usual | {"inner_lr": 0.3}),
+        (first, usual | {"steps": 2}),
+    ):
+        expected = meta_gradient(task_loss, params, tasks, **settings)[1]
+        assert largest_difference(compiled(task_loss, params, tasks, **settings)[1], expected) < 1e-12
 
 
 class Scaled(nn.Module):

@@ -51,7 +51,7 @@ def test_a_new_lesson_passes_all_tests_at_once(checkout: Path) -> None:
         "[98 Lines, for a start](notebooks/98_lines_for_a_start.ipynb)"
         in (checkout / "README.md").read_text()
     )
-    run(checkout, "notebooks/build.py", "--check")
+    run(checkout, "notebooks/build.py", "--check", NUMBER)
     run(checkout, "-m", "ruff", "check", ".")
     run(checkout, "-m", "ruff", "format", "--check", ".")
     tests = ["tests/course/test_every_lesson.py", "tests/course/test_mutants.py"]
