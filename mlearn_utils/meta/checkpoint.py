@@ -272,9 +272,7 @@ def settings_of(value: object, depth: int = 4) -> str:
         return f"{settings_of(value.func)} of {settings_of(value.args)}, {settings_of(value.keywords)}"
     name, owner = getattr(value, "__name__", None), getattr(value, "__self__", None)
     if name is None:
-        slots = [slot for kind in type(value).__mro__ for slot in getattr(kind, "__slots__", ())]
-        held = {slot: getattr(value, slot) for slot in slots if hasattr(value, slot)}
-        held |= getattr(value, "__dict__", {})
+        held = held_by(value)
         return f"{type(value).__qualname__} {settings_of(held, depth - 1) if held else ''}".strip()
     if owner is not None and not isinstance(owner, ModuleType):
         return f"{name} of {settings_of(owner, depth - 1)}"
@@ -285,6 +283,15 @@ def settings_of(value: object, depth: int = 4) -> str:
     code = getattr(value, "__code__", None)
     body = _body(code) if code else ""
     return f"{name} {body} {[settings_of(each, depth - 1) for each in held]}"
+
+
+def held_by(value: object) -> dict[str, Any]:
+    """Return the attributes of an object by name, those in slots among them."""
+    slots = [getattr(kind, "__slots__", ()) for kind in type(value).__mro__]
+    names = [name for each in slots for name in ([each] if isinstance(each, str) else each)]
+    return {name: getattr(value, name) for name in names if hasattr(value, name)} | getattr(
+        value, "__dict__", {}
+    )
 
 
 def _body(code: CodeType) -> str:

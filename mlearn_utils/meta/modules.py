@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch.func import functional_call
 
 from mlearn_utils.meta import checks
-from mlearn_utils.meta.checkpoint import OWN
+from mlearn_utils.meta.checkpoint import OWN, held_by
 from mlearn_utils.meta.losses import Params, for_every_task
 from mlearn_utils.tasks.regression import Batch
 
@@ -175,7 +175,7 @@ def _state_of(value: Any, apart: Collection[int], seen: set[int] | None = None) 
     if id(value) in seen or isinstance(value, (type, ModuleType)):
         return _Same(value)
     seen.add(id(value))
-    held = {name: each for name, each in getattr(value, "__dict__", {}).items() if name not in OWN or each}
+    held = {name: each for name, each in held_by(value).items() if name not in OWN or each}
     if not isinstance(value, nn.Module):
         held["cells"] = [cell.cell_contents for cell in getattr(value, "__closure__", None) or ()]
         held |= {name: getattr(value, name, None) for name in ("__self__", "func", "args", "keywords")}

@@ -82,7 +82,9 @@ class GridTask:
             ValueError: if the cell is outside the grid, or is not two integers.
         """
         if not (
-            isinstance(cell, (tuple, list)) and len(cell) == 2 and all(isinstance(k, Integral) for k in cell)
+            isinstance(cell, (tuple, list, np.ndarray))
+            and len(cell) == 2
+            and all(isinstance(k, Integral) for k in cell)
         ):
             raise ValueError(f"{name} must be a cell (row, column), two integers, got {cell!r}")
         row, column = map(int, cell)

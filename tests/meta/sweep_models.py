@@ -96,6 +96,20 @@ class Attention(nn.Module):
         return self.last(self.layer(x, x, x)[0].mean(1))
 
 
+class OwnAttention(nn.Module):
+    """Attention that calls torch's function itself, as most written today does; shape [K, heads, S, 4]."""
+
+    def __init__(self, causal: bool) -> None:
+        super().__init__()
+        self.first, self.last, self.causal = nn.Linear(4, 12), nn.Linear(4, 2), causal
+
+    def forward(self, x: Tensor) -> Tensor:
+        query, key, value = self.first(x).chunk(3, dim=-1)
+        return self.last(
+            F.scaled_dot_product_attention(query, key, value, is_causal=self.causal).mean((1, 2))
+        )
+
+
 class Table(nn.Module):
     """A table of rows that integers look up, without an nn.Embedding."""
 
@@ -208,6 +222,8 @@ MODELS: dict[str, Case] = {
     "rrelu in training": layer(nn.RReLU)._replace(vectorized=LOOP, loop=RANDOM),
     "bilinear": Case(lambda: Pairs(), (3,)),
     "attention": Case(Attention, (3, 4)),
+    "own attention": Case(lambda: OwnAttention(False), (2, 3, 4)),
+    "own causal attention": Case(lambda: OwnAttention(True), (2, 3, 4)),
     "transformer": Case(lambda: Encoder(), (3, 4)),
     "rnn": recurrent(nn.RNN),
     "lstm": recurrent(nn.LSTM),

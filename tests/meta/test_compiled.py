@@ -62,6 +62,18 @@ class Scaled(nn.Module):
         return self.tensor * numbers * self.body(x)
 
 
+class Slotted:
+    """A loss whose setting stands in a slot."""
+
+    __slots__ = ("delta",)
+
+    def __init__(self) -> None:
+        self.delta = 1.0
+
+    def __call__(self, prediction: Tensor, y: Tensor) -> Tensor:
+        return torch.nn.functional.huber_loss(prediction, y, delta=self.delta)
+
+
 CHANGES: dict[str, Callable[[Scaled, nn.HuberLoss], object]] = {
     "a tensor replaced": lambda model, _: setattr(
         model, "tensor", torch.full((1,), 2.0, dtype=torch.float64)
@@ -76,10 +88,12 @@ CHANGES: dict[str, Callable[[Scaled, nn.HuberLoss], object]] = {
 }
 
 
-@pytest.mark.parametrize("change", CHANGES)
-def test_what_a_module_or_loss_holds_is_followed(change):
+@pytest.mark.parametrize(
+    ("change", "loss_of"), [*((change, nn.HuberLoss) for change in CHANGES), ("the loss", Slotted)]
+)
+def test_what_a_module_or_loss_holds_is_followed(change, loss_of):
     torch.manual_seed(0)
-    model, loss, traces = Scaled(), nn.HuberLoss(), []
+    model, loss, traces = Scaled(), loss_of(), []
 
     def counted(graph: Any) -> Any:
         traces.append(graph)

@@ -264,6 +264,18 @@ class Of:
         return F.huber_loss(prediction, y, delta=self.delta)
 
 
+class InOneSlot:
+    """A loss whose slots are stated as a single text."""
+
+    __slots__ = "delta"
+
+    def __init__(self, delta: float) -> None:
+        self.delta = delta
+
+    def __call__(self, prediction: Tensor, y: Tensor) -> Tensor:
+        return F.huber_loss(prediction, y, delta=self.delta)
+
+
 class Weighted(nn.Module):
     """A loss of losses, weighted by a buffer that no state dict holds."""
 
@@ -286,6 +298,7 @@ class Weighted(nn.Module):
         (huber([1.0]), huber([9.0])),
         (huber(torch.tensor(1.0)), huber(torch.tensor(9.0))),
         (Weighted(1.0), Weighted(9.0)),
+        (InOneSlot(1.0), InOneSlot(9.0)),
         (lambda p, y, d=1.0: F.huber_loss(p, y, delta=d), lambda p, y, d=9.0: F.huber_loss(p, y, delta=d)),
         (
             nn.BCEWithLogitsLoss(pos_weight=torch.ones(1)),
