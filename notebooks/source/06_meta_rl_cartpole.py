@@ -581,9 +581,9 @@ assert max(dir_means) - min(dir_means) < 3
 # than 3. A wrong Hessian is a fault that a test must find, as in section 4, and no difference shows here. On
 # `dirv` the trainings that succeed end between 52 and 61; others are stuck at little more than half of it:
 # first order in five of six seeds, DiCE in all. (The second Adam step on the same episodes needs the ratio
-# to the policy that played them; DiCE's is a product over all steps so far, and its variance is large.) Six
-# seeds are too few to rank plain and LVC. The package uses LVC, which costs nothing more. And with
-# `before_weight`, none of the six MAML trainings in the table above is stuck.
+# to the policy that played them, and DiCE's is a product over all steps so far: whether that is why, we did
+# not test.) Six seeds are too few to rank plain and LVC. The package uses LVC, which costs nothing more. And
+# with `before_weight`, none of the six MAML trainings in the table above is stuck.
 
 # %% [markdown]
 # ## 8. Choose the hidden task (4 minutes)

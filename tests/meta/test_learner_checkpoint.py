@@ -264,6 +264,19 @@ class Of:
         return F.huber_loss(prediction, y, delta=self.delta)
 
 
+class Listed(nn.Module):
+    """A loss whose settings stand in a list or dict, under a private name."""
+
+    def __init__(self, weights: Any) -> None:
+        super().__init__()
+        self._weights = weights
+
+    def forward(self, prediction: Tensor, y: Tensor) -> Tensor:
+        return sum(self._weights.values() if isinstance(self._weights, dict) else self._weights) * F.mse_loss(
+            prediction, y
+        )
+
+
 class InOneSlot:
     """A loss whose slots are stated as a single text."""
 
@@ -299,6 +312,8 @@ class Weighted(nn.Module):
         (huber(torch.tensor(1.0)), huber(torch.tensor(9.0))),
         (Weighted(1.0), Weighted(9.0)),
         (InOneSlot(1.0), InOneSlot(9.0)),
+        (Listed([1.0]), Listed([9.0])),
+        (Listed({"a": torch.ones(1)}), Listed({"a": torch.zeros(1)})),
         (lambda p, y, d=1.0: F.huber_loss(p, y, delta=d), lambda p, y, d=9.0: F.huber_loss(p, y, delta=d)),
         (
             nn.BCEWithLogitsLoss(pos_weight=torch.ones(1)),
