@@ -3,7 +3,7 @@
 #
 # **You will be able to**
 #
-# - say what *learning to learn* means, because you have just done it;
+# - say what *learning to learn* means, after a game that asks for it;
 # - use the four words of this course: *task*, *task distribution*, *inner*, *outer*;
 # - tell whether your computer is ready, and check, get a hint for, and solve an exercise.
 #
@@ -52,7 +52,8 @@ game = CartGame(seed=9)
 game
 
 # %% [markdown]
-# Play all four rounds before you read on. (Nothing happens when you push? Part 3 says what to do.)
+# Play all four rounds before you read on. At the end the game compares your rounds with each other, and with
+# 1000 players who flip a coin for each push. (Nothing happens when you push? Part 3 says what to do.)
 
 # %% [markdown]
 # ## 2. What you learned, and on which level (3 minutes)
@@ -92,8 +93,8 @@ predict_experienced(newcomer, experienced)
 # |---|---|---|
 # | **task** | one problem to learn | one hidden velocity: A, B |
 # | **task distribution** | the rule that draws tasks | a velocity, its side by coin flip, 0.5 to 1 m/s |
-# | **inner** | what happens within one task | from round 1 to 2 you learned the velocity of A |
-# | **outer** | what happens across tasks | from round 1 to 3 you learned what to look for |
+# | **inner** | what happens within one task | from round 1 to 2: finding the velocity of A |
+# | **outer** | what happens across tasks | from round 1 to 3: finding out what to look for |
 #
 # Inner progress is *learning*. Outer progress is *learning to learn*, or **meta-learning**. Learning to act
 # from rewards is **reinforcement learning**; learning to learn that, from many tasks, is
@@ -113,6 +114,9 @@ ax.legend(loc="lower right")
 lead, low, high = course.interval((experienced[:, 0] - newcomer[:, 0]).sum(axis=-1))  # task by task
 assert low > 0
 assert experienced[:, 0].sum(axis=-1).mean() > newcomer[:, 1].sum(axis=-1).mean() - 1
+assert abs(experienced[:, 0, 0].mean() - newcomer[:, 0, 0].mean()) < 0.1  # the first push of round 1
+for player in (newcomer, experienced):
+    assert player[:, 1, :3].mean() > player[:, 0, :3].mean() + 0.1  # a better start of round 2
 print(f"head start of experience in round 1: {lead:.1f} (95 % interval {low:.1f} to {high:.1f})")
 
 # %% [markdown]
@@ -204,7 +208,7 @@ lesson.quiz()
 # %% [markdown]
 # ## 6. The way ahead (1 minute)
 #
-# The lessons build on each other. A session of 50 minutes is about half reading, half exercises.
+# The lessons build on each other. The map says how long each of them takes, reading and exercises together.
 
 # %% tags=["nbval-ignore-output"]
 lesson.course_map()
@@ -225,8 +229,8 @@ lesson.progress()
 #
 # **What could go wrong**
 #
-# - *Your round 3 was worse than your round 1.* One game is a sample of one. Press *New game* and look
-#   again.
+# - *Your round 3 was worse than your round 1*, or better by luck. One game is a sample of one, and not all
+#   targets are equally easy. Press *New game* and look again.
 # - *Remembering is not learning to learn.* The game always puts target B on the other side than target A,
 #   so that repeating what worked on A does not help on B.
 # - *If all tasks were the same*, there would be nothing to learn across them: learning one would be

@@ -49,6 +49,7 @@ def test_its_widgets_are_drawn(notebook: NotebookPage) -> None:
     for image in notebook.all(".mlearn-view img"):
         if image.is_visible():
             assert image.evaluate("(node) => node.decode().then(() => node.naturalWidth > 100)")
+            assert image.evaluate("(node) => node.naturalWidth >= 1.99 * node.clientWidth"), "sharp text"
             assert len(image.get_attribute("alt") or "") > 10
 
 
@@ -79,6 +80,8 @@ def test_every_prediction_is_revealed_once_committed(notebook: NotebookPage) -> 
     for prediction in predictions:
         for radio in prediction.locator("input[type=radio]").all()[:1]:
             radio.press("Space")
+        for handle in prediction.locator(".noUi-handle").all()[:1]:
+            notebook.nudge(handle)
         button = prediction.get_by_role("button", name="Commit and reveal")
         button.press("Enter")
         expect(button).to_be_disabled()

@@ -1,4 +1,7 @@
-"""Animations as APNG: one still picture where animation is not played, no script, about 20-60 KiB."""
+"""Animations as APNG: no script, about 20-60 KiB; one still picture where they are not played.
+
+The still picture is several frames in one, as on a photograph that was exposed several times.
+"""
 
 import base64
 import io
@@ -7,7 +10,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-MAX_FRAMES = 100
+MAX_FRAMES, EXPOSURES = 100, 5
 COLORS_USED = 64
 
 
@@ -57,10 +60,12 @@ def _apng(pixels: np.ndarray, fps: float) -> bytes:
     sample = pixels[:: max(1, len(pixels) // 10)]
     montage = Image.fromarray(np.ascontiguousarray(sample.reshape(-1, *pixels.shape[2:])))
     palette = montage.quantize(COLORS_USED)
+    still = pixels[np.linspace(0, len(pixels) - 1, EXPOSURES).round().astype(int)].min(axis=0)
     first, *rest = (
         Image.fromarray(np.ascontiguousarray(frame)).quantize(palette=palette, dither=Image.Dither.NONE)
-        for frame in pixels
+        for frame in (still, *pixels)
     )
+    settings = {"duration": 1000 / fps, "loop": 0, "optimize": True, "default_image": True}
     file = io.BytesIO()
-    first.save(file, "PNG", save_all=True, append_images=rest, duration=1000 / fps, loop=0, optimize=True)
+    first.save(file, "PNG", save_all=True, append_images=rest, **settings)
     return file.getvalue()

@@ -11,7 +11,9 @@ from typing import Any
 import matplotlib as mpl
 import numpy as np
 from cycler import cycler
+from IPython.core.getipython import get_ipython
 from matplotlib.axes import Axes
+from matplotlib_inline.backend_inline import set_matplotlib_formats
 
 from mlearn_utils.course.figures.statistics import interval
 
@@ -68,9 +70,15 @@ STYLE: dict[Any, Any] = {
 }
 
 
+DENSITY = 2
+"""Pixels of a stored picture for each pixel of its width on the page, so that text in it is as sharp."""
+
+
 def use_style() -> None:
-    """Make this the style of all figures from now on (called by `course.start`, in a notebook)."""
+    """Make this the style of all figures from now on, in a notebook with DENSITY (for `course.start`)."""
     mpl.rcParams.update(STYLE)
+    if get_ipython() is not None:
+        set_matplotlib_formats("retina")
 
 
 def number(value: float, spec: str = ".2f") -> str:

@@ -109,14 +109,14 @@ class CartGame(View):
         self.table.value = _table(self.match)
         self.canvas.refresh()
 
-    def _fallback(self) -> bytes:
-        return self.canvas.png
+    def _fallback(self) -> tuple[bytes, int]:
+        return self.canvas.png, self.canvas.picture.width
 
 
 def caption(match: Match) -> str:
     """Say what the picture shows and what can be done now."""
     if match.is_over:
-        end = f"<strong>The game is over.</strong> {verdict(match.scores)}"
+        end = f"<strong>The game is over.</strong> {verdict(match)}"
         return f"{_last_push(match.now)}<br>{_revealed(match)}<br>{end}"
     if match.now.is_over:
         return f"{_last_push(match.now)}<br>{_between(match)}"

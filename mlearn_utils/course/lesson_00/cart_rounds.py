@@ -5,8 +5,6 @@ pole is so long and gravity so weak that it stays up by itself for a round, and 
 unless nearly all pushes go one way. What is left to do is to find out what is rewarded. No widgets here.
 """
 
-from collections.abc import Sequence
-
 import numpy as np
 
 from mlearn_utils.course.figures.style import number
@@ -32,6 +30,8 @@ ROUNDS_PER_TASK = 2
 ROUNDS = len(TASKS) * ROUNDS_PER_TASK
 ABOUT_EQUAL = 1.0
 """Returns closer than this are called equal."""
+FLIPPERS, LUCKY = 1000, 10
+"""A round is beyond chance if at most `LUCKY` of `FLIPPERS` players who flip coins earn as much."""
 
 
 class Round:
@@ -154,16 +154,39 @@ def ending(played: Round) -> str:
     return "The cart left the track" if off else "The pole fell"
 
 
-def verdict(scores: Sequence[float]) -> str:
-    """Say what a player's four returns show of learning, and of learning to learn, and what they do not.
+def verdict(match: Match) -> str:
+    """Say what the four returns of a finished game show of learning, and of learning to learn.
+
+    A gain counts as a sign only if the later round was not within reach of chance: at most `LUCKY` of
+    `FLIPPERS` players who flip a coin for each push earn as much on that target. Across tasks it must not
+    come from the same keys either.
 
     Raises:
-        ValueError: if there are not four.
+        ValueError: if the game is not over.
     """
-    if len(scores) != ROUNDS:
-        raise ValueError(f"scores must hold {ROUNDS} returns, got {len(scores)}")
-    first, second, third, _ = scores
-    return f"{_within(second - first)} {_across(third - first)} One game is one sample: luck is in it too."
+    if not match.is_over:
+        raise ValueError("the verdict is of four rounds that are over")
+    end = "One game is one sample: its targets differ, and luck is in it too."
+    return f"{_within(match)} {_across(match)} {end}"
+
+
+def coin_flip_returns(target: float, n_players: int, *, seed: int = 0) -> np.ndarray:
+    """Return the return [n_players] of players who flip a coin for each push of one round.
+
+    Args:
+        target: the hidden velocity (m/s).
+        n_players: how many of them.
+        seed: of their coins.
+    """
+    flips = np.random.default_rng(seed).integers(2, size=(PUSHES, n_players))
+    state, returns = np.zeros((n_players, 4)), np.zeros(n_players)
+    is_playing = np.ones(n_players, dtype=bool)
+    for actions in flips:
+        for _ in range(STEPS_PER_PUSH):
+            state = cartpole_step(state, actions, PHYSICS)
+        returns += is_playing * FAMILIES[FAMILY].reward(state, np.full(n_players, target))
+        is_playing &= ~fallen(state)
+    return returns
 
 
 def signed(value: float) -> str:
@@ -171,26 +194,45 @@ def signed(value: float) -> str:
     return number(value, "+.2f")
 
 
-def _within(gain: float) -> str:
-    if gain > ABOUT_EQUAL:
-        return f"Within task A you gained {gain:.1f} from round 1 to round 2: you learned the task."
+def _within(match: Match) -> str:
+    first, second = match.rounds[:2]
+    gain = second.score - first.score
     if gain < -ABOUT_EQUAL:
         return (
             f"Within task A you lost {-gain:.1f} from round 1 to round 2: trying things out can cost more "
             "than it finds."
         )
-    return "Within task A both rounds brought about the same."
+    if gain <= ABOUT_EQUAL:
+        return "Within task A both rounds brought about the same."
+    gained = f"Within task A you gained {gain:.1f} from round 1 to round 2"
+    as_good = _flippers_as_good(second)
+    if as_good > LUCKY:
+        return f"{gained}, but {_of_flippers(as_good)} earn as much as your round 2: no sign of learning yet."
+    return f"{gained}, and only {_of_flippers(as_good)} earn as much: a sign that you learned the task."
 
 
-def _across(gain: float) -> str:
-    if gain > ABOUT_EQUAL:
-        return (
-            f"Across tasks, your first round on B brought {gain:.1f} more than your first on A, although its "
-            "target was new: you knew what kind of thing to look for. You had learned to learn."
-        )
-    if gain < -ABOUT_EQUAL:
-        return (
-            f"Across tasks, your first round on B brought {-gain:.1f} less than your first on A: no sign of "
-            "learning to learn this time."
-        )
-    return "Across tasks, your first rounds brought about the same: no sign of learning to learn this time."
+def _across(match: Match) -> str:
+    first, third = match.rounds[0], match.rounds[ROUNDS_PER_TASK]
+    gain, no_sign = third.score - first.score, "no sign of learning to learn this time."
+    if abs(gain) <= ABOUT_EQUAL:
+        return f"Across tasks, your first rounds brought about the same: {no_sign}"
+    if gain < 0:
+        return f"Across tasks, your first round on B brought {-gain:.1f} less than your first on A: {no_sign}"
+    gained = f"Across tasks, your first round on B brought {gain:.1f} more than your first on A"
+    if third.actions == first.actions:
+        return f"{gained}, by the same keys: the difference lies in the targets, {no_sign}"
+    as_good = _flippers_as_good(third)
+    if as_good > LUCKY:
+        return f"{gained}, but {_of_flippers(as_good)} earn as much as your round 3: {no_sign}"
+    return (
+        f"{gained}, although its target was new, and only {_of_flippers(as_good)} earn as much. "
+        "That is what learning to learn looks like."
+    )
+
+
+def _flippers_as_good(played: Round) -> int:
+    return int((coin_flip_returns(played.target, FLIPPERS) >= played.score).sum())
+
+
+def _of_flippers(count: int) -> str:
+    return f"{count or 'none'} of {FLIPPERS} players who flip a coin for each push"

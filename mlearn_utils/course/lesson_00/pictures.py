@@ -28,7 +28,7 @@ def predict_experienced(newcomer: np.ndarray, experienced: np.ndarray) -> Predic
         slider("my guess (return, 0 to 16)", 0, 16, 0.1, 8.0),
         lambda guess: (
             f"It is <b>{first:.1f}</b>; you said {guess:.1f}. The newcomer reaches {practiced:.1f}, but in "
-            "its second round. To know the rule behind all tasks is worth a round of practice on one."
+            "its second round. Here, knowing the rule behind all tasks is worth about a round of practice."
         ),
         name="experienced-first-round",
     )
@@ -49,6 +49,7 @@ def _draw_reward(figure: Figure) -> Callable[..., str]:
     (tent,) = ax.plot([], [], color=BLUE, linestyle="-", label="reward of each velocity")
     (wanted,) = ax.plot([], [], color=BLACK, linestyle=":", label="target v*")
     (cart,) = ax.plot([], [], color=ORANGE, marker="o", markersize=9, linestyle="none", label="the cart")
+    cart.set(clip_on=False, zorder=5)  # whole where the reward is 0
     ax.set(xlim=(-2, 2), ylim=(0, 1.05), xlabel="velocity v (m/s)", ylabel="reward")
     ax.legend(loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=3)
 

@@ -81,7 +81,7 @@ EXERCISES = (
         check=mistakes.INNER_STEP,
         title="One inner step",
         level="core",
-        minutes=5,
+        minutes=4,
         points=2,
         hints=(
             "You need the gradient of loss(theta, support) with respect to theta, then one line of descent.",
@@ -123,10 +123,10 @@ EXERCISES = (
         check=mistakes.check_disagreement,
         title="Where first order walks the wrong way",
         level="explore",
-        minutes=5,
+        minutes=3,
         points=2,
         hints=(
-            "In the explorer, look at the marks ▼ and ◆ on the right: where each gradient is zero.",
+            "In the explorer, look at the marks ▼ and ◇ on the right: where each gradient is zero.",
             "Between these two points one of the gradients is positive and the other negative.",
             "Set α to 0.2 and drag θ between the marks, at 0.43 and 0.72.",
         ),
@@ -136,7 +136,7 @@ EXERCISES = (
         check=mistakes.BEST_START,
         title="The best start in closed form",
         level="research",
-        minutes=10,
+        minutes=12,
         points=3,
         hints=(
             "Write the adapted point as s + rho (theta - s) with rho = (1 - inner_lr a)^K.",

@@ -19,7 +19,6 @@ SYMBOLS = ("o", "s", "^")
 RANGE = (-4.0, 4.0)
 HEIGHT = 10.0
 GRID = np.linspace(*RANGE, 321)
-BACKED = {"frameon": True, "framealpha": 0.9, "edgecolor": "none"}
 BOLD = {"zorder": 5, "markeredgecolor": "black"}
 
 
@@ -29,10 +28,10 @@ def landscape(figure: Figure) -> Callable[..., str]:
     Returns:
         update(theta, inner_lr, steps) -> caption.
     """
-    figure.set_size_inches(8.4, 3.3)
+    figure.set_size_inches(8.4, 3.8)
     left, right = figure.subplots(1, 2)
     for ax, title in ((left, "Each task's query loss"), (right, "Meta-objective J")):
-        ax.set(xlim=RANGE, ylim=(-0.5, HEIGHT) if ax is left else (-0.25, 4.5), xlabel="θ", title=title)
+        ax.set(xlim=RANGE, ylim=(-1.1, HEIGHT) if ax is left else (-0.7, 4.5), xlabel="θ", title=title)
     left.set_ylabel("loss")
     points = _draw_tasks(left)
     before = quadratics.meta_objective(GRID, TASKS, 0.0, 0)
@@ -42,8 +41,10 @@ def landscape(figure: Figure) -> Callable[..., str]:
     (first,) = right.plot([], [], color=COLORS["first order"], linestyle="--", label="first order")
     (start,) = right.plot([], [], "o", color=COLORS["start"], **BOLD)
     (best,) = right.plot([], [], "v", color=COLORS["second order"], label="best start", **BOLD)
-    (stop,) = right.plot([], [], "D", color=COLORS["first order"], label="first order stops", **BOLD)
-    right.legend(loc="upper center", fontsize=7, ncols=2, **BACKED)
+    ring = {"markersize": 11, "markerfacecolor": "none", "markeredgewidth": 2.2, "zorder": 4}
+    (stop,) = right.plot([], [], "D", color=COLORS["first order"], label="first order stops", **ring)
+    handles = [entry for ax in (left, right) for entry in ax.get_legend_handles_labels()[0]]
+    figure.legend(handles=handles, loc="outside lower center", fontsize=8, ncols=5)
 
     def update(theta: float, inner_lr: float, steps: int) -> str:
         points(theta, inner_lr, [steps] * 3)
@@ -56,8 +57,8 @@ def landscape(figure: Figure) -> Callable[..., str]:
         for line, slope in zip((exact, first), slopes, strict=True):
             reach = np.array([-1.5, 1.5]) / np.hypot(1.0, slope)
             line.set_data(theta + reach, value + slope * reach)
-        best.set_data([quadratics.best_start(TASKS, inner_lr, steps)], [-0.1])
-        stop.set_data([quadratics.first_order_start(TASKS, inner_lr, steps)], [-0.1])
+        best.set_data([quadratics.best_start(TASKS, inner_lr, steps)], [-0.35])
+        stop.set_data([quadratics.first_order_start(TASKS, inner_lr, steps)], [-0.35])
         return _landscape_caption(theta, inner_lr, steps, float(value), *map(float, slopes))
 
     return update
@@ -69,9 +70,9 @@ def predict_best_start() -> Predict:
     covered = {name: 1 - rho for name, rho in zip(NAMES, quadratics.remaining(TASKS, rate, 1), strict=True)}
     answer = (
         f"The best start is at θ = {best:.2f}, <b>further left</b>. The steep task covers "
-        f"{covered['steep']:.0%} of its distance in one step, wherever it starts, so it no longer needs θ "
-        f"near it. The gentle task covers {covered['gentle']:.0%}: the start is chosen for those who learn "
-        "slowly. MAML does not look for a good model; it looks for a good place to learn from."
+        f"{covered['steep']:.0%} of its distance in one step of this size, wherever it starts, so it hardly "
+        f"needs θ near it. The gentle task covers {covered['gentle']:.0%}. MAML does not look for a good "
+        "model; it looks for a good place to learn from."
     )
     return Predict(
         f"Now every task may take one inner step with α = {rate} before it is judged. Where is the best "
@@ -109,10 +110,9 @@ def _draw_tasks(ax: Axes) -> Callable[[float, float, list[int]], None]:
         ax.plot(GRID, loss, color=PALETTE[k], linestyle=DASHES[k], label=name)
         (path,) = ax.plot([], [], color=PALETTE[k], linestyle="-", linewidth=4, alpha=0.5)
         (end,) = ax.plot([], [], SYMBOLS[k], color=PALETTE[k], **BOLD)
-        ax.plot([TASKS.support_center[k]], [-0.2], "|", color=PALETTE[k], markersize=12, markeredgewidth=2.5)
+        ax.plot([TASKS.support_center[k]], [-0.6], "|", color=PALETTE[k], markersize=9, markeredgewidth=2.5)
         arrows.append((path, end))
-    (origin,) = ax.plot([], [], color=COLORS["start"], linestyle=":", linewidth=1.2)
-    ax.legend(loc="upper center", fontsize=7, ncols=3, **BACKED)
+    (origin,) = ax.plot([], [], color=COLORS["start"], linestyle="-", linewidth=1.0, label="start θ")
 
     def move(theta: float, inner_lr: float, steps: list[int]) -> None:
         origin.set_data([theta, theta], [0, HEIGHT])
@@ -131,7 +131,11 @@ def _landscape_caption(
     theta: float, inner_lr: float, steps: int, value: float, exact: float, first: float
 ) -> str:
     ends = quadratics.adapted_points(theta, TASKS, inner_lr, steps)
-    adapted = ", ".join(f"{name} {end:.2f}" for name, end in zip(NAMES, ends, strict=True))
+    losses = 0.5 * TASKS.curvature * (ends - TASKS.query_center) ** 2
+    adapted = ", ".join(
+        f"{name} {end:.2f}" + (" (outside the picture)" if abs(end) > RANGE[1] or loss > HEIGHT else "")
+        for name, end, loss in zip(NAMES, ends, losses, strict=True)
+    )
     if exact * first < 0:
         verdict = "<b>They point in opposite directions</b>: first-order MAML walks away from the best start."
     elif steps == 0 or inner_lr == 0:
@@ -141,7 +145,7 @@ def _landscape_caption(
     return (
         f"θ = {theta:.2f} becomes: {adapted}. J = {value:.3f}. "
         f"dJ/dθ: exact {exact:.3f}, first order {first:.3f}. {verdict} "
-        "▼ marks where the exact gradient is zero (the best start), ◆ where the first-order one is."
+        "▼ marks where the exact gradient is zero (the best start), ◇ where the first-order one is."
     )
 
 
@@ -172,19 +176,21 @@ def walk(theta: float = 1.1, inner_lr: float = 0.3, meta_lr: float = 1.0) -> Cal
 
     def make(figure: Figure) -> Callable[[int], str]:
         ax = figure.subplots()
-        ax.set(xlim=RANGE, ylim=(-1.3, HEIGHT), xlabel="θ", ylabel="query loss", title="One meta-update")
-        ax.axhline(-0.75, color=COLORS["muted"], linestyle="-", linewidth=0.8)
-        ax.text(RANGE[0] + 0.1, -0.68, "the common start θ:", fontsize=8)
+        figure.set_size_inches(5, 3.6)
+        ax.set(xlim=RANGE, ylim=(-2.1, HEIGHT), xlabel="θ", ylabel="query loss", title="One meta-update")
+        ax.axhline(-1.1, color=COLORS["muted"], linestyle="-", linewidth=0.8)
+        ax.text(RANGE[0] + 0.1, -1.9, "the common start θ", fontsize=8)
         move = _draw_tasks(ax)
+        figure.legend(loc="outside lower center", fontsize=8, ncols=4)
         tangents = [_tangent(ax, ends[k], k, query_slopes[k]) for k in range(3)]
-        ax.plot([theta], [-0.75], "o", color=COLORS["start"], **BOLD)
+        ax.plot([theta], [-1.1], "o", color=COLORS["start"], **BOLD)
         (outer,) = ax.plot([], [], color=COLORS["meta"], linestyle="-", marker="o", markevery=[1], **BOLD)
 
         def update(step: int) -> str:
             move(theta, inner_lr, [1 if step > 2 * k else 0 for k in range(3)])
             for k, tangent in enumerate(tangents):
                 tangent.set_visible(step > 2 * k + 1)
-            outer.set_data(*(([theta, after], [-0.75, -0.75]) if step == 7 else ([], [])))
+            outer.set_data(*(([theta, after], [-1.1, -1.1]) if step == 7 else ([], [])))
             return f"<b>{step} of 7.</b> {texts[step]}"
 
         return update

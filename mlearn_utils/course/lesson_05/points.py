@@ -167,7 +167,7 @@ class PointExplorer(Explorer):
         return [*super()._control_rows(), widgets.HBox(self._buttons)]
 
     def _make_screen(self, alt: str) -> Surface:
-        surface = Surface(alt=alt, listen=list(KEYS), width=self.picture.size[0])
+        surface = Surface(alt=alt, listen=list(KEYS), width=self.picture.width)
         surface.on_msg(self._on_message)
         return surface
 

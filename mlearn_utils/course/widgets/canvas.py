@@ -79,7 +79,7 @@ class Canvas(Drawing):
         self._on_event = on_event
         self._last = (math.nan, math.nan)
         self.text = f"Canvas: {alt}"
-        self._surface = Surface(alt=alt, listen=list(keys), width=self.picture.size[0])
+        self._surface = Surface(alt=alt, listen=list(keys), width=self.picture.width)
         self._surface.on_msg(self._on_message)
         self.widget = frame([self._surface, self.caption], "canvas", name)
         self.refresh()

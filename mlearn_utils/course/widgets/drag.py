@@ -56,7 +56,7 @@ class DragExplorer(Explorer):
         self.explore(**{self._drag: min(control.max, max(control.min, value))})
 
     def _make_screen(self, alt: str) -> Surface:
-        surface = Surface(alt=alt, width=self.picture.size[0])
+        surface = Surface(alt=alt, width=self.picture.width)
         surface.on_msg(self._on_message)
         return surface
 

@@ -92,7 +92,7 @@ class Explorer(Drawing):
 
     def _make_screen(self, alt: str) -> Any:
         """Return the widget that shows the picture; an image gets its alternative text from `frame`."""
-        return image()
+        return image(self.picture.width)
 
     def _show(self, png: bytes) -> None:
         self._screen.value = png

@@ -50,10 +50,13 @@ class Predict(View):
         self._input = options if is_slider else Choices(self._options, "Your guess")
         self.button = Button("Commit and reveal", self._press, "Fix this guess and show the answer")
         self.caption = spoken(widgets.HTMLMath())
-        self._image = image()
+        self._image = image(0)
         self._image.layout.display = "none"
         self.png = b""
         shown = self._input.widget if isinstance(self._input, Choices) else self._input
+        self._is_moved = False
+        if is_slider:
+            options.observe(self._on_move, names="value")
         asked = widgets.HTMLMath(f"<p><strong>Predict</strong> · {rich(question)}</p>")
         self.widget = frame(
             [asked, shown, self.button, self.caption, self._image],
@@ -77,15 +80,22 @@ class Predict(View):
         """
         if not isinstance(self._input, Choices):
             set_control(self._input, "guess", guess)
+            self._is_moved = True
         elif guess in self._options:
             self._input.radio.value = self._options.index(guess)
         else:
             raise ValueError(f"guess must be one of {self._options}, got {guess!r}")
         self.button.click()
 
+    def _on_move(self, change: object) -> None:
+        self._is_moved = True
+
     def _press(self) -> None:
         if self.guess is None:
             self.caption.value = "Choose a guess first: there is no wrong one."
+            return
+        if not (self._is_moved or isinstance(self._input, Choices)):
+            self.caption.value = "Move the slider to your guess first: there is no wrong one."
             return
         try:
             self._show()
@@ -96,8 +106,9 @@ class Predict(View):
     def _show(self) -> None:
         answer = self._reveal(self.guess)
         if self._reveal_picture is not None:
-            self.png = Picture(self._reveal_picture).render()
-            self._image.value = self.png
+            picture = Picture(self._reveal_picture)
+            self.png = picture.render()
+            self._image.value, self._image.width = self.png, str(picture.width)
             self._image.layout.display = ""
         note = current_recorder().note("predict", self.name, "committed", answer=self.guess)
         saved = f"<p>{rich(note)}</p>" if note else ""

@@ -12,6 +12,8 @@ from mlearn_utils.course.widgets.explorer import Explorer, Update
 class Stepper(Explorer):
     """Walk through `count` steps of something that was computed before.
 
+    Where there is no kernel it shows the last step, which has what all of them add up to.
+
     Args:
         make: as for `Explorer`; its update is called with `step`, from 0 to count - 1.
         count: number of steps, at least 2.
@@ -34,6 +36,12 @@ class Stepper(Explorer):
 
     def _control_rows(self) -> list[widgets.Widget]:
         return [*super()._control_rows(), widgets.HBox([self.previous, self.next])]
+
+    def _fallback(self) -> tuple[bytes, int]:
+        self.picture.update(step=self._last)
+        last = self.picture.render()
+        self.refresh()
+        return last, self.picture.width
 
     def _go_back(self) -> None:
         self.explore(step=max(0, self.values["step"] - 1))

@@ -20,7 +20,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from PIL import Image
 
-from mlearn_utils.course.figures.style import STYLE
+from mlearn_utils.course.figures.style import DENSITY, STYLE
 from mlearn_utils.course.grading.report import error_box
 
 Text = TypeVar("Text", widgets.HTML, widgets.HTMLMath)
@@ -48,15 +48,21 @@ class Picture:
     """
 
     def __init__(self, make: Callable[[Figure], Any]):
-        with mpl.rc_context(STYLE):
+        sharp: dict[Any, Any] = STYLE | {"figure.dpi": DENSITY * STYLE["figure.dpi"]}
+        with mpl.rc_context(sharp):
             self.figure = Figure()
             self._canvas = FigureCanvasAgg(self.figure)
             self.update = make(self.figure)
 
     @property
     def size(self) -> tuple[int, int]:
-        """Width and height in pixels."""
+        """Width and height in pixels, DENSITY times those on the page."""
         return self._canvas.get_width_height(physical=True)
+
+    @property
+    def width(self) -> int:
+        """Width on the page, in its pixels."""
+        return round(self.size[0] / DENSITY)
 
     def pixel(self, u: float, v: float) -> tuple[float, float]:
         """Return the pixel, from the bottom left, at fractions `u` from the left and `v` from the top."""
@@ -79,17 +85,18 @@ class View:
     widget: widgets.VBox
     text: str
 
-    def _fallback(self) -> bytes | None:
-        """Return the PNG that stands for the widget where there is no kernel, or None."""
+    def _fallback(self) -> tuple[bytes, int] | None:
+        """Return the PNG that stands for the widget where there is no kernel, and its width; or None."""
         return None
 
-    def _repr_mimebundle_(self, include: object = None, exclude: object = None) -> dict[str, Any]:
+    def _repr_mimebundle_(self, include: object = None, exclude: object = None) -> tuple[dict, dict]:
         live = self.widget._repr_mimebundle_() or {}
-        bundle = {"text/plain": self.text, WIDGET_VIEW: live[WIDGET_VIEW]}
-        png = self._fallback()
-        if png is not None:
-            bundle["image/png"] = base64.b64encode(png).decode("ascii")
-        return bundle
+        bundle, metadata = {"text/plain": self.text, WIDGET_VIEW: live[WIDGET_VIEW]}, {}
+        picture = self._fallback()
+        if picture is not None:
+            bundle["image/png"] = base64.b64encode(picture[0]).decode("ascii")
+            metadata["image/png"] = {"width": picture[1]}
+        return bundle, metadata
 
     def __repr__(self) -> str:
         return self.text
@@ -129,13 +136,14 @@ class Drawing(View):
     def _show(self, png: bytes) -> None:
         raise NotImplementedError
 
-    def _fallback(self) -> bytes | None:
-        return self._png
+    def _fallback(self) -> tuple[bytes, int] | None:
+        return self._png, self.picture.width
 
 
-def image() -> widgets.Image:
-    """Return an image widget that keeps its size; its alternative text is given to `frame`."""
-    return widgets.Image(format="png", layout=widgets.Layout(align_self="flex-start", max_width="100%"))
+def image(width: int) -> widgets.Image:
+    """Return an image widget of this width on the page; its alternative text is given to `frame`."""
+    layout = widgets.Layout(align_self="flex-start", max_width="100%", height="auto")
+    return widgets.Image(format="png", width=width, layout=layout)
 
 
 def frame(children: list[widgets.Widget], kind: str, name: str, alt: str = "") -> widgets.VBox:

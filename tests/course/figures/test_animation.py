@@ -21,11 +21,20 @@ def ball(count=40, height=200, width=300) -> np.ndarray:
 def test_all_frames_come_back():
     frames = ball(5)
     picture = Image.open(io.BytesIO(course.animation(frames, 20, "A ball rolls.").png))
-    assert (picture.format, getattr(picture, "n_frames", 1)) == ("PNG", 5)
-    assert (picture.info["duration"], picture.info["loop"]) == (50, 0)
+    assert (picture.format, getattr(picture, "n_frames", 1)) == ("PNG", 1 + 5)  # the still comes first
+    assert picture.info["loop"] == 0
     for k in range(5):
-        picture.seek(k)
+        picture.seek(1 + k)
+        assert picture.info["duration"] == 50
         np.testing.assert_allclose(np.asarray(picture.convert("RGB")), frames[k], atol=4)
+
+
+def test_where_it_is_not_played_all_exposures_are_seen_at_once():
+    frames = ball(41)
+    still = np.asarray(
+        Image.open(io.BytesIO(course.animation(frames, 20, "A ball rolls.").png)).convert("RGB")
+    )
+    np.testing.assert_allclose(still, frames[::10].min(axis=0), atol=4)
 
 
 def test_it_is_small_and_the_same_each_time():

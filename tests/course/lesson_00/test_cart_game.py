@@ -10,7 +10,9 @@ from mlearn_utils.course.lesson_00 import cart_players as players
 from mlearn_utils.course.lesson_00.cart_game import CartGame, caption
 from mlearn_utils.course.lesson_00.cart_picture import lean
 from mlearn_utils.course.lesson_00.cart_rounds import (
+    FLIPPERS,
     LEFT,
+    LUCKY,
     PHYSICS,
     PUSHES,
     RIGHT,
@@ -18,11 +20,14 @@ from mlearn_utils.course.lesson_00.cart_rounds import (
     STEPS_PER_PUSH,
     Match,
     Round,
+    coin_flip_returns,
     ending,
     signed,
     verdict,
 )
 from mlearn_utils.tasks.cartpole import FAMILIES, cartpole_step, fallen
+
+PRAISE, LEARNED = "what learning to learn looks like", "you learned the task"
 
 # --- the rules
 
@@ -112,21 +117,107 @@ def test_a_match_is_four_rounds_two_a_task():
         match.next_round()
 
 
+# --- what the game says in the end
+
+
+def played_game(seed, push) -> Match:
+    """Return a finished game; `push` is called with the match before each push."""
+    match = Match(seed)
+    while True:
+        while not match.now.is_over:
+            match.now.push(push(match))
+        if match.is_over:
+            return match
+        match.next_round()
+
+
+def scored_game(scores, *, same_keys=False) -> Match:
+    """Return a finished game whose rounds have these returns."""
+    match = Match(9)
+    match.rounds = [Round(match.targets[k // 2]) for k in range(ROUNDS)]
+    for k, (played, score) in enumerate(zip(match.rounds, scores, strict=True)):
+        played.rewards = [score / PUSHES] * PUSHES
+        played.actions = [LEFT if same_keys else k % 2] * (PUSHES - 1) + [LEFT if same_keys else k // 2]
+    return match
+
+
 @pytest.mark.parametrize(
     ("scores", "within", "across"),
     [
-        ((4, 9, 10, 12), "you gained 5.0 from round 1 to round 2", "6.0 more than your first on A"),
+        (
+            (4, 13, 13, 13),
+            "gained 9.0 from round 1 to round 2, and only",
+            "9.0 more than your first on A, although",
+        ),
+        (
+            (4, 7, 8, 13),
+            "players who flip a coin for each push earn as much as your round 2: no",
+            "round 3: no sign",
+        ),
         ((9, 9.5, 9.9, 3), "both rounds brought about the same", "brought about the same: no sign"),
         ((9, 4, 2, 12), "you lost 5.0 from round 1", "7.0 less than your first on A: no sign"),
     ],
 )
 def test_the_verdict_is_what_the_scores_say(scores, within, across):
-    text = verdict(scores)
+    text = verdict(scored_game(scores))
     assert within in text
     assert across in text
-    assert ("learned to learn" in text) == (scores[2] - scores[0] > 1)
-    with pytest.raises(ValueError, match="scores must hold 4"):
-        verdict(scores[:3])
+    assert (PRAISE in text) == (LEARNED in text) == (scores[1] == 13)
+    assert "One game is one sample" in text
+
+
+def test_the_same_keys_are_no_learning_to_learn():
+    text = verdict(scored_game((4, 4, 13, 13), same_keys=True))
+    assert "9.0 more than your first on A, by the same keys: the difference lies in the targets" in text
+    assert PRAISE not in text
+
+
+def test_a_verdict_before_the_end_is_refused():
+    with pytest.raises(ValueError, match="the verdict is of four rounds that are over"):
+        verdict(Match(9))
+
+
+def test_coin_flippers_earn_what_they_would_earn_in_rounds():
+    flips = np.random.default_rng(3).integers(2, size=(PUSHES, 40))
+    returns = coin_flip_returns(-0.7, 40, seed=3)
+    for k in range(40):
+        played = Round(-0.7)
+        for action in flips[:, k]:
+            if not played.is_over:
+                played.push(int(action))
+        assert returns[k] == pytest.approx(played.score)
+    assert coin_flip_returns(0.5, 500).mean() > coin_flip_returns(1.0, 500).mean() + 1  # a slow one is easier
+
+
+BLIND = {
+    "right, left": lambda match: (RIGHT, LEFT)[len(match.now.rewards) % 2],
+    "left, right": lambda match: (LEFT, RIGHT)[len(match.now.rewards) % 2],
+    "right first on A, left first on B": lambda match: (len(match.now.rewards) + match.task + 1) % 2,
+    "always right": lambda match: RIGHT,
+    "always left": lambda match: LEFT,
+    "hold 0.75 m/s": lambda match: players.steer(match.now, 0.75),
+}
+
+
+@pytest.mark.parametrize("name", BLIND)
+def test_who_does_not_look_at_the_reward_is_never_praised(name):
+    for seed in range(40):
+        text = verdict(played_game(seed, BLIND[name]))
+        assert PRAISE not in text
+        assert LEARNED not in text
+
+
+def test_who_flips_coins_is_hardly_ever_praised_and_who_learns_often():
+    rng, n_games = np.random.default_rng(1), 100
+    coins = [verdict(played_game(k, lambda match: int(rng.integers(2)))) for k in range(n_games)]
+    assert sum(PRAISE in text for text in coins) <= 5 * n_games * LUCKY / FLIPPERS
+    assert sum(LEARNED in text for text in coins) <= 5 * n_games * LUCKY / FLIPPERS
+
+    def knows_on_b(match):  # flips coins on A, and on B knows what kind of thing to look for
+        return players.experienced(match.rounds[2:], rng) if match.task else int(rng.integers(2))
+
+    learners = [verdict(played_game(k, knows_on_b)) for k in range(40)]
+    assert sum(PRAISE in text for text in learners) > 20
 
 
 def test_numbers_in_words():
@@ -232,7 +323,7 @@ def test_a_whole_game_tells_what_happens():
     game.play([RIGHT, RIGHT, RIGHT, *[LEFT, RIGHT] * 6, LEFT, *[RIGHT, LEFT] * 8])
     assert game.match.is_over
     assert "The game is over." in game.canvas.caption.value
-    assert verdict(game.scores) in game.canvas.caption.value
+    assert verdict(game.match) in game.canvas.caption.value
     assert ">?<" not in game.table.value
 
 
@@ -286,10 +377,11 @@ def test_a_round_that_ends_early_says_so_and_the_next_begins():
 
 
 def test_the_display_has_a_picture_and_stable_text_without_a_kernel():
-    bundle = CartGame(seed=9)._repr_mimebundle_()
+    bundle, facts = CartGame(seed=9)._repr_mimebundle_()
     assert bundle["text/plain"].startswith("Game: A cart with a pole")
-    assert bundle["image/png"] == CartGame(seed=9)._repr_mimebundle_()["image/png"]
+    assert bundle["image/png"] == CartGame(seed=9)._repr_mimebundle_()[0]["image/png"]
     assert "application/vnd.jupyter.widget-view+json" in bundle
+    assert facts["image/png"]["width"] > 300
 
 
 def test_the_hidden_target_is_not_shown_before_the_reveal():

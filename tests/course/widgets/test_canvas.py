@@ -129,9 +129,10 @@ def test_unknown_events_are_refused(point, event, message):
 
 
 def test_the_bundle_has_a_picture_for_where_there_is_no_kernel(point):
-    bundle = point.canvas._repr_mimebundle_()
+    bundle, facts = point.canvas._repr_mimebundle_()
     assert bundle["text/plain"] == "Canvas: A point to drag."
     assert base64.b64decode(bundle["image/png"]) == point.canvas.png
+    assert facts == {"image/png": {"width": 400}}
     assert {"mlearn-canvas", "mlearn-point"} <= set(point.canvas.widget._dom_classes)
 
 

@@ -63,9 +63,10 @@ def children(widget):
         yield from children(child)
 
 
-def test_it_draws_at_once_in_the_size_of_the_course():
+def test_it_draws_at_once_in_the_size_of_the_course_at_twice_the_pixels():
     e = explorer()
-    assert pixels(e.png).shape == (240, 400, 3)
+    assert pixels(e.png).shape == (480, 800, 3)
+    assert (e.picture.width, e._screen.width) == (400, "400")
     assert e.values == {"slope": 0.5, "shape": "line", "shifted": False}
     assert e.caption.value == "slope 0.5, <b>line</b>"
 
@@ -120,11 +121,12 @@ def test_an_error_in_update_is_raised_and_shown_and_then_forgotten():
 
 def test_the_bundle_is_live_view_picture_and_a_stable_line():
     e = explorer()
-    bundle = e._repr_mimebundle_()
+    bundle, facts = e._repr_mimebundle_()
     assert bundle["text/plain"] == repr(e) == "Explorer: A curve."
     assert bundle["application/vnd.jupyter.widget-view+json"]["model_id"] == e.widget.model_id
     assert isinstance(bundle["image/png"], str)
     assert base64.b64decode(bundle["image/png"]) == e.png
+    assert facts == {"image/png": {"width": 400}}
 
 
 def test_two_runs_draw_the_same_picture():
@@ -238,6 +240,16 @@ def test_a_stepper_walks_and_stops_at_both_ends():
     assert s.values == {"step": 2}
     assert repr(s) == "Stepper: Powers."
     assert {"mlearn-stepper", "mlearn-powers"} <= set(s.widget._dom_classes)
+
+
+def test_where_there_is_no_kernel_a_stepper_shows_its_last_step():
+    s = course.Stepper(steps, 3, alt="Powers.")
+    first = s.png
+    bundle, facts = s._repr_mimebundle_()
+    assert (s.png, s.values["step"]) == (first, 0)
+    s.explore(step=2)
+    assert base64.b64decode(bundle["image/png"]) == s.png != first
+    assert facts == {"image/png": {"width": 400}}
 
 
 def test_a_stepper_needs_two_steps():

@@ -19,7 +19,7 @@ def test_nothing_is_revealed_before_the_guess():
     p = predict(reveal_picture=lambda figure: figure.subplots())
     assert (p.caption.value, p.png, p.guess) == ("", b"", None)
     assert p._image.layout.display == "none"
-    assert "image/png" not in p._repr_mimebundle_()
+    assert "image/png" not in p._repr_mimebundle_()[0]
 
 
 def test_the_button_asks_for_a_guess_first():
@@ -53,6 +53,9 @@ def test_a_picture_comes_with_the_answer():
 def test_a_number_is_guessed_with_a_slider():
     slider = course.slider("gain", 0, 10, 0.5, 2)
     p = course.Predict("How much?", slider, lambda guess: f"{guess - 1:g} too much", name="how-much")
+    p.button.click()
+    assert p.caption.value == "Move the slider to your guess first: there is no wrong one."
+    assert Progress().events() == []
     p.commit(7.5)
     assert p.caption.value == "6.5 too much"
     assert slider.disabled
@@ -81,7 +84,7 @@ def test_an_error_in_reveal_is_raised_and_shown_and_the_guess_stays_open():
 def test_text_and_classes():
     p = predict()
     text = "Predict, then reveal: Which way? (Run this notebook in Jupyter to answer.)"
-    assert p._repr_mimebundle_()["text/plain"] == text
+    assert p._repr_mimebundle_()[0]["text/plain"] == text
     assert {"mlearn-predict", "mlearn-which-way"} <= set(p.widget._dom_classes)
 
 

@@ -84,11 +84,11 @@ def test_an_export_that_fails_is_said(fake, tmp_path):
 
 
 def test_the_notebook_holds_nothing_personal(panel):
-    before = panel._repr_mimebundle_()["text/plain"]
+    before = panel._repr_mimebundle_()[0]["text/plain"]
     work()
     panel.refresh()
-    assert panel._repr_mimebundle_()["text/plain"] == before
-    assert "image/png" not in panel._repr_mimebundle_()
+    assert panel._repr_mimebundle_()[0]["text/plain"] == before
+    assert "image/png" not in panel._repr_mimebundle_()[0]
 
 
 def test_a_lesson_shows_the_panel_of_all_lessons(lesson, fake, monkeypatch):

@@ -147,10 +147,11 @@ def test_a_log_that_cannot_be_written_is_said_in_the_card(save, tmp_path):
 
 
 def test_text_and_classes(quiz):
-    bundle = quiz._repr_mimebundle_()
+    bundle, facts = quiz._repr_mimebundle_()
     text = "Quiz of lesson 98: 2 questions (Run this notebook in Jupyter to answer.)"
     assert bundle["text/plain"] == text
     assert "image/png" not in bundle
+    assert facts == {}
     assert {"mlearn-quiz", "mlearn-quiz-98"} <= set(quiz.widget._dom_classes)
     assert "mlearn-question-step" in quiz.cards["step"].widget._dom_classes
 
