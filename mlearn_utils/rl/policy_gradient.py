@@ -141,7 +141,8 @@ class PolicyGradientAgent:
         Returns:
             One dict for each iteration of this call: iteration (counted over all calls), return (mean
             undiscounted return of the batch, before its update), length (mean steps an episode), steps (taken
-            so far in all calls) and entropy (nats, mean over the steps).
+            so far in all calls, without a first batch that only sets the scale of the observations) and
+            entropy (nats, mean over the steps).
 
         Raises:
             ValueError: if `iterations` is not an integer >= 1, or a reward is not finite: the message names

@@ -5,6 +5,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from mlearn_utils.course.figures.statistics import interval
 from mlearn_utils.course.widgets.controls import slider
 from mlearn_utils.course.widgets.predict import Predict
 from mlearn_utils.runtime import data_path
@@ -15,6 +16,8 @@ PLAYED = EPISODES * np.arange(1, 61)
 """[60] episodes played at the end of each iteration."""
 GOAL = 60.0
 """Mean return on a new task at which it counts as learned: about nine tenths of where trained agents end."""
+LEVELS = {"cartpole": 475.0, "transfer": GOAL, "scratch": GOAL}
+"""What a batch must earn on average for the task to count as learned."""
 
 
 class Run(NamedTuple):
@@ -83,26 +86,46 @@ def cost(runs: list[Run], level: float) -> np.ndarray:
     return by_seed(runs, [min(episodes_to(run, level), PLAYED[-1]) for run in runs])
 
 
-def best_rate(runs: list[Run], experiment: str) -> float:
-    """Return the learning rate at which an experiment reaches the goal with the fewest episodes."""
+def costs(runs: list[Run], experiment: str) -> dict[float, np.ndarray]:
+    """Return by learning rate [S] the episodes of each seed until what was to be learned is learned."""
+    level = LEVELS[experiment]
     rates = sorted({run.learning_rate for run in runs if run.experiment == experiment})
-    return min(rates, key=lambda rate: cost(select(runs, experiment, rate), GOAL).mean())
+    return {rate: cost(select(runs, experiment, rate), level) for rate in rates}
+
+
+def best_cost(runs: list[Run], experiment: str) -> tuple[float, np.ndarray]:
+    """Return the learning rate with the fewest episodes on average, and [S] each seed's cost at its best.
+
+    The rate of a seed's entry is the best of the *other* seeds, so that none is judged by a choice it made.
+    """
+    table = costs(runs, experiment)
+    rates, values = list(table), np.array(list(table.values()))  # [rates, S]
+    chosen = [np.delete(values, seed, axis=1).mean(axis=1).argmin() for seed in range(values.shape[1])]
+    return rates[values.mean(axis=1).argmin()], values[chosen, np.arange(values.shape[1])]
+
+
+def ratio(ours: np.ndarray, theirs: np.ndarray) -> tuple[float, float, float]:
+    """Return the ratio of two means over the same seeds [S], and its 95 % interval over seeds.
+
+    The logarithm of the ratio is linearized at the means (the delta method), then it is Student's t.
+    """
+    spread = ours / ours.mean() - theirs / theirs.mean()
+    _, low, high = interval(spread)
+    middle = ours.mean() / theirs.mean()
+    return middle, middle * float(np.exp(low)), middle * float(np.exp(high))
 
 
 def predict_how_long(runs: list[Run]) -> Predict:
     """Ask how many episodes the trained agent needs on a new task."""
-    learned = cost([run for run in runs if run.experiment == "cartpole"], 475).mean()
-    own = cost(select(runs, "transfer", 0.02), GOAL).mean()
-    rate = best_rate(runs, "transfer")
-    best = cost(select(runs, "transfer", rate), GOAL).mean()
+    (_, learned), (_, again) = (best_cost(runs, experiment) for experiment in ("cartpole", "transfer"))
     return Predict(
-        f"The agent needed {learned:.0f} episodes to learn CartPole. How many more until it earns {GOAL:.0f} "
-        "of 100 on a new task, on average over ten such agents, with the same learning rate?",
-        slider("my guess (episodes)", 0, 960, 20, 100),
+        f"At its best learning rate the agent needed {learned.mean():.0f} episodes to learn CartPole. How "
+        f"many more until it earns {GOAL:.0f} of 100 on a new task, on average over ten such agents, again "
+        "at the best of six rates?",
+        slider("my guess (episodes)", 0, 500, 10, 50),
         lambda guess: (
-            f"About <b>{own:.0f}</b>; you said {guess:.0f}. With the best of several rates, {rate:g}, "
-            f"it is {best:.0f}. Nothing tells the agent that only the reward is new, and one update moves "
-            "the policy only a little, whatever the episodes have shown."
+            f"About <b>{again.mean():.0f}</b>; you said {guess:.0f}. Nothing tells the agent that only the "
+            "reward is new, and one update moves the policy only a little, whatever the episodes have shown."
         ),
         name="how-long-again",
     )

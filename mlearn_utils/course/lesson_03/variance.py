@@ -20,6 +20,8 @@ THETA = torch.tensor([0.0, 0.2, 0.6, 1.0])
 SCALE = torch.tensor([1.0, 1.0, 10.0, 1.0])
 """Features are the observation times this, so that a lean of 0.1 rad counts as 1."""
 HORIZON, BATCH = 200, 16
+TOLD_APART = 4.0
+"""A mean has a direction if its square is this many times the square of its standard error."""
 LAMBDAS = np.array([0, 0.2, 0.4, 0.6, 0.8, 0.9, 0.95, 0.97, 0.99, 1.0])
 
 
@@ -104,7 +106,10 @@ class Trade:
         return ridge(self.known, self.rollout, gamma) * float(has_baseline)
 
     def angles(self, gamma: float, has_baseline: bool) -> tuple[np.ndarray, np.ndarray]:
-        """Return [L] degrees over LAMBDAS: of the mean estimate, and of a typical batch, off the gradient."""
+        """Return [L] degrees over LAMBDAS: of the mean estimate, and of a typical batch, off the gradient.
+
+        NaN where the mean of all episodes cannot be told apart from 0: then it points nowhere.
+        """
         key = (gamma, has_baseline)
         if key not in self._known_angles:
             values = self.values(gamma, has_baseline)
@@ -119,6 +124,8 @@ class Trade:
         mean = estimate.mean(dim=0)
         cosine = float(mean @ self.target / (mean.norm() * self.target.norm()))
         noise = variance(estimate) / BATCH / float(mean.square().sum())
+        if noise > len(estimate) / BATCH / TOLD_APART:
+            return np.nan, np.nan
         return cosine, cosine / (1 + noise) ** 0.5
 
 
@@ -165,10 +172,15 @@ def _draw_trade(trade: Trade) -> Callable[[Figure], Callable[..., str]]:
             mean_here, batch_here = (float(np.interp(lam, LAMBDAS, angle)) for angle in (mean, batch))
             here.set_data([lam], [batch_here])
             ahead = "all that follows" if gamma * lam >= 1 else f"about {1 / (1 - gamma * lam):.0f} steps"
+            off = "The mean estimate <b>cannot be told apart from 0</b>: it has no direction to draw."
+            if np.isfinite(batch_here):
+                off = (
+                    f"The mean estimate points {mean_here:.0f}° off the gradient, a batch of {BATCH} "
+                    f"episodes <b>{batch_here:.0f}°</b>."
+                )
             return (
-                f"An action is credited with {ahead}. The mean estimate points {mean_here:.0f}° off the "
-                f"gradient, a batch of {BATCH} episodes <b>{batch_here:.0f}°</b>. At this γ the best of the "
-                f"marked λ is {LAMBDAS[batch.argmin()]:g}, with {batch.min():.0f}°."
+                f"An action is credited with {ahead}. {off} At this γ the best of the marked λ is "
+                f"{LAMBDAS[np.nanargmin(batch)]:g}, with {np.nanmin(batch):.0f}°."
             )
 
         return update

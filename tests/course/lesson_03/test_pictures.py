@@ -155,10 +155,10 @@ def script():
 
 def test_the_stored_runs_are_complete():
     make, runs = script(), curves.load_runs()
-    per_seed = 1 + 2 * 2 * len(make.LEARNING_RATES)
+    per_seed = (1 + 2 * 2) * len(make.LEARNING_RATES)
     assert len(runs) == make.SEEDS * per_seed
     assert all(run.curve.shape == (make.ITERATIONS,) for run in runs)
-    assert sum(run.after >= 475 for run in runs if run.experiment == "cartpole") >= 9
+    assert sum(run.after >= 475 for run in curves.select(runs, "cartpole", 0.02)) >= 9
 
 
 def test_a_stored_run_is_what_its_script_gives():
@@ -182,9 +182,8 @@ def test_episodes_to_a_level():
 
 def test_the_prediction_reveals_what_the_stored_runs_say():
     runs = curves.load_runs()
-    chosen = [run for run in runs if (run.experiment, run.learning_rate) == ("transfer", 0.02)]
     slow = []
-    for run in chosen:
+    for run in curves.select(runs, "transfer", 0.1):  # the best rate for every nine seeds
         reached = [k for k, value in enumerate(run.curve) if value >= curves.GOAL]
         slow.append(16 * (reached[0] + 1) if reached else 960)
     predict = curves.predict_how_long(runs)
@@ -192,6 +191,30 @@ def test_the_prediction_reveals_what_the_stored_runs_say():
     assert f"<b>{np.mean(slow):.0f}</b>; you said 100" in predict.caption.value
 
 
-def test_the_best_learning_rate_of_the_trained_agents_lies_inside_those_tried():
+def made_run(seed: int, rate: float, batch: int) -> curves.Run:
+    """A run of the new task that earns enough in its batch number `batch`."""
+    curve = np.where(np.arange(60) >= batch - 1, 80.0, 0.0)
+    return curves.Run("transfer", seed, 0.5, rate, 1.0, 0.0, 80.0, curve)
+
+
+def test_each_seed_is_judged_at_the_rate_that_is_best_for_the_others():
+    table = {0.1: (1, 1, 60), 0.2: (10, 10, 10)}  # 0.1 is best of all but for the seed that fails with it
+    runs = [made_run(seed, rate, k) for rate, batches in table.items() for seed, k in enumerate(batches)]
+    rate, cost = curves.best_cost(runs, "transfer")
+    assert rate == 0.2
+    assert cost.tolist() == [160.0, 160.0, 960.0]
+
+
+def test_a_ratio_of_means_has_the_interval_of_its_seeds():
+    ours = np.array([2.0, 4.0, 6.0])
+    assert curves.ratio(ours, ours / 2) == pytest.approx((2.0, 2.0, 2.0))
+    middle, low, high = curves.ratio(ours, np.array([3.0, 2.0, 1.0]))
+    assert middle == pytest.approx(2.0)
+    assert low * high == pytest.approx(4.0)
+    assert low < 0.5
+
+
+def test_the_best_learning_rates_lie_inside_those_tried():
     runs, rates = curves.load_runs(), script().LEARNING_RATES
-    assert min(rates) < curves.best_rate(runs, "transfer") < max(rates)
+    for experiment in curves.LEVELS:
+        assert min(rates) < curves.best_cost(runs, experiment)[0] < max(rates)
