@@ -48,7 +48,7 @@ def shots_explorer(starts: Mapping[str, Params]) -> Explorer:
 
 def draw_shots(figure: Figure, starts: Mapping[str, Params]) -> Callable[..., str]:
     """Draw one wave (left) and the error against the steps (right); return update(...) -> caption."""
-    figure.set_size_inches(8.4, 3.5)
+    figure.set_size_inches(8.4, 3.8)
     left, right = figure.subplots(1, 2)
     left.set(xlim=X, ylim=Y, xlabel="x", ylabel="y", title="One of the waves")
     right.set(
@@ -64,8 +64,8 @@ def draw_shots(figure: Figure, starts: Mapping[str, Params]) -> Callable[..., st
     left.plot(*(tensor[SHOWN, order, 0] for tensor in tasks.query), ":", color=COLORS["truth"], label="truth")
     (points,) = left.plot([], [], "o", color=COLORS["support"], markeredgecolor="black", zorder=5)
     drawn = {name: _method_lines(left, right, name) for name in starts}
-    (marker,) = right.plot([], [], color=COLORS["muted"], linestyle="-", linewidth=1)
-    left.legend(loc="lower left", fontsize=8)
+    (marker,) = right.plot([], [], color=COLORS["muted"], linestyle="-", linewidth=1, label="steps taken")
+    figure.legend(loc="outside lower center", fontsize=8, ncols=4)
 
     @lru_cache(maxsize=8)  # the slider of the steps changes none of this
     def errors_of(shots: int, log_rate: float) -> dict[str, list[float]]:
@@ -117,6 +117,32 @@ def _shots_caption(shots: int, log_rate: float, steps: int, errors: dict[str, li
     warning = f" <b>Diverging: {', '.join(diverged)}.</b>" if diverged else ""
     taken = "1 step" if steps == 1 else f"{steps} steps"
     return f"K = {shots}, α = {10**log_rate:.2g}, {taken}: {'; '.join(parts)}.{warning}"
+
+
+def draw_means(ax: Axes, means: Mapping[str, Mapping[int, np.ndarray]], *, top: float = 1000.0) -> None:
+    """Draw every stored mean: a mark for each seed and stream of test tasks, by label and number of steps.
+
+    Args:
+        ax: where to draw; its y axis becomes logarithmic.
+        means: label -> steps -> [seeds, streams].
+        top: larger values are drawn there, as triangles, with their number beside them.
+    """
+    for k, (label, by_steps) in enumerate(means.items()):
+        for place, values in enumerate(by_steps.values()):
+            flat = np.sort(values.ravel())
+            at = place + 0.4 * (k - (len(means) - 1) / 2) + np.linspace(-0.12, 0.12, len(flat))
+            fits = flat < top
+            style: dict[str, Any] = {"color": f"C{k}", "linestyle": "", "markersize": 4}
+            marker, name = "os"[k % 2], label if place == 0 else None
+            ax.plot(at[fits], flat[fits], marker=marker, label=name, **style)
+            ax.plot(at[~fits], np.full((~fits).sum(), top), marker="^", **{**style, "markersize": 7})
+            if not fits.all():
+                words = f"{(~fits).sum()} of {len(flat)} "
+                ax.text(at[~fits][0], top, words, ha="right", va="center", fontsize=8)
+    steps = next(iter(means.values()))
+    ax.set_xticks(range(len(steps)), [f"{k} step{'s' if k > 1 else ''}" for k in steps])
+    ax.set(yscale="log", ylim=(0.2, 2 * top), ylabel="mean over 2000 waves")
+    ax.legend(loc="upper left")
 
 
 def plain_ticks(ax: Axes, values: tuple[float, ...]) -> None:

@@ -1,5 +1,7 @@
 """What lesson 05 asks before it shows: the answers stand here, so that the notebook keeps them."""
 
+import numpy as np
+
 from mlearn_utils.course.lesson_05.positions import position_error
 from mlearn_utils.course.lesson_05.results import long_runs
 from mlearn_utils.course.widgets.predict import Predict
@@ -38,13 +40,17 @@ def predict_larger_rate() -> Predict:
     def answer(guess: object) -> str:
         parts = []
         for steps in (1, 5, 10):
-            small, large = (long_runs(rate, 5, steps)["mean"].mean() for rate in (0.001, 0.01))
-            parts.append(f"{small:.2f} and {large:.2f} after {steps} step{'s' if steps > 1 else ''}")
+            small, large = (long_runs(rate, 5, steps)["mean"] for rate in (0.001, 0.01))
+            bad = int((large > 1).sum())
+            parts.append(
+                f"after {steps} step{'s' if steps > 1 else ''} {np.median(small):.2f} and "
+                f"{np.median(large):.2f}, and {bad} of {large.size} above 1"
+            )
         return (
-            "<b>After one step nothing, after several it loses</b>: the errors with 0.001 and 0.01 are "
-            f"{', '.join(parts)}. Training scales the network so that one step of the given size goes the "
-            "right way; with the larger size, further steps are worth less, most of all on waves that go "
-            "badly anyway."
+            "<b>About the same after one step; after several it is a gamble.</b> Three seeds on eight "
+            f"streams of 2000 waves give 24 means each. With 0.001 and 0.01: {'; '.join(parts)} with 0.01. "
+            "A step that is just right for the first one is too long for a few waves later on, and these few "
+            "explode."
         )
 
     return Predict(
@@ -53,8 +59,8 @@ def predict_larger_rate() -> Predict:
         "do to the mean error?",
         (
             "it is lower after one step: larger steps get further",
-            "it is about the same after one step, and higher after several",
-            "it is higher everywhere",
+            "it is about the same after one step; after several it is sometimes the same, sometimes enormous",
+            "it is a little higher everywhere",
         ),
         answer,
         name="tenfold-step-size",

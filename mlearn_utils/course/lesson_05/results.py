@@ -25,16 +25,41 @@ def read(name: str) -> Rows:
         return tuple({key: _number(text) for key, text in row.items()} for row in csv.DictReader(file))
 
 
-def long_runs(inner_lr: float, shots: int, steps: int) -> dict[str, Any]:
-    """Return what the three long runs of one setting reach: arrays over seeds, by column."""
-    rows = [
-        row
-        for row in read("table.csv")
-        if (row["inner_lr"], row["shots"], row["steps"]) == (inner_lr, shots, steps)
-    ]
+def long_runs(
+    inner_lr: float, trained: int, steps: int, *, shots: int | None = None, init: str = "torch"
+) -> dict[str, np.ndarray]:
+    """Return what the three long runs of one setting reach: arrays [seeds, streams of test tasks], by column.
+
+    Args:
+        inner_lr: inner step size, in training and testing.
+        trained: support points in training.
+        steps: inner steps in testing.
+        shots: support points in testing; as in training by default.
+        init: "torch" or "paper", the initialization.
+
+    Raises:
+        ValueError: if there is no such run.
+    """
+    wanted = (init, inner_lr, trained, trained if shots is None else shots, steps)
+    keys = ("init", "inner_lr", "trained", "shots", "steps")
+    rows = [row for row in read("table.csv") if tuple(row[key] for key in keys) == wanted]
     if not rows:
-        raise ValueError(f"there is no long run with {inner_lr=}, {shots=}, {steps=}")
-    return {key: np.array([row[key] for row in rows]) for key in rows[0]}
+        raise ValueError(f"there is no long run with {inner_lr=}, {trained=}, {steps=}, {shots=}, {init=}")
+    seeds, streams = (len({row[name] for row in rows}) for name in ("seed", "stream"))
+    return {
+        key: np.array([row[key] for row in rows]).reshape(seeds, streams)
+        for key in ("mean", "median", "diverged", "over100", "largest")
+    }
+
+
+def mean_text(values: np.ndarray) -> str:
+    """Return the median over seeds and streams of some means, and their range: "0.35 [0.31, 1e+18]"."""
+    low, middle, high = (_short(value) for value in (values.min(), np.median(values), values.max()))
+    return f"{middle} [{low}, {high}]"
+
+
+def _short(value: float) -> str:
+    return f"{value:.2f}" if value < 100 else f"{value:.0e}" if np.isfinite(value) else "inf"
 
 
 def compared(method: str, steps: int) -> np.ndarray:
@@ -43,6 +68,12 @@ def compared(method: str, steps: int) -> np.ndarray:
     if not rows:
         raise ValueError(f"comparison.csv has no {method!r} with {steps} steps")
     return np.array([row["loss"] for row in rows])
+
+
+def seconds(method: str) -> float:
+    """Return the mean CPU-seconds of a method's training; 0 for one without."""
+    rows = [row for row in read("comparison.csv") if row["method"] == method]
+    return float(np.mean([row["cpu_seconds"] for row in rows]))
 
 
 def paired(method: str, other: str, steps: int) -> tuple[float, float, float]:

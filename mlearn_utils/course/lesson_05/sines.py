@@ -73,16 +73,25 @@ def losses_by_step(start: maml.Params, tasks: TaskBatch, *, inner_lr: maml.Inner
     return torch.stack([maml.task_losses(task_loss, params, tasks.query) for params in path])
 
 
-def run_name(inner_lr: float, shots: int, seed: int) -> str:
-    """Return the name of one long run, such as "alpha0.001_k5_seed0"."""
-    return f"alpha{inner_lr:g}_k{shots}_seed{seed}"
+def stream_seed(shots: int, stream: int) -> int:
+    """Return the seed of one of the streams of test tasks on which the long runs are judged."""
+    return TEST_SEED + 1000 * (stream + 1) + shots
 
 
-def long_run(inner_lr: float, shots: int, seed: int, path: Path | None = None) -> maml.Params:
+def run_name(inner_lr: float, shots: int, seed: int, init: str = "torch") -> str:
+    """Return the name of one long run, such as "alpha0.001_k5_seed0"; "paper_..." with its initialization."""
+    return f"{'' if init == 'torch' else init + '_'}alpha{inner_lr:g}_k{shots}_seed{seed}"
+
+
+def long_run(
+    inner_lr: float, shots: int, seed: int, init: str = "torch", *, path: Path | None = None
+) -> maml.Params:
     """Load the start that a long run of data/lesson_05/train.py ended with."""
     stored = load_file(data_path("lesson_05", "weights.safetensors") if path is None else path)
-    prefix = run_name(inner_lr, shots, seed) + "."
+    prefix = run_name(inner_lr, shots, seed, init) + "."
     found = {name[len(prefix) :]: value for name, value in stored.items() if name.startswith(prefix)}
     if not found:
-        raise ValueError(f"there is no long run with inner_lr={inner_lr!r}, shots={shots!r}, seed={seed!r}")
+        raise ValueError(
+            f"there is no long run with inner_lr={inner_lr!r}, shots={shots!r}, seed={seed!r}, init={init!r}"
+        )
     return found

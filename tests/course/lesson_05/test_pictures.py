@@ -7,6 +7,7 @@ from types import ModuleType
 import numpy as np
 import pytest
 import torch
+from matplotlib.figure import Figure
 from safetensors.torch import load_file
 
 from mlearn_utils.course.lesson_05 import predictions, results
@@ -20,7 +21,7 @@ from mlearn_utils.course.lesson_05.methods import (
     train_start,
     tune_rate,
 )
-from mlearn_utils.course.lesson_05.pictures import shots_explorer
+from mlearn_utils.course.lesson_05.pictures import draw_means, shots_explorer
 from mlearn_utils.course.lesson_05.points import MOST, Board, PointExplorer, Start
 from mlearn_utils.course.lesson_05.sines import (
     draw_tasks,
@@ -57,24 +58,29 @@ class TestLongRun:
 
     def test_interrupted_and_resumed_it_ends_as_if_never_stopped(self, tmp_path, monkeypatch, capsys):
         train = script("train")
-        monkeypatch.setattr(train, "RUNS", ((0.001, 5, 0), (0.01, 10, 1)))
+        monkeypatch.setattr(train, "RUNS", (("torch", 0.001, 5, 0), ("paper", 0.01, 10, 1)))
+        monkeypatch.setattr(train, "STREAMS", {5: 1, 10: 2})
         folders = [tmp_path / "once", tmp_path / "twice"]
         for folder in folders:
             folder.mkdir()
         train.main(self.options(folders[0], 6))
         train.main(self.options(folders[1], 4))
         assert "alpha0.001_k5_seed0:      4 of 4 updates, mean query loss" in capsys.readouterr().out
+        (folders[1] / "weights.safetensors").unlink()  # runs that stand in it are finished
         train.main(self.options(folders[1], 6))
         once, twice = (load_file(folder / "weights.safetensors") for folder in folders)
         assert once.keys() == twice.keys()
         assert all(torch.equal(once[name], twice[name]) for name in once)
         tables = [(folder / "table.csv").read_text() for folder in folders]
         assert tables[0] == tables[1]
-        assert len(tables[0].splitlines()) == 1 + 2 * 11
+        assert len(tables[0].splitlines()) == 1 + 11 + 2 * 2 * 11  # K = 10 is tested with 5 and with 10
+        monkeypatch.setattr(train.MetaLearner, "train", None)  # what is finished is not trained again
+        train.main(self.options(folders[1], 6))
+        assert (folders[1] / "table.csv").read_text() == tables[0]
 
     def test_a_run_that_was_cut_off_keeps_its_last_checkpoint(self, tmp_path, monkeypatch):
         train = script("train")
-        monkeypatch.setattr(train, "RUNS", ((0.001, 5, 0),))
+        monkeypatch.setattr(train, "RUNS", (("torch", 0.001, 5, 0),))
         real, calls = train.MetaLearner.train, []
 
         def cut_off(self, *arguments, **settings):
@@ -92,13 +98,34 @@ class TestLongRun:
 
     def test_every_run_is_there_and_its_table_belongs_to_its_weights(self):
         train = script("train")
-        for inner_lr, shots, seed in train.RUNS:
-            start = long_run(inner_lr, shots, seed)
+        for init, inner_lr, shots, seed in train.RUNS:
+            start = long_run(inner_lr, shots, seed, init)
             assert start.keys() == plain_start().keys()
-        first = train.test(long_run(0.001, 5, 0), 0.001, 5, 0, 2000)[1]
+        again = train.test(long_run(0.001, 5, 1), ("torch", 0.001, 5, 1), 5, 3, 2000)[1]
         stored = results.long_runs(0.001, 5, 1)
-        assert stored["mean"][0] == pytest.approx(float(first["mean"]), rel=1e-2)
-        assert (stored["tasks"] == 2000).all()
+        assert stored["mean"].shape == (3, train.STREAMS[5])
+        assert stored["mean"][1, 3] == pytest.approx(float(again["mean"]), rel=1e-2)
+        assert stored["median"][1, 3] == pytest.approx(float(again["median"]), rel=1e-2)
+
+    def test_the_paper_s_initialization_is_small_and_its_biases_are_zero(self):
+        train = script("train")
+        model, again = train.network("paper", 0), train.network("paper", 0)
+        for (name, value), other in zip(model.named_parameters(), again.parameters(), strict=True):
+            assert torch.equal(value, other)
+            assert abs(value).max() <= (0 if "bias" in name else 0.02)
+        assert model[2].weight.std().item() == pytest.approx(0.0088, rel=0.05)  # cut off at two deviations
+        first, second = (next(net.parameters()) for net in (train.network("torch", 0), sine_network(0)))
+        assert torch.equal(first, second)
+
+    def test_a_mean_that_is_not_finite_is_shown_as_such(self):
+        assert results.mean_text(np.array([[0.3, np.inf, 0.32], [0.31, 2e5, 0.3]])) == "0.32 [0.30, inf]"
+        assert results.mean_text(np.array([0.3, 0.3, 2e5])) == "0.30 [0.30, 2e+05]"
+
+    def test_every_mean_has_its_mark_and_those_beyond_the_top_too(self):
+        ax = Figure().subplots()
+        draw_means(ax, {"a": {1: np.full((3, 8), 0.5), 5: np.array([[0.4, np.inf, 1e9]])}})
+        marks = [(line.get_marker(), np.size(line.get_xdata())) for line in ax.lines]
+        assert marks == [("o", 24), ("^", 0), ("o", 1), ("^", 2)]
 
     def test_a_run_that_is_not_there(self):
         with pytest.raises(ValueError, match=r"there is no long run with inner_lr=0\.5"):
@@ -332,7 +359,7 @@ def test_the_explorer_of_shots_and_steps():
     ("make", "number", "right"),
     [
         (predictions.predict_positions, 1, "<b>B</b>"),
-        (predictions.predict_larger_rate, 1, "several"),
+        (predictions.predict_larger_rate, 1, "after several it is a gamble"),
         (predictions.predict_part, 1, "The hidden layers are enough"),
     ],
 )

@@ -7,7 +7,7 @@ from mlearn_utils.course.widgets.view import WIDGET_VIEW
 def test_running_the_cell_shows_no_hint_and_records_none(lesson):
     for _ in range(3):
         hints = lesson.hint("double")
-        bundle = hints._repr_mimebundle_()
+        bundle, _ = hints._repr_mimebundle_()
         assert WIDGET_VIEW in bundle
         assert bundle["text/plain"] == repr(hints)
         assert "Think of addition" not in str(bundle) + repr(hints) + hints.hint.value
