@@ -48,7 +48,7 @@ from mlearn_utils.tasks.cartpole import CartPoleTask
 # %% [markdown]
 # # First session
 #
-# ## 1. Which tasks need adaptation? (6 minutes)
+# ## 1. Which tasks need adaptation? (5 minutes)
 #
 # Lesson 03 ended with a cart whose reward hid a target velocity. To become good at it took hundreds of
 # episodes, and as many again for the next target. We now have the tool to do better. But first ask whether
@@ -70,15 +70,16 @@ for name in ("phys", "dirv", "dir", "goalv"):
 # %% [markdown]
 # Three tasks of each family, by the numbers that make them. Two policies tell what there is to gain. One is
 # trained on all tasks of a family at once, as if they were one: the **multitask** policy. The other is
-# **told** the task: it reads these numbers beside the state. A policy that must find them out cannot be
-# expected to do better.
+# **told** the task: it reads these numbers beside the state, and is trained until it no longer gets better. A
+# policy that must find them out cannot be expected to earn more.
 
 # %%
 stored.predict_families()
 
 # %% [markdown]
-# Both were trained with several seeds and judged on tasks that no one had trained or tuned on
-# (`python data/lesson_06/make_results.py` does it again). In parentheses, the 95 % interval over seeds:
+# Both were trained with six seeds each and judged on four sets of 200 tasks that nobody had trained or
+# tuned on (`python data/lesson_06/make_results.py` does it again). In parentheses, the 95 % interval over
+# the seeds:
 
 # %%
 table = stored.load()
@@ -88,6 +89,10 @@ for name in ("phys", "goalv", "dir", "dirv"):
     gap[name] = interval(told - multitask)
     print(f"{name:6} multitask {stored.text(multitask)}   told {stored.text(told)}")
 assert gap["phys"][2] < 2 and min(gap[name][1] for name in ("goalv", "dir", "dirv")) > 15
+for name in ("goalv", "dir", "dirv"):
+    curve = stored.load_curves(name, "told")[0].mean(axis=0)
+    late = [f"{curve[part].mean():.1f}" for part in (slice(160, 200), slice(200, 240))]
+    print(f"{name:6} told, in training: iterations 161 to 200 {late[0]}, 201 to 240 {late[1]}")
 
 # %% [markdown]
 # On `phys` there is nothing to gain. Masses and forces differ several times over, and *one* policy serves
@@ -96,7 +101,7 @@ assert gap["phys"][2] < 2 and min(gap[name][1] for name in ("goalv", "dir", "dir
 # must try, look at what is paid, and change: it must **adapt**.
 
 # %% [markdown]
-# ## 2. MAML when the policy makes its own data (5 minutes)
+# ## 2. MAML when the policy makes its own data (4 minutes)
 #
 # In lesson 04 the support set was given. Now it is played. Let $J_i(\theta)$ be the expected return of the
 # policy $\pi_\theta$ in task $i$. We look for the parameters from which one step helps most. (Returns are
@@ -151,9 +156,9 @@ def play(params):
     return collect(carts, lambda obs: mlp(params, obs / scale), generator=generator)
 
 
-start = maml.expand_params(theta, len(tasks))
+start = maml.expand_params(theta, len(tasks))  # a copy of theta for each task: [T, *]
 support = play(start)
-print("observations [T, S, E, 4]:", list(support.obs.shape))
+print("observations [T, S, E, 4]:", list(support.obs.shape), "- S is the longest episode")
 
 # %% [markdown]
 # The steps are now credited with advantages, as in lesson 03. Think of what "better than expected" means
@@ -206,10 +211,11 @@ plt.show()
 # $$\hat{J}_i(\theta) = \frac{1}{100\, E} \sum_{\text{episodes}} \sum_t \rho_t\, A_t, \qquad
 # \nabla \rho_t = \rho_t\, \nabla \log \pi_\theta(a_t \mid s_t)$$
 #
-# has, at the parameters that played, a gradient that estimates the policy gradient up to a scale: the 100,
-# and the deviation by which $A$ was divided; $\alpha$ makes up for it. (Why a ratio and not
-# $\log \pi_\theta$, as in lesson 03? The next section answers that. Why not the mean over the steps taken? In
-# a task where episodes end early it would count every step for more.)
+# has, at the parameters that played, a gradient that estimates the policy gradient, with lesson 03's two
+# liberties (a discount, and GAE's bias) and up to a scale: the 100, and the deviation by which $A$ was
+# divided; $\alpha$ makes up for it. (The $\rho_i$ of lesson 04 was something else. Why a ratio and not
+# $\log \pi_\theta$, as in lesson 03? The next section answers that. Why not the mean over the steps taken?
+# In a task where episodes end early it would count every step for more.)
 
 
 # %%
@@ -279,8 +285,9 @@ print(f"finite differences {difference:.5f}, autograd {by_autograd:.5f}")
 assert abs(difference - by_autograd) < 1e-5
 
 # %% [markdown]
-# They agree. The package's `MAMLAgent` computes the same from the same episodes (it minimizes, so the sign
-# is turned):
+# They agree. The package's `MAMLAgent` computes the same from the same episodes. (It minimizes, so the sign
+# is turned; `with_advantages` credits a batch, and a `Query` is a credited batch with the log-probabilities
+# of those who played it.)
 
 # %%
 agent = MAMLAgent(CartPoleTasks("dirv"), device="cpu")
@@ -297,7 +304,7 @@ print(f"the same meta-gradient, with alpha = {agent.config.inner_lr:g}")
 # *played others*. The ratio is meant to account for that; does it?
 
 # %% [markdown]
-# ## 4. What sampled episodes do not say (8 minutes)
+# ## 4. What sampled episodes do not say (10 minutes)
 #
 # The inner step differentiates a surrogate once, the outer step differentiates it *again*: the
 # meta-gradient $(I + \alpha H_i) \nabla J_i(\theta_i')$ contains a Hessian $H_i$. A surrogate may have the
@@ -383,24 +390,53 @@ assert abs(error["plain, baseline"] - 1) < 1e-10 and error["lvc"] < 0.7 < 2.5 < 
 # - **plain** is wrong by more than the Hessian itself. With a perfect baseline its mean Hessian is *zero*:
 #   MAML with it is first order on average, whatever autograd computes;
 # - **LVC** is wrong by two thirds here, whatever the baseline;
-# - **DiCE** is exact. Its price is variance, which a mean over all episodes does not show.
+# - **DiCE** is exact.
 #
-# One world is one world. Twelve random ones, and what the errors do to the meta-gradient itself:
+# One world is one world. Twelve random ones; what the errors do to the meta-gradient itself; and how far the
+# Hessian of a *single* episode strays from its mean:
 
 # %%
-found = worlds.errors(12)
-print("relative error, median of 12 worlds     Hessian   meta-gradient")
+found, scatter = worlds.errors(12), worlds.scatter(12)
+print("relative error, median of 12 worlds     Hessian   meta-gradient   one episode's deviation")
 for kind, values in found.items():
-    print(f"{kind:36} {np.median(values[:, 0]):10.2f} {np.median(values[:, 1]):15.3f}")
+    one = f"{np.median(scatter[kind]):20.1f}" if kind in scatter else ""
+    print(f"{kind:36} {np.median(values[:, 0]):10.2f} {np.median(values[:, 1]):15.3f}{one}")
 assert np.allclose(found["plain, baseline"], found["first order"])
 assert found["dice, baseline"].max() < 1e-10
 assert np.median(found["lvc, baseline"][:, 1]) < 0.5 * np.median(found["first order"][:, 1])
 
 # %% [markdown]
-# DiCE is exact everywhere, LVC loses a little, and plain with a baseline *equals* first order. (In a
-# network the curvature of the network itself is left, which these policies of one logit a room do not
-# have.) Without a baseline, plain is worse than leaving the Hessian out. Does that decide how well the
-# trained policy does? Keep the question for section 7.
+# DiCE is exact, and its price is variance: one episode's Hessian scatters more than LVC's. LVC with a
+# baseline misses a third of the Hessian, which moves the meta-gradient by little more than a hundredth at
+# this step size; plain with a baseline *equals* first order. (In a network the curvature of the network
+# itself is left, which these policies of one logit a room do not have.) Without a baseline, plain is worse
+# than leaving the Hessian out.
+#
+# **One term is still missing.** The inner step above went along the *exact* gradient, that of infinitely many
+# episodes. What is run goes along the gradient of a sampled batch $b$, and $\theta$ also decides which batch
+# that is. So what is run maximizes $\sum_b \Pr_\theta(b)\, J(\theta_b')$, and its gradient has two parts:
+#
+# $$\sum_b \Pr_\theta(b)\, \frac{d\theta_b'}{d\theta}^{\!\top} \nabla J(\theta_b') \;+\;
+# \sum_b \Pr_\theta(b)\, \nabla \log \Pr_\theta(b)\; J(\theta_b') .$$
+#
+# The second credits $\theta$ for *playing what teaches well* (E-MAML, Stadie et al. 2018). No surrogate has
+# it; LVC and DiCE stand in for a part of it by their Hessians. Batches of one and of two episodes can be
+# enumerated, too:
+
+# %%
+print("relative error of the meta-gradient, median of 12 worlds")
+print("episodes   alpha    plain     LVC    DiCE   first order   plain + sampling term")
+for episodes in (1, 2):
+    for alpha in (1, 3, 10):
+        wrong = worlds.sampled_errors(12, episodes=episodes, inner_lr=alpha)
+        plain, lvc, dice, first, whole = (np.median(values) for values in wrong.values())
+        print(f"{episodes:8} {alpha:7} {plain:8.3f} {lvc:7.3f} {dice:7.3f} {first:13.3f} {whole:15.3f}")
+        assert max(lvc, dice) < plain + 0.02
+
+# %% [markdown]
+# For short steps DiCE and LVC are close to what is run. For long ones none is, and DiCE is no better than
+# LVC: "exact" was said of another objective. Does any of this decide how well the trained policy does? Keep
+# the question for section 7.
 #
 # For *one* derivative the plain surrogate is right; lesson 03 needed no more.
 
@@ -426,23 +462,24 @@ lesson.check(clipped_objective)
 
 # %% [markdown]
 # In each of these steps the package *adapts again* from the stored support episodes, since $\theta$ has
-# moved and so has every $\theta_i'$; $\rho_t$ compares this $\theta_i'$ with the one that played. Nothing
-# new is played. ProMP (Rothfuss et al. 2019) is built in this way.
+# moved and so has every $\theta_i'$; $\rho_t$ compares this $\theta_i'$, and in the inner step this $\theta$,
+# with the one that played. Nothing new is played. ProMP (Rothfuss et al. 2019) is built in this way.
 #
 # That is all there is: collect, credit, adapt, collect, clip. *End of the first session.*
 
 # %% [markdown]
 # # Second session
 #
-# ## 6. Train it (6 minutes)
+# ## 6. Train it (5 minutes)
 #
 # `MAMLAgent` is the first session as a class: in each iteration 20 tasks, 10 support and 10 query episodes
 # of each, one inner step with $\alpha = 10$, two clipped outer steps of Adam. In the first half of the
 # training the return *before* the step counts as well (`before_weight`, Antoniou et al. 2019): from a
-# policy that falls at once there is nothing to learn. The settings are in `MAMLConfig`, a sentence each. A
-# training can be interrupted: `train(checkpoint="run.safetensors")` saves it as it goes.
-# (`MAMLAgent(gym.make("CartPole-v1"))` runs, too. One task cannot teach adaptation, so it is made this
-# family, and a warning says so.) One seed, live:
+# policy that falls at once there is nothing to learn. The settings are in `MAMLConfig`, a sentence each,
+# and what other values of some of them earn, on tasks and with agents that no table below reports, in
+# `data/lesson_06/choices.csv`. A training can be interrupted: `train(checkpoint="run.safetensors")` saves
+# it as it goes. (`MAMLAgent(gym.make("CartPole-v1"))` runs, too. One task cannot teach adaptation, so it is
+# made this family, and a warning says so.) One seed, live:
 
 # %% tags=["nbval-ignore-output"]
 family = CartPoleTasks("dirv")
@@ -469,7 +506,7 @@ plt.show()
 # training tasks, though new ones in every iteration. Judge it on tasks that it has never met:
 
 # %% tags=["nbval-ignore-output"]
-held_out = family.sample(100, seed=stored.TEST_SEED)
+held_out = family.sample(100, seed=stored.LIVE_SEED)
 returns = agent.evaluate(held_out, steps=1, seed=1)  # [2, 100]
 for name, values in zip(("before the step", "after one step "), returns, strict=True):
     print(f"{name}: {values.mean():.0f}")
@@ -498,30 +535,36 @@ course.animation(
 )
 
 # %% [markdown]
-# ## 7. Judge it fairly (7 minutes)
+# ## 7. Judge it fairly (8 minutes)
 #
 # What would others reach with the same ten episodes a step? All have the same network, and each has *its
 # own best settings*, chosen on validation tasks with other seeds, from grids that were extended until no
-# best value lay at an end. For the two kinds of fine-tuning that means step sizes of their own for one, two
-# and three steps; of MAML and FOMAML only the first size is tuned:
+# best value lay at an end (`data/lesson_06/tuning.csv` has all that was tried; one search, that of the
+# first step of an untrained policy on `phys`, ended at a size at which the policy is certain of all it
+# does). For the two kinds of fine-tuning that means sizes of their own for one, two and three steps, and
+# for the multitask and the told policy an outer rate. Of MAML and FOMAML only the first size is tuned;
+# their second and third step are *damped*, a tenth and a hundredth of it (section 9 says why):
 #
 # - **multitask + fine-tuning**: the multitask policy of section 1, then the same gradient steps;
 # - **random + fine-tuning**: an untrained policy, then the same steps: plain policy gradients;
 # - **FOMAML**: MAML without second derivatives;
-# - **told**: knows the task from the start and takes no step.
+# - **told**: knows the task from the start and takes no step; trained four times as long as the others.
 
 # %%
 stored.predict_table(table)
 
 # %% [markdown]
-# Mean return on 200 held-out tasks; every step uses ten fresh episodes, and the interval is over seeds:
+# Mean return on held-out tasks, four sets of 200; every step uses ten fresh episodes, and the 95 % interval
+# is over the six seeds:
 
 # %%
 for name in ("dirv", "dir"):
     print(f"{name:24}{stored.HEADER}")
     for method in stored.METHODS:
         print(stored.row(method, table.returns(name, method)))
-    print(f"{'told, no step':24}{'':6}  {stored.text(table.returns(name, 'told')[:, 0]):>20}", end="\n\n")
+    print(f"{'told, no step':24}{'':6}  {stored.text(table.returns(name, 'told')[:, 0]):>20}")
+    sets = table.by_set(name, "MAML")[:, :, 1].mean(axis=0)
+    print(f"MAML after one step, on each of the four sets: {', '.join(f'{x:.1f}' for x in sets)}", end="\n\n")
 
 # %%
 fig, axes = plt.subplots(1, 2, figsize=(8.4, 3.2), sharey=True)
@@ -533,7 +576,7 @@ plt.show()
 
 # %% [markdown]
 # Except from a random start, one step does most of it. The column *worst* is the worst seed: a training can
-# fail, and a mean hides that.
+# fail, and a mean hides that. The sets of tasks differ by less than the methods.
 #
 # To say "better" of two methods, compare them on the *same* seeds and the *same* tasks: what is hard for
 # one is hard for the other, and drops out of the difference.
@@ -546,7 +589,8 @@ plt.show()
 lesson.check(paired_interval)
 
 # %% [markdown]
-# The gain of MAML over the others after one step, paired by seed (the file holds means over tasks):
+# The gain of MAML over the others after one step, paired by seed (the file holds means over tasks), and
+# what it is less FOMAML, seed by seed:
 
 # %%
 gain = {}
@@ -555,13 +599,16 @@ for name in ("dirv", "dir"):
     for rival in ("multitask", "random", "FOMAML"):
         gain[name, rival] = interval(ours - table.returns(name, rival)[:, 1])
         print("{:5} MAML less {:10} {:5.1f} ({:.1f} to {:.1f})".format(name, rival, *gain[name, rival]))
+    apart = ours - table.returns(name, "FOMAML")[:, 1]
+    print(f"{name:5} MAML less FOMAML by seed", ", ".join(f"{x:.1f}" for x in np.sort(apart)))
 assert min(gain[name, rival][1] for name in ("dirv", "dir") for rival in ("multitask", "random")) > 10
-assert all(gain[name, "FOMAML"][1] < 0 < gain[name, "FOMAML"][2] for name in ("dirv", "dir"))
 
 # %% [markdown]
-# MAML is ahead of both kinds of fine-tuning on both families. It is *not* shown to be ahead of FOMAML: with
-# an inner step size of its own, FOMAML earns as much on `dir`, and on `dirv` its interval is wide, because
-# two of its six trainings never learned to adapt (the column *worst*).
+# MAML is ahead of both kinds of fine-tuning on both families. It is *not* shown to be ahead of FOMAML. On
+# `dir` the two cannot be told apart. On `dirv` the large mean difference is made by two of the six FOMAML
+# trainings, which never learned to adapt (the column *worst*); in the four others the two differ by less
+# than 1. Whether FOMAML fails more often, six seeds cannot say: if two of twelve trainings fail by chance,
+# both are of the same method in five of eleven cases.
 #
 # So what of the second derivatives of section 4? Here are six seeds of each surrogate, and of first order,
 # with the same settings for all and MAML's objective from the first iteration on, `before_weight=0`
@@ -572,9 +619,9 @@ second = stored.load("surrogates.csv")
 for name in ("dir", "dirv"):
     for kind in ("plain", "lvc", "dice", "first order"):
         values = np.sort(second.returns(name, kind)[:, 1])
-        print(f"{name:4} {kind:12} {stored.text(values):22}   seeds", *values.round().astype(int))
-dir_means = [np.median(second.returns("dir", kind)[:, 1]) for kind in ("plain", "lvc", "dice", "first order")]
-assert max(dir_means) - min(dir_means) < 3
+        print(f"{name:4} {kind:12} median {np.median(values):4.0f}   seeds", *values.round().astype(int))
+medians = [np.median(second.returns("dir", kind)[:, 1]) for kind in ("plain", "lvc", "dice", "first order")]
+assert max(medians) - min(medians) < 3
 
 # %% [markdown]
 # Said plainly: on `dir` **the final return is the same**, up to a seed that fails: the medians differ by less
@@ -582,11 +629,33 @@ assert max(dir_means) - min(dir_means) < 3
 # `dirv` the trainings that succeed end between 52 and 61; others are stuck at little more than half of it:
 # first order in five of six seeds, DiCE in all. (The second Adam step on the same episodes needs the ratio
 # to the policy that played them, and DiCE's is a product over all steps so far: whether that is why, we did
-# not test.) Six seeds are too few to rank plain and LVC. The package uses LVC, which costs nothing more. And
-# with `before_weight`, none of the six MAML trainings in the table above is stuck.
+# not test.) Six seeds are too few to rank plain and LVC. The package uses LVC, which costs nothing more.
+#
+# And `before_weight`, which the table's trainings have and these have not? And the other defaults? On
+# validation tasks, with five agents that nothing else is reported of (`python
+# data/lesson_06/make_choices.py`):
+
+# %%
+choices = stored.load_choices()
+for setting, values in (
+    ("before_weight", ("0.0", "0.3", "1.0", "3.0")),
+    ("meta_lr", ("0.01", "0.02", "0.04")),
+    ("epochs", ("1", "2", "4")),
+):
+    for value in values:
+        returns = np.sort(choices[setting, value][:, 1])
+        print(
+            f"dirv, {setting:13} {value:>4}: mean {returns.mean():.1f}   seeds", *returns.round().astype(int)
+        )
 
 # %% [markdown]
-# ## 8. Choose the hidden task (4 minutes)
+# Without the return before the step two of these five trainings got stuck; with any weight none of fifteen.
+# And the defaults are *not* the best: a smaller outer rate, or one outer step instead of two, earns 3 to 4
+# more. The table above has MAML with the default outer rate, and the multitask policy with its best one:
+# where MAML is behind by that little, as in section 10, this may be why.
+
+# %% [markdown]
+# ## 8. Choose the hidden task (3 minutes)
 #
 # The stored policy and a target of your choice. First guess what it does with 0 inner steps; then take one.
 # **Try** both signs; then a target that no task of the family has, such as 0 or 1.2.
@@ -602,7 +671,7 @@ explorer
 # the family that it was trained on.
 
 # %% [markdown]
-# ## 9. More steps: show and mend (4 minutes)
+# ## 9. More steps: show and mend (5 minutes)
 #
 # One step is what was trained. What do further ones do? (Each uses ten fresh episodes.)
 
@@ -621,19 +690,44 @@ for name in ("dirv", "dir"):
     assert (full[:, 3] - full[:, 1]).mean() < -3 and (damped[:, 2:] - damped[:, 1:2]).mean(0).min() > -1
 
 # %% [markdown]
-# The second full step starts where the policy is already nearly sure of its way, and overshoots: it breaks
-# the balance. Two remedies: **train on the steps you report** (`MAMLConfig(inner_steps=3)`, at twice the
-# time), or **damp** the later ones. The package does the latter: each step is `step_decay` times the one
-# before.
+# The second full step starts where the policy is already nearly sure of its way, and goes too far. Two
+# remedies: **damp** the later steps, as the package does (each is `step_decay` times the one before), or
+# **train on the steps you report** (`inner_steps=3`, at twice the time). We tried the second on `dir`, with
+# three equal steps of their own best size:
+
+# %%
+damped, trained = (table.returns("dir", method) for method in ("MAML", "MAML, three steps"))
+for label, values in (
+    ("one step trained, later ones damped", damped),
+    ("three equal steps trained", trained),
+):
+    print(f"{label:36} before, one, two, three:", values.mean(axis=0).round(1))
+less = interval(trained[:, 3] - damped[:, 3])
+print("after three steps, the second less the first: {:.1f} ({:.1f} to {:.1f})".format(*less))
+
+# %% [markdown]
+# No cure: it gives up 12 of what the first step gained, and its third step, though trained with, lowers the
+# return again.
+#
+# And what does a full second step break? How long do the episodes last?
+
+# %% tags=["nbval-ignore-output"]
+on_dir = stored.load_agent("dir")
+validation = CartPoleTasks("dir").sample(100, seed=stored.VALIDATION_SEED)
+first = on_dir.config.inner_lr
+lasted = [hidden_task.play(on_dir, validation, steps=k, sizes=[first] * k) for k in range(4)]
+lengths = [rollout.mask.sum(1).mean().item() for rollout in lasted]
+print("mean steps an episode, before and after one, two, three full steps:", np.round(lengths).astype(int))
+assert lengths[3] < lengths[1] - 10
+
+# %% [markdown]
+# The pole falls early.
 #
 # **Exercise `step_sizes`** (explore, 6 minutes). Find sizes for which the later steps *help*: neither lowers
 # the mean return (by more than 1, which may be luck), and together they add at least 2.5. Tune on the
 # validation tasks below, with the stored agent of the first seed; the checker has other tasks.
 
 # %% tags=["nbval-ignore-output"]
-on_dir = stored.load_agent("dir")
-validation = CartPoleTasks("dir").sample(100, seed=stored.VALIDATION_SEED)
-first = on_dir.config.inner_lr
 for second, third in ((first, first), (first / 2, first / 4)):
     returns = on_dir.evaluate(validation, steps=3, inner_lr=[first, second, third]).mean(axis=1)
     print(f"sizes {first:g}, {second:g}, {third:g}: mean returns", returns.round().astype(int).tolist())
@@ -653,16 +747,20 @@ lesson.check(step_sizes)
 print(f"{'goalv':24}{stored.HEADER}")
 for method in stored.METHODS:
     print(stored.row(method, table.returns("goalv", method)))
-ours, rival = (table.returns("goalv", method) for method in ("MAML", "multitask"))
-for steps in (1, 3):
-    gain = interval(ours[:, steps] - rival[:, steps])
-    print("MAML less multitask, steps: {}   {:.1f} ({:.1f} to {:.1f})".format(steps, *gain))
-    assert -10 < gain[0] < 1
+ours = table.returns("goalv", "MAML")
+for rival in ("multitask", "FOMAML"):
+    for steps in (1, 3):
+        less = interval(ours[:, steps] - table.returns("goalv", rival)[:, steps])
+        print("MAML less {:9}, steps: {}   {:.1f} ({:.1f} to {:.1f})".format(rival, steps, *less))
+        assert -10 < less[0] < 1
 
 # %% [markdown]
-# **No win.** With its own step size the multitask policy adapts better, although it was never trained to.
-# After one step it is 3 to 4 ahead; after three, for which its sizes were tuned and MAML's were not, about
-# 6. Where a small change of the policy is enough, a start that was trained to be changed has no advantage.
+# **No win.** With its own step size the multitask policy adapts a little better, although it was never
+# trained to; after three steps, for which its sizes were tuned and MAML's were not, clearly better. FOMAML
+# is ahead of MAML, too, by an interval without 0. Remember that MAML's outer rate is a default and the
+# multitask policy's was tuned: what is shown is that MAML has no large advantage here, not that it cannot
+# keep up.
+#
 # And on `phys` adaptation gains nothing, since there is nothing to gain:
 
 # %%
@@ -678,7 +776,7 @@ assert table.returns("phys", "multitask")[:, 0].mean() > 98
 # and `make_env`.) They train MAML and, with `inner_steps=0`, a multitask policy:
 
 # %% tags=["nbval-ignore-output"]
-theirs, unmet = SomebodysTasks(), SomebodysTasks().sample(50, seed=stored.TEST_SEED)
+theirs, unmet = SomebodysTasks(), SomebodysTasks().sample(50, seed=stored.LIVE_SEED)
 earned = {}
 for name, config in {
     "multitask, before any step": MAMLConfig(iterations=20, meta_lr=0.04, inner_steps=0, episodes=20),
@@ -738,10 +836,12 @@ lesson.quiz()
 #   hidden rewards, not different masses.
 # - MAML for RL maximizes the mean return *after* an inner step. Support episodes are played with $\theta$,
 #   query episodes with $\theta_i'$; each task has its own baseline and its own scale.
-# - A surrogate with the right gradient may have a wrong Hessian. DiCE is exact; LVC misses a part of it that
-#   hardly moved the meta-gradient; plain log-probabilities with a baseline made it first order on average.
-# - On `dirv` and `dir` one step on ten episodes finds most of what knowing the task is worth; fine-tuning a
-#   multitask policy finds far less. On `goalv` MAML has no advantage, on `phys` there is nothing to find.
+# - A surrogate with the right gradient may have a wrong Hessian. For a step along the exact gradient DiCE is
+#   exact, LVC misses a part that hardly moved the meta-gradient, and plain log-probabilities with a baseline
+#   make it first order on average. None has the term for which episodes are sampled.
+# - On `dirv` and `dir` one step on ten episodes finds more than half of what knowing the task is worth;
+#   fine-tuning a multitask policy finds far less. On `goalv` MAML has no advantage, on `phys` there is
+#   nothing to find.
 # - Trained with one step, it is good for one step. Later ones are damped, or trained.
 #
 # ## What could go wrong
@@ -766,6 +866,9 @@ lesson.quiz()
 #   2017, arXiv:1707.06347. Equation 7 is the clipped objective.
 # - A. Antoniou, H. Edwards, A. Storkey, "How to train your MAML", ICLR 2019, arXiv:1810.09502. The losses
 #   of earlier steps count at first.
+# - B. Stadie, G. Yang, R. Houthooft, X. Chen, Y. Duan, Y. Wu, P. Abbeel, I. Sutskever, "Some Considerations
+#   on Learning to Explore via Meta-Reinforcement Learning", 2018, arXiv:1803.01118. E-MAML: the sampling
+#   term.
 # - J. Beck, R. Vuorio, E. Z. Liu, Z. Xiong, L. Zintgraf, C. Finn, S. Whiteson, "A Survey of
 #   Meta-Reinforcement Learning", 2023, arXiv:2301.08028.
 

@@ -27,8 +27,8 @@ TIME = np.arange(1, 101)
 class Agent(Protocol):
     """What the widgets need of a meta-trained agent."""
 
-    def adapt(self, tasks: CartPoleTask, *, steps: int = 1) -> Params:
-        """Return parameters [T, *] after `steps` inner steps on each task."""
+    def adapt(self, tasks: CartPoleTask, *, steps: int = 1, inner_lr: list[float] | None = None) -> Params:
+        """Return parameters [T, *] after `steps` inner steps on each task, of these sizes or its own."""
         ...
 
     def policy(self, params: Params) -> Policy:
@@ -36,10 +36,12 @@ class Agent(Protocol):
         ...
 
 
-def play(agent: Agent, tasks: CartPoleTask, *, steps: int, seed: int = 0) -> Rollout:
-    """Play ten episodes of each task after `steps` inner steps, [T, S, E]."""
+def play(
+    agent: Agent, tasks: CartPoleTask, *, steps: int, seed: int = 0, sizes: list[float] | None = None
+) -> Rollout:
+    """Play ten episodes of each task after `steps` inner steps, of the agent's own sizes or of these."""
     carts = BatchedCartPole(tasks, num_envs=EPISODES)
-    policy = agent.policy(agent.adapt(tasks, steps=steps))
+    policy = agent.policy(agent.adapt(tasks, steps=steps, inner_lr=sizes or None))
     return collect(carts, policy, generator=make_generator(1000 + seed))
 
 
@@ -112,8 +114,10 @@ def _draw_chase(seen: Chase) -> Callable[[Figure], Callable[..., str]]:
             for k, (bar, label) in enumerate(zip(bars, numbers, strict=True)):
                 height = seen.returns[k, at]
                 bar.set(height=height, color=COLORS["adapted" if k == steps else "start"])
-                bar.set(hatch="" if k == steps else "//", alpha=1.0 if k == steps else 0.4)
-                label.set(y=height + 1, text=f"{height:.0f}")
+                bar.set(
+                    hatch="" if k == steps else "//", alpha=1.0 if k == steps else 0.4, visible=k <= steps
+                )
+                label.set(y=height + 1, text=f"{height:.0f}" if k <= steps else "")
             return _chase_caption(target, steps, _late(lines), seen.returns[:, at])
 
         return update
@@ -192,9 +196,9 @@ class _Panel:
         self._lines = LineCollection([], linewidths=1.2, alpha=0.8)
         ax.add_collection(self._lines, autolim=False)
         ax.axhline(target, color=COLORS["truth"], linestyle=":", label="hidden target")
-        ax.plot([], [], color=COLORS["good"], linestyle="-", label="credit > 0")
-        ax.plot([], [], color=COLORS["bad"], linestyle="--", label="credit < 0")
-        ax.legend(loc="lower center", ncols=3, fontsize=8)
+        self._first, self._second = (ax.plot([], [], linestyle=dashes)[0] for dashes in ("-", "--"))
+        self._second.set_color(COLORS["bad"])
+        self._ax = ax
 
     def show(self, velocity: np.ndarray, credit: np.ndarray | None, *, is_query: bool) -> None:
         """Draw velocities [E, 100], marked by the sign of the mean credit [E] of each episode if given."""
@@ -203,6 +207,12 @@ class _Panel:
         plain = COLORS["meta" if is_query else "support"]
         colors = [plain if credit is None else COLORS["good" if good else "bad"] for good in is_good]
         self._lines.set(colors=colors, linestyles=["-" if good else "--" for good in is_good])
+        self._first.set(
+            color=plain if credit is None else COLORS["good"],
+            label=("after" if is_query else "before") + " the step" if credit is None else "credit > 0",
+        )
+        self._second.set_label("_" if credit is None else "credit < 0")
+        self._ax.legend(loc="lower center", ncols=3, fontsize=8)
 
 
 def _push(rollout: Rollout, adv: Tensor) -> np.ndarray:

@@ -16,7 +16,7 @@ from mlearn_utils.runtime import data_path
 from mlearn_utils.tasks.cartpole import CartPoleTasks
 
 FOLDER = "lesson_06"
-VALIDATION_SEED, TEST_SEED, CHECK_SEED = 71_000, 72_000, 73_000
+VALIDATION_SEED, LIVE_SEED, CHECK_SEED = 71_000, 72_000, 73_000
 """Seeds of the tasks that the lesson evaluates on live; neither training nor the stored runs draw these."""
 
 METHODS = {
@@ -40,14 +40,14 @@ class Results:
     """
 
     def __init__(self, path: Path):
-        self._found: dict[tuple[str, str], dict[tuple[int, int], float]] = {}
+        self._found: dict[tuple[str, str], dict[tuple[int, int, int], float]] = {}
         with path.open(newline="") as file:
             for row in csv.DictReader(file):
                 runs = self._found.setdefault((row["family"], row["method"]), {})
-                runs[int(row["seed"]), int(row["step"])] = float(row["return"])
+                runs[int(row["seed"]), int(row.get("set", 0)), int(row["step"])] = float(row["return"])
 
-    def returns(self, family: str, method: str) -> np.ndarray:
-        """Return [S, K + 1] the mean return of each seed after 0 to K inner steps.
+    def by_set(self, family: str, method: str) -> np.ndarray:
+        """Return [S, sets, K + 1] the mean return over each set of test tasks after 0 to K inner steps.
 
         Raises:
             ValueError: if there are no such runs.
@@ -55,8 +55,16 @@ class Results:
         if (family, method) not in self._found:
             raise ValueError(f"there are no runs of {method!r} on {family!r}")
         runs = self._found[family, method]
-        seeds, steps = (sorted({key[axis] for key in runs}) for axis in (0, 1))
-        return np.array([[runs[seed, step] for step in steps] for seed in seeds])
+        seeds, sets, steps = (sorted({key[axis] for key in runs}) for axis in range(3))
+        return np.array([[[runs[seed, k, step] for step in steps] for k in sets] for seed in seeds])
+
+    def returns(self, family: str, method: str) -> np.ndarray:
+        """Return [S, K + 1] the mean return of each seed over all test tasks, after 0 to K inner steps.
+
+        Raises:
+            ValueError: if there are no such runs.
+        """
+        return self.by_set(family, method).mean(axis=1)
 
 
 def load(name: str = "results.csv") -> Results:
@@ -74,6 +82,21 @@ def load_curves(family: str, method: str) -> tuple[np.ndarray, np.ndarray]:
                 runs.setdefault(int(entry["seed"]), []).append(pair)
     table = np.array([runs[seed] for seed in sorted(runs)])
     return table[..., 0], table[..., 1]
+
+
+def load_choices() -> dict[tuple[str, str], np.ndarray]:
+    """Return [S, K + 1] by (setting, value) the validation returns of data/lesson_06/make_choices.py."""
+    runs: dict[tuple[str, str], dict[tuple[int, int], float]] = {}
+    with data_path(FOLDER, "choices.csv").open(newline="") as file:
+        for row in csv.DictReader(file):
+            found = runs.setdefault((row["setting"], row["value"]), {})
+            found[int(row["seed"]), int(row["step"])] = float(row["return"])
+    return {
+        key: np.array(
+            [[found[s, k] for k in sorted({k for _, k in found})] for s in sorted({s for s, _ in found})]
+        )
+        for key, found in runs.items()
+    }
 
 
 def read_agent(family: str) -> MAMLAgent:
@@ -142,18 +165,20 @@ def predict_families() -> Predict:
 
 
 def predict_table(results: Results) -> Predict:
-    """Ask what MAML earns on dirv after one step, before the table shows it."""
+    """Ask what a tuned step is worth to the multitask policy on dirv, before the table shows it."""
     told = results.returns("dirv", "told").mean()
     multitask, maml = (results.returns("dirv", method).mean(axis=0) for method in ("multitask", "MAML"))
+    room = told - multitask[0]
     return Predict(
-        f"On new tasks of dirv, the multitask policy earns {multitask[0]:.0f} and the one that is told the "
-        f"task {told:.0f}. What does the meta-trained policy earn after one gradient step on ten episodes, "
-        "on average?",
-        slider("my guess (mean return)", 0, 100, 1, 45),
+        f"On new tasks of dirv, the multitask policy earns {multitask[0]:.0f}, and MAML {maml[1]:.0f} after "
+        "one step. Now the multitask policy takes one step, too, on ten episodes and with the step size that "
+        "is best for it. What does it earn then, on average?",
+        slider("my guess (mean return)", 0, 100, 1, 70),
         lambda guess: (
-            f"<b>{maml[1]:.0f}</b>; you said {guess:.0f}. Of the {told - multitask[0]:.0f} that there were "
-            f"to gain, one step finds {(maml[1] - multitask[0]) / (told - multitask[0]):.0%}. The multitask "
-            f"policy takes the same step with a size chosen for it, and gets to {multitask[1]:.0f}."
+            f"<b>{multitask[1]:.0f}</b>; you said {guess:.0f}. Between {multitask[0]:.0f} and the {told:.0f} "
+            f"of a policy that is told the task lies {room:.0f}. Of that, MAML's step finds "
+            f"{(maml[1] - multitask[0]) / room:.0%}, the multitask policy's "
+            f"{(multitask[1] - multitask[0]) / room:.0%}."
         ),
         name="return-after-one-step",
     )

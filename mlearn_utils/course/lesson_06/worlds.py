@@ -3,6 +3,9 @@
 Nothing is sampled, so what is left is bias alone.
 """
 
+import itertools
+import math
+from collections import Counter
 from collections.abc import Callable
 
 import numpy as np
@@ -57,11 +60,114 @@ class World:
         credit = self.credit(has_baseline=has_baseline)
         return lambda theta: (self._chance * SURROGATES[name](self.logp(theta), credit, self._mask)).sum()
 
+    def log_chance(self) -> Tensor:
+        """Return [E] the logarithm of each episode's probability under the world's policy."""
+        return self._chance.log()
+
+    def derivatives(self, name: str) -> tuple[Tensor, Tensor]:
+        """Return [E, 2] and [E, 2, 2] each episode's derivatives of a surrogate, less a perfect baseline."""
+        credit = self.credit(has_baseline=True)
+        own = self.theta.repeat(len(self._chance), 1).requires_grad_()  # [E, 2]: a policy for each episode
+        total = SURROGATES[name](self._logp_each(own), credit, self._mask).sum()
+        (slope,) = torch.autograd.grad(total, own, create_graph=True)
+        rows = [torch.autograd.grad(slope[:, k].sum(), own, retain_graph=True)[0] for k in range(2)]
+        return slope.detach(), torch.stack(rows, dim=1)
+
+    def scores(self) -> Tensor:
+        """Return [E, 2] the derivative of each episode's log-probability."""
+        own = self.theta.repeat(len(self._chance), 1).requires_grad_()
+        return torch.autograd.grad(self._logp_each(own).sum(), own)[0]
+
+    def _logp_each(self, own: Tensor) -> Tensor:
+        """Return [S, E] as `logp`, with the policy own[e] for episode e."""
+        return log_prob(own.gather(1, self._every.state.T).T.unsqueeze(-1), self._every.act)
+
+    def batches(self, episodes: int) -> tuple[Tensor, Tensor]:
+        """Return all batches of so many episodes, order aside.
+
+        Returns:
+            [B, E] how often each of the world's episodes is in a batch, and [B] in how many orders it comes.
+        """
+        size = len(self._chance)
+        found = [Counter(batch) for batch in itertools.combinations_with_replacement(range(size), episodes)]
+        counts = torch.zeros(len(found), size, dtype=torch.float64)
+        for row, batch in zip(counts, found, strict=True):
+            for episode, times in batch.items():
+                row[episode] = times
+        orders = [math.factorial(episodes) / math.prod(map(math.factorial, b.values())) for b in found]
+        return counts, torch.tensor(orders, dtype=torch.float64)
+
+    def returns_of(self, thetas: Tensor) -> Tensor:
+        """Return [B] J of each policy in thetas [B, 2]."""
+        logits = thetas[:, self._every.state].unsqueeze(-1)  # [B, S, E, 1]
+        logp = log_prob(logits, self._every.act.expand(len(thetas), *self._every.act.shape))
+        return (self._every.chance * logp.sum(dim=1).exp()) @ self._every.reward.sum(dim=0)
+
+
+def scatter(count: int = 12) -> dict[str, np.ndarray]:
+    """Return for each surrogate with a baseline [count]: how far one episode's Hessian is from their mean.
+
+    The root of the mean squared distance, relative to the size of the exact Hessian.
+    """
+    rows: dict[str, list[float]] = {}
+    for seed in range(count):
+        world = World(seed)
+        chance, exact = world.log_chance().exp(), _matrix(hessian(world.expected_return, world.theta))
+        for name in SURROGATES:
+            each = world.derivatives(name)[1]  # [E, 2, 2]
+            mean = torch.einsum("e,eij->ij", chance, each)
+            spread = (chance * (each - mean).square().sum(dim=(1, 2))).sum().sqrt()
+            rows.setdefault(f"{name}, baseline", []).append(float(spread / exact.norm()))
+    return {kind: np.array(values) for kind, values in rows.items()}
+
+
+def sampled_errors(count: int = 12, *, episodes: int = 2, inner_lr: float = 1.0) -> dict[str, np.ndarray]:
+    """Return kind of derivative -> relative errors [count] of the meta-gradient of what is really run.
+
+    What is run is a step along the gradient of a *sampled* batch of episodes, so the objective is the mean of
+    J(theta + inner_lr * slope of the batch) over all batches. Its exact gradient has a term for the
+    probability of the batch, which depends on theta, too (Stadie et al. 2018, "Some Considerations on
+    Learning to Explore via Meta-Reinforcement Learning", arXiv:1803.01118: E-MAML). No surrogate has that
+    term. The credits are held fixed, as they are in practice.
+
+    Args:
+        count: how many worlds.
+        episodes: in a batch.
+        inner_lr: step size of the inner step.
+    """
+    rows: dict[str, list[float]] = {}
+    for seed in range(count):
+        found = sampled_gradients(World(seed), episodes=episodes, inner_lr=inner_lr)
+        for name, value in found.items():
+            rows.setdefault(name, []).append(_relative(value, found["plain + sampling term"]))
+    return {name: np.array(values) for name, values in rows.items()}
+
+
+def sampled_gradients(world: World, *, episodes: int, inner_lr: float) -> dict[str, Tensor]:
+    """Return kind of derivative -> [2] the meta-gradient of one world; arguments as in `sampled_errors`."""
+    counts, orders = world.batches(episodes)
+    derivatives = {name: world.derivatives(name) for name in SURROGATES}
+    slopes = derivatives["plain"][0]  # [E, 2]; all surrogates have the same
+    adapted = (world.theta + inner_lr * counts @ slopes / episodes).requires_grad_()  # [B, 2]
+    earned = world.returns_of(adapted)
+    (there,) = torch.autograd.grad(earned.sum(), adapted)
+    earned = earned.detach()
+    weight = orders * (counts @ world.log_chance()).exp()  # [B], sums to 1
+    found = {}
+    for name, (_, second) in derivatives.items():
+        mean = torch.einsum("be,eij->bij", counts, second) / episodes
+        found[name] = weight @ (there + inner_lr * torch.einsum("bij,bj->bi", mean, there))
+    found["first order"] = weight @ there
+    exploring = (weight * (earned - weight @ earned)) @ (counts @ world.scores())
+    found["plain + sampling term"] = found["plain"] + exploring
+    return found
+
 
 def errors(count: int = 20, *, inner_lr: float = 1.0) -> dict[str, np.ndarray]:
     """Return kind of derivative -> relative errors [count, 2]: of the Hessian, and of the meta-gradient.
 
-    The kinds are "first order" (no Hessian at all), and each surrogate without and with a baseline.
+    The kinds are "first order" (no Hessian at all), and each surrogate without and with a baseline. The inner
+    step is along the exact gradient, that of infinitely many episodes.
 
     Args:
         count: how many worlds.

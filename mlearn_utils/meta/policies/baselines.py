@@ -2,13 +2,14 @@
 
 - multitask + fine-tuning: one policy trained on all tasks without adapting, then adapted as MAML's is;
 - random + fine-tuning: an untrained agent, adapted as MAML's is;
-- told: one policy that sees what the task hides, the ceiling.
+- told: one policy that sees what the task hides: the ceiling, once it is trained until it no longer rises.
 
 Fine-tuning lives by its step size, so `tune_inner_lr` finds the best on validation tasks, separately for
-every number of steps, and does not settle for the largest value it tried.
+every number of steps, and does not settle for the last value it tried.
 """
 
 import dataclasses
+import itertools
 from collections.abc import Sequence
 from typing import Any
 
@@ -21,8 +22,8 @@ from mlearn_utils.tasks.cartpole import BatchedCartPole, CartPoleTask, CartPoleT
 
 RATES = (0.0, 0.3, 1.0, 3.0, 10.0, 30.0, 100.0)
 DECAYS = (1.0, 0.3)
-LARGEST_RATE = 1e4
-"""No larger first step is tried: by then every policy is one that always pushes as hard as it can."""
+LARGEST_RATE, SMALLEST_DECAY = 1e6, 0.01
+"""Where the search ends: by such a step every policy is certain of all it does, and the next is none."""
 
 
 def multitask_config(config: MAMLConfig) -> MAMLConfig:
@@ -40,11 +41,13 @@ def tune_inner_lr(
     rates: tuple[float, ...] = RATES,
     decays: tuple[float, ...] = DECAYS,
     seed: int = 0,
+    table: list[tuple[float, float, int, float]] | None = None,
 ) -> dict[int, list[float]]:
     """Return for each number of steps k = 1 ... `steps` the k step sizes with the best mean return.
 
-    Every first rate is tried with every decay from step to step. While the largest rate wins, one three times
-    larger is tried, up to LARGEST_RATE; 0 is the other end, no adaptation at all.
+    Every first rate is tried with every decay from step to step. While the largest rate wins for any number
+    of steps, one three times larger is tried, up to LARGEST_RATE; 0 is the other end, no adaptation at all.
+    While the smallest decay wins for several steps, one a third as large is tried, down to SMALLEST_DECAY.
 
     A size that suits one training may break the policy of another, so give several agents of equal settings.
 
@@ -56,6 +59,7 @@ def tune_inner_lr(
         rates: first step sizes to try.
         decays: factors from one step to the next.
         seed: start of the random numbers of episodes and actions.
+        table: a list that gets a row (first rate, decay, steps, mean return) for all that was tried.
 
     Raises:
         ValueError: if `agents`, `rates` or `decays` is empty.
@@ -66,19 +70,32 @@ def tune_inner_lr(
     if not rates or not decays:
         raise ValueError(f"rates and decays must not be empty, got {rates} and {decays}")
     means: dict[tuple[float, float], np.ndarray] = {}
-    tried = sorted(rates)
+    tried, factors = sorted(rates), sorted(decays)
     while True:
-        for pair in [(rate, decay) for rate in tried for decay in decays if (rate, decay) not in means]:
-            sizes = _sizes(*pair, steps)
+        for rate, decay in itertools.product(tried, factors):
+            if (rate, decay) in means:
+                continue
+            sizes = _sizes(rate, decay, steps)
             found = [
                 agent.evaluate(tasks, steps=steps, inner_lr=sizes, episodes=episodes, seed=seed)
                 for agent in trained
             ]
-            means[pair] = np.mean(found, axis=(0, 2))
+            means[rate, decay] = np.mean(found, axis=(0, 2))
         best = {k: max(means, key=lambda pair: means[pair][k]) for k in range(1, steps + 1)}
-        if 3 * tried[-1] > LARGEST_RATE or all(rate < tried[-1] for rate, _ in best.values()):
-            return {k: _sizes(*pair, k) for k, pair in best.items()}
-        tried.append(3 * tried[-1])
+        too_small = any(decay == factors[0] for k, (rate, decay) in best.items() if k > 1 and rate > 0)
+        too_large = any(rate == tried[-1] for rate, _ in best.values())
+        grown = False
+        if too_large and 3 * tried[-1] <= LARGEST_RATE:
+            tried.append(3 * tried[-1])
+            grown = True
+        if too_small and factors[0] / 3 >= SMALLEST_DECAY:
+            factors.insert(0, factors[0] / 3)
+            grown = True
+        if not grown:
+            break
+    if table is not None:
+        table += [(*pair, k, float(values[k])) for pair, values in means.items() for k in range(1, steps + 1)]
+    return {k: _sizes(*pair, k) for k, pair in best.items()}
 
 
 def evaluate_tuned(

@@ -1,5 +1,8 @@
 """Widgets, films, worlds and results of lesson 06: what they say is what slower computations say."""
 
+import csv
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
@@ -11,15 +14,20 @@ from mlearn_utils.course.lesson_06 import hidden_task, worlds
 from mlearn_utils.course.lesson_06 import results as stored
 from mlearn_utils.course.lesson_06.buggy_family import SomebodysTasks
 from mlearn_utils.course.widgets.stepper import Stepper
+from mlearn_utils.meta.policies.baselines import LARGEST_RATE
 from mlearn_utils.rl.rollout import Policy
 from mlearn_utils.rl.surrogates import SURROGATES
 from mlearn_utils.tasks.cartpole import CartPoleTask
+
+ROOT = Path(__file__).resolve().parents[3]
 
 
 class Leaner:
     """An agent that needs no training: it balances, and after k steps it leans k x 0.04 rad to its target."""
 
-    def adapt(self, tasks: CartPoleTask, *, steps: int = 1) -> dict[str, torch.Tensor]:
+    def adapt(
+        self, tasks: CartPoleTask, *, steps: int = 1, inner_lr: object = None
+    ) -> dict[str, torch.Tensor]:
         return {"lean": torch.from_numpy(0.04 * steps * np.sign(tasks.target)).float()[:, None, None]}
 
     def policy(self, params: dict[str, torch.Tensor]) -> Policy:
@@ -137,6 +145,41 @@ def test_plain_with_a_baseline_is_first_order_and_dice_is_exact():
     assert found["lvc, baseline"] == pytest.approx(found["lvc, no baseline"])
 
 
+@pytest.mark.parametrize(("episodes", "inner_lr"), [(1, 3.0), (2, 3.0)])
+def test_what_is_really_run_has_the_gradient_of_its_enumerated_objective(episodes, inner_lr):
+    world = worlds.World(0)
+    counts, orders = world.batches(episodes)
+    every, credit = world._every, world.credit(has_baseline=True)
+    in_room = torch.nn.functional.one_hot(every.state, 2)
+
+    def objective(theta):
+        """The mean over all batches of J after a step along the slope of the batch; no autograd inside."""
+        score = (every.act - torch.sigmoid(theta[every.state])).unsqueeze(-1) * in_room
+        slopes = (score * credit.unsqueeze(-1)).sum(dim=0)  # [E, 2]
+        weight = orders * (counts @ every.probability(world.logp(theta)).log()).exp()
+        assert weight.sum().item() == pytest.approx(1)
+        return (weight * world.returns_of(theta + inner_lr * counts @ slopes / episodes)).sum()
+
+    exact = torch.autograd.functional.jacobian(objective, world.theta)
+    for name, errors in worlds.sampled_errors(1, episodes=episodes, inner_lr=inner_lr).items():
+        assert (errors[0] < 1e-9) == (name == "plain + sampling term")
+    found = worlds.sampled_gradients(world, episodes=episodes, inner_lr=inner_lr)
+    torch.testing.assert_close(found["plain + sampling term"], exact)
+
+
+def test_derivatives_of_single_episodes_are_those_of_their_mean():
+    world = worlds.World(1)
+    for name in SURROGATES:
+        slopes, second = world.derivatives(name)
+        chance = world.log_chance().exp()
+        mean = world.mean_surrogate(name, has_baseline=True)
+        jacobian, hessian = torch.autograd.functional.jacobian, torch.autograd.functional.hessian
+        torch.testing.assert_close(chance @ slopes, jacobian(mean, world.theta))
+        torch.testing.assert_close(torch.einsum("e,eij->ij", chance, second), hessian(mean, world.theta))
+    found = worlds.scatter(3)
+    assert (found["lvc, baseline"] < found["dice, baseline"]).all()
+
+
 def test_the_prediction_about_the_plain_surrogate_says_nothing_is_left():
     predict = worlds.predict_plain()
     predict.commit("about half")
@@ -192,8 +235,36 @@ def test_seeds_and_steps_are_sorted_whatever_the_order_of_the_rows(tmp_path):
     assert stored.Results(path).returns("f", "m").tolist() == [[1, 2], [3, 4]]
 
 
+def test_several_sets_of_test_tasks_are_told_apart_and_averaged(tmp_path):
+    lines = ["family,method,seed,set,step,return", "f,m,0,0,0,1", "f,m,0,1,0,3", "f,m,1,0,0,5", "f,m,1,1,0,9"]
+    path = tmp_path / "results.csv"
+    path.write_text("\n".join(lines))
+    found = stored.Results(path)
+    assert found.by_set("f", "m").tolist() == [[[1], [3]], [[5], [9]]]
+    assert found.returns("f", "m").tolist() == [[2], [7]]
+
+
+def test_no_choice_on_validation_tasks_lies_at_an_end_of_what_was_tried():
+    with (ROOT / "data" / "lesson_06" / "tuning.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    groups: dict[tuple[str, ...], list[dict[str, str]]] = {}
+    for row in rows:
+        groups.setdefault((row["family"], row["method"], row["what"], row["steps"]), []).append(row)
+    assert {key[0] for key in groups} == {"dirv", "dir", "phys", "goalv"}
+    for key, tried in groups.items():
+        best = max(tried, key=lambda row: float(row["return"]))
+        rates = [float(row["value"]) for row in tried]
+        assert float(best["value"]) < max(rates) or 3 * max(rates) > LARGEST_RATE, key
+        if key[2] == "sizes":  # 0 is no step at all; below a decay of 0.02 the next step is none
+            decays = [float(row["decay"]) for row in tried]
+            none_to_decay = key[3] == "1" or float(best["value"]) == 0
+            assert none_to_decay or float(best["decay"]) > min(decays) or min(decays) < 0.02, key
+        else:
+            assert float(best["value"]) > min(rates), key
+
+
 def test_the_stored_agents_earn_what_the_table_says(results):
-    tasks = stored.CartPoleTasks("dirv").sample(100, seed=stored.TEST_SEED)
+    tasks = stored.CartPoleTasks("dirv").sample(100, seed=stored.LIVE_SEED)
     found = stored.load_agent("dirv").evaluate(tasks, steps=1).mean(axis=1)
     assert found == pytest.approx(results.returns("dirv", "MAML")[0, :2], abs=4)
 
@@ -202,8 +273,11 @@ def test_predictions_quote_the_table(results):
     told = results.returns("dirv", "told").mean()
     predict = stored.predict_table(results)
     predict.commit(50)
-    assert f"told the task {told:.0f}" in predict.text
-    assert f"<b>{results.returns('dirv', 'MAML')[:, 1].mean():.0f}</b>; you said 50" in predict.caption.value
+    assert (
+        f"<b>{results.returns('dirv', 'multitask')[:, 1].mean():.0f}</b>; you said 50"
+        in predict.caption.value
+    )
+    assert f"the {told:.0f} of a policy that is told" in predict.caption.value
     later = stored.predict_later_steps(results)
     later.commit("more: every step follows the gradient of the return")
     assert f"<b>{results.returns('dir', 'MAML undamped')[:, 3].mean():.0f}</b>" in later.caption.value

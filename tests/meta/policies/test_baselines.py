@@ -42,7 +42,24 @@ def test_not_adapting_at_all_is_a_choice():
 
 
 def test_the_search_ends_where_returns_never_stop_rising():
-    assert tune_inner_lr(Scripted(best=1e9), None, steps=1) == {1: [8100.0]}  # pyright: ignore[reportArgumentType]
+    assert tune_inner_lr(Scripted(best=1e9), None, steps=1) == {1: [656100.0]}  # pyright: ignore[reportArgumentType]
+
+
+class Sinking(Scripted):
+    """An agent that every step but the first harms, the more the larger it is."""
+
+    def evaluate(self, tasks, *, steps, inner_lr, episodes=10, seed=0):
+        rows = [0.0, *(-abs(inner_lr[0] - self.best) - sum(inner_lr[1:k]) for k in range(1, steps + 1))]
+        return np.array(rows)[:, None]
+
+
+def test_smaller_decays_are_tried_while_the_smallest_is_the_best():
+    table = []
+    tuned = tune_inner_lr(Sinking(best=3.0), None, steps=2, decays=(1.0, 0.3), table=table)  # pyright: ignore[reportArgumentType]
+    assert tuned[1] == [3.0]
+    assert tuned[2] == pytest.approx([3.0, 3.0 * 0.3 / 27])  # 0.011: the next third is below SMALLEST_DECAY
+    assert ("3.0", "2") in {(str(rate), str(steps)) for rate, _, steps, _ in table}
+    assert max(value for _, _, steps, value in table if steps == 1) == 0.0
 
 
 def test_the_mean_over_agents_decides():
