@@ -46,8 +46,8 @@ from mlearn_utils.tasks.gridworld import GridTasks
 # Words for this lesson. A **task** is one grid, described by its **features** $x$. A **setting** $h$ is one
 # choice of Q-learning's **hyperparameters**: the learning rate $\alpha$, the share $\varepsilon$ of random
 # moves, and the discount $\gamma$. A **run** is one learner on one task with one setting: 15 000 steps, then
-# its greedy policy is evaluated exactly. What it earns is its **return** $r$. Two runs of the same setting
-# differ by luck.
+# its greedy policy is evaluated exactly. What it earns is its **return** $r$: 1 for the goal, $-1$ for a pit,
+# less the cost of its steps, so never above 1. Two runs of the same setting differ by luck.
 
 # %%
 varied, alike = GridTasks("varied"), GridTasks("alike")
@@ -59,8 +59,10 @@ print("settings h:", ", ".join(f"{n} {r.low:g} to {r.high:g}" for n, r in grids.
 
 # %% [markdown]
 # The discount is stated by how far it makes the learner look ahead: $1 / (1 - \gamma)$ steps (lesson 01).
-# For a learning rate and a look-ahead equal *factors* count as equal, so their scales are logarithmic. Note
-# what is **not** among the features: the number (seed) that a grid was made from. Section 4 says why.
+# For a learning rate and a look-ahead equal *factors* count as equal, so their scales are logarithmic.
+# Among the features, *share of pits* is that of all cells, *trap* is 1 if there is one, and *distance* is
+# how many rows and columns the goal is away from the upper left corner. Note what is **not** among the
+# features: the number (seed) that a grid was made from. Section 4 says why.
 #
 # The plan has three steps:
 #
@@ -78,9 +80,7 @@ print("settings h:", ", ".join(f"{n} {r.low:g} to {r.high:g}" for n, r in grids.
 small_tasks, small_settings = varied.sample(60, seed=0), grids.spread_settings(16)
 tried = np.broadcast_to(small_settings, (60, 16, 3))
 small_table = grids.run(small_tasks, tried, seed=1)  # [task, setting]
-best = small_table.argmax(axis=1)
-print(f"{small_table.size} runs; {len(np.unique(best))} of 16 settings are the best on some grid")
-assert len(np.unique(best)) >= 10
+print(f"{small_table.size} runs, returns from {small_table.min():.2f} to {small_table.max():.2f}")
 
 # %% [markdown]
 # Each row of this table is a task, each column a setting. Here it is as a picture, tasks sorted by their
@@ -97,8 +97,28 @@ plt.show()
 
 # %% [markdown]
 # Vertical bands: some tasks are easy whatever one does. Horizontal bands: some settings are good on most
-# tasks. What we are after is neither, but the *pattern* left over: which setting suits which task. The
-# course's `HyperparameterModel` learns such a table with any regression method. The simplest one first, a
+# tasks. What we are after is neither, but the *pattern* left over: which setting suits which task. Is there
+# one, or is the rest luck? To say which setting is the best on how many grids proves nothing: in a table of
+# pure luck each would win somewhere, too. Make two thirds of the table a second time, and see what comes
+# back:
+
+# %%
+again = grids.run(small_tasks[:40], tried[:40], seed=2)
+rest, rest_again = (
+    table - table.mean(axis=1, keepdims=True) - table.mean(axis=0) + table.mean()
+    for table in (small_table[:40], again)
+)
+same_best = (small_table[:40].argmax(axis=1) == again.argmax(axis=1)).mean()
+common = np.corrcoef(rest.ravel(), rest_again.ravel())[0, 1]
+print(f"the same setting is the best again on {same_best:.0%} of the grids")
+print(f"what is left of a return after its row's and its column's mean: correlation {common:.2f}")
+assert common > 0.25
+
+# %% [markdown]
+# The single winner is mostly luck. The pattern is real: about that share of what rows and columns leave over
+# (the correlation of two runs) returns in a second run, and the rest is luck.
+#
+# The course's `HyperparameterModel` learns such a table with any regression method. The simplest one first, a
 # plain linear model $r \approx a + b \cdot x + c \cdot h$.
 
 # %%
@@ -111,7 +131,8 @@ new_grids = grids.all_features(varied.sample(100, seed=8000))
 linear = HyperparameterModel(LinearRegression(), grids.SPACE).fit(rows, columns, earned)
 trees = HyperparameterModel(space=grids.SPACE).fit(rows, columns, earned)
 for name, model in (("linear", linear), ("boosted trees", trees)):
-    different = len(np.unique(model.suggest(new_grids)[:, 0], axis=0))
+    suggested = model.suggest(new_grids)[:, 0]  # [task, suggestions, H]: here the only one of each task
+    different = len(np.unique(suggested, axis=0))
     print(f"{name:14} suggests {different:3} different settings for 100 new grids")
     assert (different == 1) == (name == "linear")
 
@@ -146,13 +167,28 @@ explorer = pictures.surface_explorer()
 explorer
 
 # %% [markdown]
-# **Try**: noise from 0 to 2. What happens to the suggested $\alpha$, and to the uncertainty ±? Then a trap,
-# which pays 0.2 at once and ends the episode: a learner that does not look far walks into it.
+# **Try**: noise 0, 0.3 and 2. The suggested $\alpha$ falls, since noisy rewards must be averaged; and the
+# uncertainty ± grows. (It is one standard deviation of a single run. A regression does not know that no
+# return is above 1, so the mean may be.) Then a trap, which pays 0.2 at once and ends the episode. One
+# would think: now the learner should look further ahead. Does the model?
+
+# %%
+grid = [5.0, 0.2, 0.0, 0.01, 0.1, 0.0, 7.0]  # the sliders' start
+print("               alpha   look-ahead   epsilon")
+for trap in (0.0, 1.0):
+    (setting,) = results.stored_model().suggest([*grid[:5], trap, grid[6]])
+    print("{:12} {:7.2f} {:12.0f} {:9.2f}".format("with a trap" if trap else "without", *setting))
+
+# %% [markdown]
+# Here it suggests the opposite, a *shorter* look-ahead, and with it far more random moves. Move the sliders:
+# with a trap the suggested $\varepsilon$ is usually larger, while the look-ahead moves either way. The model
+# says what earned more in its table; it does not say why, and a story that sounds right is no evidence.
 #
-# Where does the ± come from? The tasks are split into five parts. Five copies of the trees are trained, each
-# without one part, and the prediction is their mean. Each copy is wrong on the part it never saw; one more
-# set of trees learns the squares of these errors. So the ± holds the model's error and the run's luck, on
-# *tasks not seen in training*. On grids it never saw it must hold in about 95 of 100 cases:
+# Where does the ± come from? The tasks are split into five parts. Five copies of the trees are trained,
+# each without one part, and the prediction is their mean. Each copy is wrong on the part it never saw; one
+# more set of trees learns the squares of these errors. So the ± holds the model's error and the run's luck,
+# on *tasks not seen in training*. If the errors are roughly normal, a run on a new grid lies within 1.96 of
+# it in about 95 of 100 cases, and within one of it in 68:
 
 # %%
 model = results.stored_model()
@@ -160,13 +196,15 @@ check_tasks = varied.sample(80, seed=8100)
 drawn = spaces.sample(grids.SPACE, 400, rng=np.random.default_rng(0)).reshape(80, 5, 3)
 fresh = grids.run(check_tasks, drawn, seed=3).ravel()
 mean, std = model.predict(np.repeat(grids.all_features(check_tasks), 5, axis=0), drawn.reshape(400, 3))
-covered = (np.abs(fresh - mean) < 1.96 * std).mean()
+covered, within_one = ((np.abs(fresh - mean) < times * std).mean() for times in (1.96, 1.0))
 explained = 1 - ((fresh - mean) ** 2).mean() / fresh.var()
-print(f"share of 400 new runs within ±1.96 std: {covered:.2f}")
+print(f"share of 400 runs on 80 new grids within ±1.96 std: {covered:.2f}; within ±1 std: {within_one:.2f}")
 print(f"share of their variance explained: {explained:.2f}")
-assert 0.88 < covered < 0.99 and explained > 0.5
+assert 0.88 < covered < 0.97 and explained > 0.5
 
 # %% [markdown]
+# Rather 93 than 95 of 100: a few errors are larger than normal ones would be.
+#
 # Now **adjusting**. After a run on the new task we know its residual: earned minus predicted. Neighboring
 # settings of the same task probably err in the same direction. How strongly is measured on the training
 # tasks; a **Gaussian process** (a model of how the errors at near and far settings hang together) turns it
@@ -213,8 +251,8 @@ for name, parts, groups in (
 assert shares["rows left out at random"] > 0.3 and shares["whole tasks left out"] < 0
 
 # %% [markdown]
-# Judged by rows, the seed explains half of everything. Judged by tasks, the model is worse than guessing the
-# mean (a negative share). On a new grid every seed is new, so only the second number is true.
+# Judged by rows, seed and settings explain half of everything. Judged by tasks, the model is worse than
+# guessing the mean (a negative share). On a new grid every seed is new, so only the second number is true.
 #
 # **Exercise `rows_of_new_tasks`** (core, 5 minutes). Write the split that leaves out whole tasks.
 
@@ -254,7 +292,7 @@ lesson.check(gain_over_default)
 held_out = results.held_out("varied")
 fig, ax = plt.subplots(figsize=(6.5, 4))
 pictures.draw_contest(ax, held_out, results.STRATEGIES)
-ax.set_title("240 new grids, 5 repetitions, 95 % intervals over grids")
+ax.set_title("240 new grids, mean of 5 tables, 95 % intervals over grids")
 plt.show()
 
 # %% [markdown]
@@ -283,9 +321,11 @@ assert gains["model @1"][1] > 0 and (by_seed > 0).all()
 # One suggestion earns about 0.12 more than the default, on grids that the model never saw, and does so in
 # each of the five repetitions. Random search needs four runs to pass *one* run of the default: a good
 # baseline is hard to beat by searching. How much could be gained? The oracle tries 40 settings on every new
-# grid. Judged by the runs that chose it, it seems to gain 0.3. Judged by a fresh run, most of that is gone:
-# it chose by luck. The model, which made no run at all on the grid, does *better* than this oracle, because
-# it averages over the luck of 12 000 runs.
+# grid. Choosing by the mean of two runs, and judged by these same runs, it seems to gain 0.3. Choosing by
+# one run of each and judged by a fresh one, it gains next to nothing: one run is mostly luck, so that this
+# oracle chooses badly. What the best of these 40 settings could gain lies between the two. The model, which
+# made no run at all on the grid, does better than the oracle that chooses by one: it averages over the luck
+# of 12 000 runs.
 #
 # The **portfolio** begins with the default, so with one run they are the same. With four runs it comes
 # closer, and the model stays 0.08 ahead. And **adjusting**?
@@ -301,7 +341,7 @@ assert oracle[1] > 0
 # %% [markdown]
 # A negative result: looking at what the first runs earned gained nothing; planning all four runs in advance
 # earned 0.03 more. A plan that hedges, made from many tasks, already holds most of what four noisy runs of
-# one task could say. Adjusting is for larger budgets and for tasks whose features tell little.
+# one task could say.
 #
 # Does it have to be boosted trees? The same table, the same class, other regressions; each suggestion is
 # played five times:
@@ -317,9 +357,10 @@ assert gains["linear"][2] < 0 < gains["linear, with products"][2]
 
 # %% [markdown]
 # Trees of either kind gain most, a small torch network about a quarter of it, hardly to be told from 0. The
-# plain linear model does *harm*: one corner of the space for every task is worse than a default that somebody
-# chose. With the columns of your exercise it does not harm any more, and does not gain: one parabola is too
-# stiff for these returns.
+# plain linear model does *harm*: one setting for every task, at the ends of the ranges, is worse than a
+# default that somebody chose. With products and squares (all 66 of them, your exercise's 35 and those
+# within $x$) it does no harm that can be told from 0, and no good: one parabola is too stiff for these
+# returns.
 
 # %% [markdown]
 # ## 5. Where there is nothing to learn (3 minutes)
@@ -336,16 +377,21 @@ for name in ("model @1", "random search @1", "oracle, fresh run", "oracle, optim
     gains[name] = results.difference(held_alike, name, "default @1")
 fig, ax = plt.subplots(figsize=(6, 2.6))
 pictures.draw_gains(ax, gains, "return above one run of the default")
-ax.set_title("Family “alike”")
+ax.set_title("Family “alike”: 95 % intervals over 240 grids")
 plt.show()
-assert gains["oracle, optimistic"][2] < 0.05 and gains["model @1"][2] < 0.01
-assert (results.seed_gains("alike", 1) < 0).all()
+print("model less default, each of five training tables, and the 95 % interval over the tables:")
+for budget in (1, 2, 4):
+    by_table = results.seed_gains("alike", budget)
+    mean, low, high = course.interval(by_table)
+    print(f"{budget} runs: {by_table.round(3)}   mean {mean:.3f} ({low:.3f} to {high:.3f})")
+assert gains["oracle, optimistic"][2] < 0.05
 
 # %% [markdown]
-# The best that any choice of settings could gain is about 0.01. The model cannot gain, but it can lose: in
-# each of the five repetitions its single suggestion is a little *worse* than the default, because where there
-# is no pattern it follows the luck of its table. Choosing by a fresh run per setting, as the honest oracle
-# does, loses more. So ask *first* what an oracle gains; only then build a model.
+# The best that any choice among the 40 settings could gain is about 0.01. What the model makes of so little
+# differs from table to table, so the tables are what an interval must be over. With one run its single
+# suggestion is a little *worse* than the default; with four, planned in advance, a little better: both are
+# of the order of half a hundredth. Choosing by one run of each setting loses more. So ask *first* what an
+# oracle gains, one that chooses by several runs and is judged by others; only then build a model.
 
 # %% [markdown]
 # Is it only Q-learning on grids? The same class, unchanged, on **policy gradients** and cart-poles (lesson
@@ -363,10 +409,9 @@ for family in ("phys", "dirv"):
         assert other != "random search" or low > 0
 
 # %% [markdown]
-# On carts the model is far ahead of random search, and no better than the default after one run. That fits
-# the rule above: on "phys" the default earns all there is, and on "dirv" a target velocity hardly changes
-# which settings train well. With two runs its pair of settings is a little ahead of the portfolio's. The
-# class transfers; the headroom does not.
+# On carts the model is far ahead of random search, and not shown to be ahead of the default after one run.
+# On "phys" the default earns all there is. On "dirv" it earns 37 of 100, and yet no gain shows; no oracle
+# was run here, so we cannot say whether another choice among these settings would have found more.
 
 # %% [markdown]
 # ## 6. The slope by a learning rate (3 minutes)
@@ -440,11 +485,14 @@ assert torch.allclose(learned["a rate each (Meta-SGD)"][0], 1 / curvature[0], rt
 # A discount is a setting of another kind: it does not only scale a step, it defines what is learned. Yet a
 # policy gradient's update $\theta'(\gamma)$ is a differentiable function of $\gamma$, through the
 # advantages. Xu et al. (2018) judge the update by $J'$, the objective on the *next* batch of episodes with a
-# fixed discount (here 1), and step $\gamma$ along
+# fixed discount (here 1), and let $\gamma$ follow
 #
 # $$\frac{dJ'}{d\gamma} = \Bigl(\frac{d\theta'}{d\gamma}\Bigr)^{\!\top} \nabla J'(\theta').$$
 #
-# GAE's $\lambda$ (lesson 03) enters the update in the same way and is adjusted along with it, from 0.9.
+# GAE's $\lambda$ (lesson 03) enters the update in the same way and is adjusted along with it, from 0.9. (Here
+# both the policy and the two settings are moved by Adam, the settings through their log-odds, so that they
+# stay between 0 and 1. Adam takes steps of about its own size however small a slope is: its first steps of
+# $\gamma$ follow little more than the slope's sign.)
 
 # %%
 predictions.predict_discount()
@@ -458,7 +506,9 @@ for kind, start in (("fixed", 0.5), ("fixed", 0.9), ("adjusted", 0.5)):
     course.band(left, update, curves[kind, start, "return"], label=label)
 for start in carts.STARTS:
     course.band(right, update, curves["adjusted", start, "gamma"], label=f"from {start:g}")
-left.set(xlabel="updates", ylabel="return (at most 200)", title="CartPole, 40 seeds, 95 % interval")
+left.set(
+    xlabel="updates", ylabel="return (at most 200)", title="CartPole: mean and 95 % interval of 40 seeds"
+)
 right.set(xlabel="updates", ylabel="γ", title="The adjusted discount")
 for ax in (left, right):
     ax.legend()
@@ -473,16 +523,22 @@ for start in carts.STARTS:
         f"difference {gain:5.1f} ({low:.1f} to {high:.1f})"
     )
     assert low > 0 if start == 0.5 else low < 0 < high
-best = max(curves["fixed", gamma, "return"].mean() for gamma in (*carts.STARTS, *carts.OTHERS))
+fixed = {g: curves["fixed", g, "return"].mean(axis=1) for g in (*carts.STARTS, *carts.OTHERS)}
+chosen = max(fixed, key=lambda g: fixed[g][:20].mean())  # on the first 20 seeds; the others judge it
+print(f"the fixed discount that is best on 20 seeds, {chosen:g}; on the 20 others, adjusted less fixed:")
+for start in carts.STARTS:
+    moved = curves["adjusted", start, "return"].mean(axis=1)[20:]
+    gain, low, high = course.interval(moved - fixed[chosen][20:])
+    print(f"from {start:4}: {gain:5.1f} ({low:.1f} to {high:.1f})")
+    assert high < 0 or start != 0.5
 ends = [curves["adjusted", 0.5, name][:, -1].mean() for name in ("gamma", "lambda")]
-print(
-    f"best of six fixed discounts {best:.1f}; adjusted from 0.5, at last γ = {ends[0]:.2f}, λ = {ends[1]:.2f}"
-)
+print(f"adjusted from 0.5, at last γ = {ends[0]:.2f}, λ = {ends[1]:.2f}")
 
 # %% [markdown]
 # From the bad start $\gamma$ climbs, and the return with it. From 0.9 and 0.99, which are good already, the
-# differences cannot be told from 0. And no adjusted run beats the best fixed discount: a slope repairs a bad
-# setting while it trains, step by step; it does not search. (Xu et al. report gains over a fixed discount
+# differences cannot be told from 0. And against the best fixed discount no adjusted one is shown to be ahead;
+# from the bad start it is behind. A slope repairs a bad setting while it trains, step by step; it does not
+# search. (Xu et al. report gains over a fixed discount
 # on Atari games, where 200 million frames leave time to walk. Ours has 40 updates.)
 
 # %% [markdown]
@@ -499,7 +555,8 @@ print(
 # | rates, discounts, losses | as before, by better updates | Meta-SGD; Xu et al. 2018 | sections 6, 7 |
 # | a model of settings | the choice of settings | this lesson's model | sections 1 to 5 |
 #
-# Upper rows need few episodes of the new task and can fail on tasks unlike the old ones; lower rows train
+# The first three rows, and Meta-SGD, which learns its start along with the rates, need few episodes of the
+# new task, and can fail on tasks unlike the old ones. An adjusted discount and a model of settings train
 # from scratch on each task, slowly, and keep the guarantees of the algorithm that they set.
 
 # %% [markdown]
@@ -523,7 +580,10 @@ lesson.quiz()
 # - *The model is splendid in the test and useless on new tasks*: rows of one task stood on both sides of the
 #   split, or a feature names the task.
 # - *The search beats the default by far*: how many runs did the default get?
-# - *The best setting lies at an end of a range*: widen the range, also for the baselines.
+# - *The best setting lies at an end of a range*: widen the range, also for the baselines. (Ours is no example
+#   to follow: a good part of the model's suggestions look ahead as little as the range allows.)
+# - *A few returns are enormous*, say where a rate diverges: a fit of squares sees nothing else. Cut them
+#   off, or learn ranks.
 # - *The suggestions chase luck*: with one run in each cell and little headroom, a flexible model follows
 #   single lucky runs. Look at what it explains on tasks left out; ask what the oracle gains.
 # - *The adjusted discount runs away*: what judges it must have a discount of its own, and the step must be

@@ -81,7 +81,8 @@ def play(
 
     A strategy sees the settings and returns of its own earlier runs on the task, nothing else of it. One that
     does not even look at these is an array of settings, [budget, H] for all tasks or [M, budget, H]. Run k of
-    every strategy has the same luck: equal settings earn the same.
+    every strategy starts from the same random numbers, but its learners draw them in turn: equal settings on
+    a task earn the same only where those on all other tasks are equal, too.
     """
     tried, seen = np.zeros((len(tasks), 0, len(SPACE))), np.zeros((len(tasks), 0))
     for k in range(budget):
