@@ -9,7 +9,7 @@
 # - compute what a policy is worth, and the best policy, when the task is known, and check both;
 # - compare policies with intervals, and say when a comparison shows nothing.
 #
-# **Time**: 50 minutes: 25 of reading and running, 21 of exercises, 4 for the quiz. One more exercise (10
+# **Time**: 50 minutes: 27 of reading and running, 19 of exercises, 4 for the quiz. One more exercise (10
 # minutes, *research*) is for at home.
 #
 # **You need**: Python with numpy, the mean of a random variable, and what `lesson.check` does (lesson 00).
@@ -36,9 +36,10 @@ from mlearn_utils.tasks.gridworld import ACTIONS, ENV_ID, GridTask, grid_mdp, ma
 # ## 1. A task, in five parts (4 minutes)
 #
 # An **agent** acts, step by step, in an **environment** which answers. In the grid below the agent walks
-# from the top left (the square) to the flag. Pits end the walk badly. The diamond is a **trap**: it pays a
-# little, and ends the walk too. The floor is slippery: one move in five goes to a side instead. On the
-# right is CartPole: push the cart so that the pole stays up.
+# from the top left (the square) to the flag. Pits end the walk badly. The diamond is a **trap**: it pays
+# a little, and ends the walk too. Such cells, and the flag's, are called **terminal**. The floor is
+# slippery: one move in five goes to a side instead. On the right is CartPole: push the cart so that the
+# pole stays up.
 
 # %%
 task = GridTask(size=5, start=(0, 0), goal=(4, 4), pits=((1, 1), (2, 3), (3, 1)), trap=(2, 0), slip=0.2)
@@ -91,7 +92,8 @@ for name in ("FrozenLake-v1", "CartPole-v1", "Pendulum-v1"):
 # ## 2. An episode in Gymnasium (4 minutes)
 #
 # Gymnasium's environments all have the same two functions. `reset` starts an **episode** and returns the
-# first observation (here: the state). `step(action)` returns five things: the next observation, the reward,
+# first observation (here: the state). (Its `seed`, a number, fixes the random numbers that follow: the same
+# seed gives the same slips.) `step(action)` returns five things: the next observation, the reward,
 # *terminated*, *truncated*, and a dict with anything else.
 
 
@@ -163,7 +165,7 @@ forwards = r[0] + g * r[1] + g**2 * r[2]
 assert forwards == G_0
 
 # %% [markdown]
-# **Exercise `discounted_return`** (core, 4 minutes). Return $G_0$ for a list of rewards of any length.
+# **Exercise `discounted_return`** (core, 3 minutes). Return $G_0$ for a list of rewards of any length.
 
 # %% exercise="discounted_return"
 
@@ -199,7 +201,7 @@ plt.show()
 predictions.predict_the_discount(task)
 
 # %% [markdown]
-# ## 4. What is a policy worth? (6 minutes)
+# ## 4. What is a policy worth? (8 minutes)
 #
 # The **value** of a policy $\pi$ in a state $s$ is the mean return of episodes that start there and follow
 # it, $V^\pi(s) = \mathbb{E}[G_0 \mid s_0 = s]$. Because $G_0 = r_0 + \gamma G_1$, a value is the reward of
@@ -222,9 +224,9 @@ V_exact = np.linalg.solve(np.eye(25) - gamma * P_pi, R_pi)
 print(f"solved:   from the start, `rim` is worth {V_exact[0]:.4f}")
 
 # %% [markdown]
-# Solving takes of the order of (number of states)³ operations. **Policy evaluation** avoids that: start
-# from $V = 0$ and use the equation as an assignment, over and over. Each such **sweep** multiplies the
-# largest error by $\gamma$ or less.
+# There is a second way, which section 5 needs, since the best policy's equation is not linear. **Policy
+# evaluation** starts from $V = 0$ and uses the equation as an assignment, over and over. Each such **sweep**
+# multiplies the largest error by $\gamma$ or less.
 
 # %%
 V = np.zeros(25)
@@ -239,29 +241,31 @@ assert np.allclose(V, V_exact, atol=1e-4) and np.allclose(package, V_exact, atol
 
 # %% [markdown]
 # And is it the mean return? Play 1000 episodes and look. A mean of chance results needs a **95 %
-# interval**: computed in this way, it holds the true mean in 95 of 100 experiments.
+# interval**: were the 1000 episodes played again and again, about 95 of 100 such intervals would hold the
+# true mean.
 
 # %%
 grid.reset(seed=1)
 returns = [lesson_01.discounted_return(run(grid, lambda s: rim[s])[0], gamma) for _ in range(1000)]
 mean, low, high = course.interval(returns)
 print(
-    f"1000 episodes: mean return {mean:.3f}, 95 % interval {low:.3f} to {high:.3f}; computed {V_exact[0]:.3f}"
+    f"mean return {mean:.3f}, 95 % interval over 1000 episodes {low:.3f} to {high:.3f}; "
+    f"computed {V_exact[0]:.3f}"
 )
 assert course.interval(returns, level=0.999)[1] < V_exact[0] < course.interval(returns, level=0.999)[2]
 
 # %% [markdown]
 # The computation took no episode at all, since it knows $P$ and $R$. Now **edit the policy**: click an
-# arrow to turn it (or choose a cell with the arrow keys and press space). Two arrows are enough to get
-# above 0.2 from the start: which? Then press *Improve all*: every arrow turns to what looks best one step
-# ahead. How many rounds until nothing changes?
+# arrow to turn it (or choose a cell with the arrow keys and press space). Then press *Improve all*: every
+# arrow turns to what looks best one step ahead. How many rounds until nothing changes? (A puzzle for at home:
+# two arrows of `rim`, turned, are enough to get above 0.2 from the start. Which?)
 
 # %%
 editor = arrow_editor(task, rim, gamma)
 editor
 
 # %% [markdown]
-# One arrow changes the values of all cells from which it can be reached, near ones most.
+# One arrow changes the values of the cells from which it can be reached, and of no others.
 #
 # ### When $P$ is not known
 #
@@ -270,7 +274,7 @@ editor
 # estimate $V(s')$ in place of the future rewards is called **bootstrapping**. (Lesson 02 builds on this.)
 # Here the two flags matter.
 #
-# **Exercise `step_targets`** (core, 4 minutes, *find the bug*). Each step has the fields `state`, `reward`,
+# **Exercise `step_targets`** (core, 3 minutes, *find the bug*). Each step has the fields `state`, `reward`,
 # `next_state`, `terminated` and `truncated`. The function runs, and its values are wrong. Mend it.
 
 # %% exercise="step_targets"
@@ -280,7 +284,8 @@ lesson.check(step_targets)
 
 # %% [markdown]
 # What does the bug cost? We record `rim` under a tight time limit of 10 steps, where many episodes are cut
-# off on their way, and estimate $V$ with the function as you found it and with the mended one.
+# off on their way, and estimate $V$ with the function as you found it and with the mended one: 40 times, each
+# time from 200 new episodes (another seed).
 
 
 # %%
@@ -314,7 +319,7 @@ print(f"computed                                    {V_exact[0]:6.3f}")
 for label, function in (("mended", lesson_01.step_targets), ("truncation treated as termination", found)):
     values = [estimate(function, steps)[0] for steps in records]
     mean, low, high = course.interval(values)
-    print(f"{label:34} 40 seeds: {mean:6.3f}, 95 % interval {low:.3f} to {high:.3f}")
+    print(f"{label:43} {mean:6.3f}, 95 % interval over 40 seeds {low:.3f} to {high:.3f}")
     assert (low < V_exact[0] < high) == (function is not found)
 
 # %% [markdown]
@@ -341,8 +346,9 @@ for label, function in (("mended", lesson_01.step_targets), ("truncation treated
 lesson.check(bellman_backup)
 
 # %% [markdown]
-# **Value iteration** makes this backup for all states, sweep after sweep, starting from $V = 0$. Step
-# through it:
+# **Value iteration** makes this backup for all states, sweep after sweep, starting from $V = 0$. As in policy
+# evaluation, a sweep multiplies the largest error by $\gamma$ or less, so after $k$ sweeps it lies below the
+# dotted line $\gamma^k$ times the first. Step through it:
 
 # %%
 course.Stepper(
@@ -353,8 +359,8 @@ course.Stepper(
 )
 
 # %% [markdown]
-# What is known spreads by one cell a sweep. The best policy is then **greedy**: in each state, the action
-# that attains the max. Two checks, both independent of the sweeps:
+# What is known of the goal spreads by one cell a sweep. The best policy is then **greedy**: in each
+# state, the action that attains the max. Two checks, both independent of the sweeps:
 
 # %%
 V_best = dp.value_iteration(P, R, gamma, terminal=terminal)
@@ -371,7 +377,8 @@ print(f"from the start: best {V_best[0]:.3f}, `rim` {V_exact[0]:.3f}")
 # %%
 V = np.zeros(25)
 for _ in range(8):
-    V = dp.bellman_backup(P, R, V, gamma, terminal=terminal)
+    before, V = V, dp.bellman_backup(P, R, V, gamma, terminal=terminal)
+    assert np.abs(V - V_best).max() <= gamma * np.abs(before - V_best).max() + 1e-12
 early = dp.greedy_policy(P, R, V, gamma, terminal=terminal)
 worth = dp.policy_evaluation(P, R, early, gamma, terminal=terminal)
 off = np.abs(V - V_best).max()
@@ -409,7 +416,7 @@ for g in (0.8, 0.95, 0.99):
 # ## 6. Policies compared (2 minutes)
 #
 # Three policies for the grid: random, by hand, and best. Each plays 100 episodes in each of 10 seeds. The
-# mark is the mean, the bar its 95 % interval over the seeds, the black line what we computed without
+# mark is the mean, the bar its 95 % interval over the 10 seeds, the black line what we computed without
 # playing.
 
 
@@ -433,8 +440,9 @@ for k, (name, policy) in enumerate(policies.items()):
     mean, low, high = ends[name] = course.interval(sampled[name].mean(axis=1))
     ax.errorbar(mean, k, xerr=[[mean - low], [high - mean]], marker="osD"[k], capsize=4)
     ax.plot([exact, exact], [k - 0.3, k + 0.3], color="black", linestyle="-")
-    print(f"{name:13} sampled {mean:6.3f} ({low:.3f} to {high:.3f}), computed {exact:.3f}")
+    print(f"{name:13} sampled {mean:6.3f} (95 % {low:.3f} to {high:.3f}), computed {exact:.3f}")
 ax.set(xlabel="discounted return (γ = 0.95)", yticks=range(3), yticklabels=policies, ylim=(2.5, -0.5))
+ax.set_title("95 % interval over 10 seeds; black: computed")
 plt.show()
 assert ends["random"][2] < ends["by hand (rim)"][1] and ends["by hand (rim)"][2] < ends["best"][1]
 

@@ -33,7 +33,7 @@ GRID = GridTask(size=5, pits=((1, 1), (2, 3), (3, 1)), trap=(2, 0), slip=0.2)
 EXPLORERS: dict[str, Callable[[], Explorer]] = {
     "00 reward of a velocity": reward_explorer,
     "01 discount and slips": lambda: gamma_explorer(GRID),
-    "02 retrain 16 learners": retrain_explorer,
+    "02 retrain 400 learners": retrain_explorer,
     "03 baseline": baseline_explorer,
     "03 generalized advantages": gae_explorer,
     "04 landscape": landscape_explorer,

@@ -93,7 +93,7 @@ EXERCISES = (
         check=mistakes.check_discounted_return,
         title="The discounted return",
         level="core",
-        minutes=4,
+        minutes=3,
         points=2,
         hints=(
             "Step t counts gamma ** t. Which t does the first reward have?",
@@ -106,7 +106,7 @@ EXERCISES = (
         check=mistakes.STEP_TARGETS,
         title="Find the bug: where does the future end?",
         level="core",
-        minutes=4,
+        minutes=3,
         points=2,
         planted=True,
         hints=(

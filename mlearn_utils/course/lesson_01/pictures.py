@@ -115,6 +115,7 @@ def discount(task: GridTask) -> Callable[[Figure], Callable[[float, float], str]
             label = f"{name} (no slip)"
             (stems[name],) = right.plot([], [], color=color, marker=marker, markevery=[1], label=label)
         right.legend(loc="upper right", ncols=2)
+        beyond = right.text(LAST_STEP, 0.95, "", ha="right", va="center", color=GRAY)
 
         def update(gamma: float, slip: float) -> str:
             mdp = grid_mdp(dataclasses.replace(task, slip=slip))
@@ -122,7 +123,9 @@ def discount(task: GridTask) -> Callable[[Figure], Callable[[float, float], str]
             policy = greedy_policy(mdp.P, mdp.R, V, gamma, terminal=mdp.terminal)
             board.show(V, policy)
             weights.set_data(steps, gamma**steps)
-            end.set_data([1 / (1 - gamma)] * 2, [0, 1.05])
+            horizon = 1 / (1 - gamma)
+            end.set_data([horizon] * 2, [0, 1.05])
+            beyond.set_text(f"horizon: {horizon:.3g} steps →" if horizon > LAST_STEP + 1e-9 else "")
             worth = {name: gains[name] * gamma ** (n - 1) for name, n in moves.items()}
             for name, n in moves.items():
                 stems[name].set_data([n - 1, n - 1], [0, worth[name]])
@@ -131,7 +134,7 @@ def discount(task: GridTask) -> Callable[[Figure], Callable[[float, float], str]
                 for name, n in moves.items()
             )
             return (
-                f"Horizon 1/(1 − γ) = {1 / (1 - gamma):.3g} steps. Without slips, {counted}. "
+                f"Horizon 1/(1 − γ) = {horizon:.3g} steps. Without slips, {counted}. "
                 f"From the start the best policy is worth <b>{V @ mdp.start:.2f}</b>. "
                 f"It ends {ending(task, mdp, policy)}."
             )
@@ -217,11 +220,21 @@ def first_moves(task: GridTask, gammas: FloatArray) -> FloatArray:
     return np.array(values)
 
 
-def two_ways(figure: Figure, gammas: FloatArray, start_q: FloatArray) -> None:
-    """Draw what going right and going down from the start are worth (start_q [N, A]) over the discount."""
+def two_ways(
+    figure: Figure, gammas: FloatArray, start_q: FloatArray, *, turns: float, guess: float | None
+) -> None:
+    """Draw what going right and going down from the start are worth (start_q [N, A]) over the discount.
+
+    Marked are `turns`, the first discount at which right is worth more, and the reader's guess.
+    """
+    figure.set_size_inches(6.6, 3)
     ax = figure.subplots()
     for action, color, style, end in ((1, GREEN, "-", "goal"), (2, ORANGE, "--", "trap")):
-        label = f"{ACTIONS[action]}, towards the {end}"
+        label = f"first {ACTIONS[action]}, towards the {end}"
         ax.plot(gammas, start_q[:, action], color=color, linestyle=style, label=label)
+    crossing = float(start_q[np.isclose(gammas, turns), 1][0])
+    ax.plot([turns], [crossing], "o", color="black", label=f"right wins from γ = {turns:.2f} on")
+    if guess is not None:
+        ax.axvline(guess, color=GRAY, linestyle=":", label=f"my guess, γ = {guess:.2f}")
     ax.set(xlabel="discount γ", ylabel="value from the start", title="What the first move is worth")
-    ax.legend()
+    ax.legend(loc="center left", bbox_to_anchor=(1, 0.5))

@@ -14,20 +14,25 @@ def predict_the_discount(task: GridTask) -> Predict:
     gammas = np.linspace(0.5, 0.99, 50)
     start_q = first_moves(task, gammas)
     turns = gammas[start_q[:, ACTIONS.index("right")] > start_q[:, ACTIONS.index("down")]][0]
-    return Predict(
+    prediction = Predict(
         "From which discount on does the best policy leave the start to the right, towards the goal, instead "
         "of down, towards the trap?",
         slider("my guess for γ", 0.5, 0.99, 0.01, 0.75),
         lambda guess: (
             f"From γ = <b>{turns:.2f}</b> on, a horizon of {1 / (1 - turns):.1f} steps. You said "
             f"{guess:.2f}, a horizon of {1 / (1 - guess):.1f}. Distance and size both count: the goal's 1 "
-            "must be worth more than the trap's 0.2 after discounting and slips. A richer trap would "
-            "win up to a larger γ."
+            "must be worth more than the trap's 0.2 after discounting and slips. (Both lines are "
+            "about the first move only and go on in the best way. So beyond the crossing “down” is worth "
+            "more than the trap's 0.2: after it the best policy turns round.)"
         ),
         name="which-discount-passes-the-trap",
-        reveal_picture=lambda figure: two_ways(figure, gammas, start_q),
-        alt="Value of going right and of going down from the start, over the discount; the lines cross.",
+        reveal_picture=lambda figure: two_ways(
+            figure, gammas, start_q, turns=float(turns), guess=prediction.guess
+        ),
+        alt="Value of going right and of going down from the start, over the discount; the lines cross where "
+        "a dot is, and a dotted line marks the guess.",
     )
+    return prediction
 
 
 def predict_the_patient(task: GridTask, cell: tuple[int, int] = (0, 1), gamma: float = 0.99) -> Predict:

@@ -78,7 +78,7 @@ EXERCISES = (
         check=mistakes.TD_UPDATE,
         title="One TD update",
         level="core",
-        minutes=6,
+        minutes=5,
         points=2,
         hints=(
             "First the target: the reward plus gamma times what the next state is worth.",
@@ -104,7 +104,7 @@ EXERCISES = (
         check=mistakes.check_learn_episode,
         title="Find the bug in the loop",
         level="core",
-        minutes=4,
+        minutes=3,
         points=2,
         planted=True,
         writes=("q",),
@@ -118,7 +118,7 @@ EXERCISES = (
         check=mistakes.check_discretize,
         title="Cells for a table",
         level="core",
-        minutes=6,
+        minutes=7,
         points=2,
         hints=(
             "One dimension first: int((value - low) / (high - low) * n) is the interval, before cutting.",

@@ -13,13 +13,14 @@ from mlearn_utils.course.widgets.action_map import ActionMap
 from mlearn_utils.course.widgets.controls import slider
 from mlearn_utils.course.widgets.explorer import Explorer
 from mlearn_utils.rl.batched_q_learning import BatchedQLearner
+from mlearn_utils.rl.dynamic_programming import expected_return, greedy_policy, value_iteration
 from mlearn_utils.rl.temporal_difference import epsilon_greedy, td_update
-from mlearn_utils.tasks.gridworld import ACTIONS, GridTask, grid_mdp, make_env
+from mlearn_utils.tasks.gridworld import ACTIONS, HORIZON, GridTask, grid_mdp, make_env
 from mlearn_utils.tasks.tabular import FloatArray, IntArray
 
 STEPPED = GridTask(size=3, start=(0, 0), goal=(2, 2), pits=((1, 1),), slip=0.0, step_cost=0.0)
 RETRAINED = GridTask(size=4, goal=(-1, -1), pits=((1, 2), (2, 0)), slip=0.1)
-LEARNERS, STEPS, WINDOWS = 16, 500, 10
+LEARNERS, STEPS, WINDOWS = 400, 500, 10
 
 
 def record_updates(task: GridTask, count: int, *, rate: float, gamma: float, seed: int) -> list[tuple]:
@@ -99,18 +100,29 @@ def signed(value: float) -> str:
     return f"({minus(value)})" if value < 0 else minus(value)
 
 
+def best_return(task: GridTask = RETRAINED) -> float:
+    """Return the undiscounted return of the best policy of a grid, which no learner can exceed."""
+    mdp = grid_mdp(task)
+    V = value_iteration(mdp.P, mdp.R, 0.999, terminal=mdp.terminal)
+    policy = greedy_policy(mdp.P, mdp.R, V, 0.999, terminal=mdp.terminal)
+    return expected_return(mdp.P, mdp.R, policy, mdp.start, horizon=HORIZON, terminal=mdp.terminal)
+
+
 def retrain(figure: Figure) -> Callable[..., str]:
     """Draw what a batch of learners earns while it learns (left) and the table of one of them (right)."""
-    figure.set_size_inches(8.4, 3.4)
+    figure.set_size_inches(8.4, 3.8)
     left, right = figure.subplots(1, 2)
     mdp, table = grid_mdp(RETRAINED), ActionMap(right, RETRAINED, title="q of the first learner")
     x = (np.arange(WINDOWS) + 0.5) * STEPS / WINDOWS
-    left.set(xlim=(0, STEPS), ylim=(-2.1, 1.1), xlabel="steps in the environment", ylabel="return")
-    left.set_title(f"Return while learning, {LEARNERS} learners")
-    (mean,) = left.plot([], [], color=PALETTE[0], linestyle="-", marker="o", label="mean, 95 % interval")
+    left.set(xlim=(0, STEPS), ylim=(-2.1, 3.1), yticks=(-2, -1, 0, 1), xlabel="steps in the environment")
+    left.set(ylabel="return, undiscounted", title=f"{LEARNERS} learners")
+    (mean,) = left.plot([], [], color=PALETTE[0], linestyle="-", marker="o", label="mean while learning")
     edges = [left.plot([], [], color=SKY, linestyle="--", linewidth=1)[0] for _ in range(2)]
-    left.axhline(0.0, color=COLORS["muted"], linestyle=":", linewidth=1)
-    left.legend(loc="lower right")
+    edges[0].set_label("95 % interval over learners")
+    ways = left.axhline(0.0, color=PALETTE[1], linestyle="-.", label="their greedy policies at the end")
+    best = best_return()
+    left.axhline(best, color=COLORS["oracle"], linestyle="-", linewidth=1, label="best policy")
+    left.legend(loc="upper left")
 
     def update(rate: float, epsilon: float, gamma: float) -> str:
         learners = BatchedQLearner(
@@ -122,10 +134,12 @@ def retrain(figure: Figure) -> Callable[..., str]:
             line.set_data(x, values)
         table.show(learners.q_tables[0])
         worth = interval(learners.greedy_returns())
+        ways.set_ydata([worth[0]] * 2)
         return (
             f"α = {rate:.2f}, ε = {epsilon:.2f}, γ = {gamma:.2f}. After {STEPS} steps the greedy policies "
-            f"are worth {minus(worth[0])} (95 % interval {minus(worth[1])} to {minus(worth[2])}). "
-            "A dot points to a cell's best move."
+            f"are worth {minus(worth[0])}, without discount (95 % interval over {LEARNERS} learners "
+            f"{minus(worth[1])} to {minus(worth[2])}); the best policy is worth {minus(best)}. "
+            "A dot points to a cell's best move. Settings whose intervals overlap are not told apart."
         )
 
     return update
@@ -140,8 +154,9 @@ def retrain_explorer() -> Explorer:
             "epsilon": slider("ε, the share of random moves", 0.0, 1.0, 0.02, 0.1),
             "gamma": slider("γ, the discount", 0.0, 1.0, 0.02, 0.9),
         },
-        alt="Left: return of sixteen learners over 500 steps with an interval. Right: a grid of four by four "
-        "cells, each with the values of its four moves.",
+        alt="Left: return of 400 learners over 500 steps with an interval, what their greedy policies are "
+        "worth, and what the best policy is. Right: a grid of four by four cells, each with the values of "
+        "its four moves.",
         name="retrain",
     )
 
@@ -211,4 +226,4 @@ def draw_maps(
         ax.set_yticks(range(len(rates)), [f"{a:g}" for a in rates])
         ax.set(xlabel="ε", ylabel="α", title=f"{name}, γ = {gammas[k]:g}")
         ax.grid(False)
-    figure.colorbar(axes[-1].images[0], ax=axes, label="greedy return")
+    figure.colorbar(axes[-1].images[0], ax=axes, label="greedy return, undiscounted")

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from mlearn_utils.rl.discretizer import Discretizer
-from mlearn_utils.rl.schedules import exponential_decay, linear_decay
+from mlearn_utils.rl.schedules import Schedule, exponential_decay, linear_decay
 from mlearn_utils.runtime import data_path
 from mlearn_utils.tasks.gridworld import GridTask
 from mlearn_utils.tasks.tabular import FloatArray
@@ -15,9 +15,13 @@ from mlearn_utils.tasks.tabular import FloatArray
 TASK = GridTask(size=5, start=(0, 0), goal=(4, 4), pits=((1, 1), (2, 3), (3, 1)), trap=(2, 0), slip=0.2)
 GAMMA = 0.95
 
-LAKE_EPISODES = 5000
-LAKE_CONSTANT: dict[str, Any] = {"learning_rate": 0.1, "gamma": 0.99, "epsilon": linear_decay(1.0, 0.1, 4000)}
-LAKE: dict[str, Any] = LAKE_CONSTANT | {"learning_rate": exponential_decay(0.3, 0.01, 4000)}
+LAKE_EPISODES, LAKE_SEEDS = 5000, 100
+LAKE: dict[str, Any] = {"gamma": 0.99, "epsilon": linear_decay(1.0, 0.1, 4000)}
+LAKE_RATES: dict[str, float | Schedule] = {
+    "constant 0.1": 0.1,
+    "constant 0.01": 0.01,
+    "falling": exponential_decay(0.3, 0.01, 4000),
+}
 
 CLIFF_EPISODES = 500
 CLIFF: dict[str, Any] = {"learning_rate": 0.5, "gamma": 1.0, "epsilon": 0.1}
@@ -29,15 +33,23 @@ CARTPOLE: dict[str, Any] = {
     "epsilon": linear_decay(1.0, 0.01, 300),
 }
 CART_HIGH = np.array([2.4, 3.0, 0.21, 2.0])  # m, m/s, rad, rad/s
-CART_BINS = (1, 1, 6, 12)
+CART_BINS: dict[str, tuple[int, ...]] = {
+    "pole 6 x 12": (1, 1, 6, 12),
+    "pole 12 x 24": (1, 1, 12, 24),
+    "pole 24 x 48": (1, 1, 24, 48),
+    "cart 4 x 4, pole 6 x 12": (4, 4, 6, 12),
+    "cart 4 x 4, pole 12 x 24": (4, 4, 12, 24),
+    "cart 4 x 4, pole 24 x 48": (4, 4, 24, 48),
+}
+CART_SHOWN = "pole 6 x 12"
 
 REPLAY_TASK = GridTask(size=6, goal=(-1, -1), pits=((1, 1), (2, 4), (3, 2), (4, 4)), slip=0.0)
 REPLAY: dict[str, Any] = {"learning_rate": 1.0, "gamma": 0.95, "epsilon": 0.1}
 
 
-def cart_discretizer() -> Discretizer:
-    """Return the discretizer of CartPole, which looks at the pole alone: 6 angles, 12 angular velocities."""
-    return Discretizer(-CART_HIGH, CART_HIGH, CART_BINS)
+def cart_discretizer(variant: str = CART_SHOWN) -> Discretizer:
+    """Return a discretizer of CartPole; that of `CART_SHOWN` looks at the pole alone."""
+    return Discretizer(-CART_HIGH, CART_HIGH, CART_BINS[variant])
 
 
 def curves(task: str, variant: str) -> tuple[FloatArray, FloatArray]:

@@ -144,6 +144,13 @@ def test_a_short_horizon_ends_in_the_trap_and_a_long_one_at_the_goal(gamma, shar
     assert share in explorer.caption.value
 
 
+@pytest.mark.parametrize(("gamma", "words"), [(0.97, ""), (0.99, "horizon: 100 steps →")])
+def test_a_horizon_beyond_the_axis_is_written_at_its_end(gamma, words):
+    figure = Figure()
+    pictures.discount(TASK)(figure)(gamma, 0.2)
+    assert figure.axes[1].texts[-1].get_text() == words
+
+
 def test_without_slips_the_goal_is_worth_what_the_caption_counts():
     explorer = pictures.gamma_explorer(TASK)
     explorer.explore(gamma=0.9, slip=0.0)
@@ -232,10 +239,12 @@ def test_the_first_moves_are_those_of_the_start():
 def test_the_revealed_picture_crosses_where_right_beats_down():
     gammas = np.array([0.7, 0.9])
     figure = Figure()
-    pictures.two_ways(figure, gammas, np.array([[0, 1, 2, 0], [0, 4, 3, 0]]))
-    right, down = (np.asarray(line.get_ydata()) for line in figure.axes[0].lines)
-    assert right.tolist() == [1, 4]
-    assert down.tolist() == [2, 3]
+    pictures.two_ways(figure, gammas, np.array([[0, 1, 2, 0], [0, 4, 3, 0]]), turns=0.9, guess=0.6)
+    right, down, crossing, guess = figure.axes[0].lines
+    assert np.asarray(right.get_ydata()).tolist() == [1, 4]
+    assert np.asarray(down.get_ydata()).tolist() == [2, 3]
+    assert np.allclose(crossing.get_xydata(), [[0.9, 4]])
+    assert np.asarray(guess.get_xdata()).tolist() == [0.6, 0.6]
 
 
 def test_two_arrows_lift_the_policy_above_a_fifth():

@@ -9,9 +9,10 @@ from matplotlib.figure import Figure
 from mlearn_utils.course.lesson_02 import pictures, predictions, settings
 from mlearn_utils.course.widgets.action_map import ActionMap
 from mlearn_utils.course.widgets.stepper import Stepper
+from mlearn_utils.rl.batched_q_learning import BatchedQLearner
 from mlearn_utils.rl.q_learning import QLearningAgent
 from mlearn_utils.rl.temporal_difference import td_update
-from mlearn_utils.tasks.gridworld import GridTask, make_env
+from mlearn_utils.tasks.gridworld import GridTask, grid_mdp, make_env
 
 RATE, GAMMA = 0.5, 0.9
 UPDATES = pictures.record_updates(pictures.STEPPED, 300, rate=RATE, gamma=GAMMA, seed=2)
@@ -58,8 +59,8 @@ def test_without_a_discount_for_the_future_the_goal_is_not_seen_from_afar():
     worth = []
     for gamma in (0.0, 0.9):
         explorer.explore(gamma=gamma)
-        worth.append(float(explorer.caption.value.split("worth ")[1].split(" ")[0].replace("−", "-")))
-    assert worth[0] < 0 < worth[1]
+        worth.append(float(explorer.caption.value.split("worth ")[1].split(",")[0].replace("−", "-")))
+    assert worth[0] + 0.3 < worth[1] < pictures.best_return()
 
 
 def test_an_action_map_marks_the_best_move_only_where_it_is_the_only_one():
@@ -79,20 +80,33 @@ def test_a_step_into_a_wall_is_drawn_towards_the_wall():
 
 @pytest.mark.parametrize(
     ("task", "variant", "threshold", "seeds"),
-    [("lake", "falling rate", 0.70, 9), ("cliff", "Q-learning", -13, 9), ("cartpole", "72 cells", 195, 8)],
+    [("lake", "falling", 0.70, 100), ("cliff", "Q-learning", -13, 10), ("cartpole", "pole 6 x 12", 195, 10)],
 )
 def test_the_recorded_agents_reach_what_the_course_promises(task, variant, threshold, seeds):
     reached = settings.results(task, variant)
-    assert reached.shape == (10,)
-    assert (reached >= threshold).sum() >= seeds
+    assert reached.shape == (seeds,)
+    assert (reached >= threshold).sum() >= 0.8 * seeds
 
 
 def test_recorded_curves_have_ten_seeds_and_ascending_x():
-    for task, variants in {"lake": ["constant rate"], "cliff": ["SARSA"], "replay": ["0", "25"]}.items():
+    for task, variants in {
+        "cartpole": [*settings.CART_BINS],
+        "cliff": ["SARSA"],
+        "replay": ["0", "25"],
+    }.items():
         for variant in variants:
             x, values = settings.curves(task, variant)
             assert values.shape == (10, len(x))
             assert (np.diff(x) > 0).all()
+
+
+def test_no_greedy_policy_of_the_explorer_is_worth_more_than_the_best():
+    mdp = grid_mdp(pictures.RETRAINED)
+    learners = BatchedQLearner(mdp, task=np.zeros(50, dtype=int), learning_rate=0.1, gamma=0.95, epsilon=0.5)
+    learners.train_steps(4000, windows=1, seed=0)
+    worth = learners.greedy_returns()
+    assert worth.max() <= pictures.best_return() + 1e-9
+    assert worth.max() > pictures.best_return() - 0.02
 
 
 def test_the_cart_table_fits_the_discretizer_and_holds_the_pole():
