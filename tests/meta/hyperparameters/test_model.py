@@ -2,7 +2,6 @@
 
 import subprocess
 import sys
-import time
 
 import numpy as np
 import pytest
@@ -319,11 +318,3 @@ def test_importing_the_model_does_not_import_scikit_learn():
     code = "import sys, mlearn_utils.meta.hyperparameters.model; print('sklearn' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "False"
-
-
-def test_one_suggestion_is_fast_enough_for_a_slider(model, new_tasks):
-    model.suggest(new_tasks[0])
-    start = time.process_time()
-    for task in new_tasks[:5]:
-        model.suggest(task)
-    assert (time.process_time() - start) / 5 < 0.15
