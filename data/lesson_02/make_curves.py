@@ -15,7 +15,6 @@ import csv
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import gymnasium as gym
 import numpy as np
@@ -35,12 +34,13 @@ from mlearn_utils.course.lesson_02.settings import (
     REPLAY,
     REPLAY_TASK,
     cart_discretizer,
+    lake_mdp,
 )
 from mlearn_utils.rl.batched_q_learning import BatchedQLearner
 from mlearn_utils.rl.dynamic_programming import expected_return
 from mlearn_utils.rl.q_learning import QLearningAgent, SarsaAgent
 from mlearn_utils.tasks.gridworld import HORIZON, grid_mdp, make_env
-from mlearn_utils.tasks.tabular import TabularMDP, absorb
+from mlearn_utils.tasks.tabular import TabularMDP
 
 SEEDS = range(10)
 STEPS_SEEN = np.arange(50, 1501, 50)
@@ -53,18 +53,6 @@ def windows(returns: list[float], width: int) -> Curve:
     """Return (last episode, mean return) of every `width` episodes."""
     for end in range(width, len(returns) + 1, width):
         yield end, float(np.mean(returns[end - width : end]))
-
-
-def lake_mdp() -> TabularMDP:
-    """Return FrozenLake-v1, 4x4, slippery, as arrays: a square leads to itself more than once at a wall."""
-    lake: Any = gym.make("FrozenLake-v1").unwrapped
-    P, ends = np.zeros((16, 4, 16)), np.isin(lake.desc.reshape(-1), [b"H", b"G"])
-    for state in range(16):
-        for action in range(4):
-            for probability, after, _, _ in lake.P[state][action]:
-                P[state, action, after] += probability
-    rewards = np.broadcast_to((lake.desc.reshape(-1) == b"G") * 1.0, P.shape)
-    return TabularMDP(*absorb(P, rewards, ends), ends, lake.initial_state_distrib)
 
 
 def lake(variant: str) -> Iterator[tuple[int, Curve, float]]:

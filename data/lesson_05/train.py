@@ -104,12 +104,15 @@ def test(start: Params, run: Run, shots: int, stream: int, n_tasks: int) -> list
     losses = losses_by_step(start, tasks, inner_lr=inner_lr, steps=TEST_STEPS).double()
     rows = []
     for step, values in enumerate(losses):
-        finite = values.nan_to_num(torch.inf)
+        finite = values.nan_to_num(torch.inf, torch.inf)
         numbers = {"mean": values.mean(), "median": finite.median(), "largest": finite.max()}
         rows.append(
             {"init": init, "inner_lr": inner_lr, "trained": trained, "shots": shots, "seed": seed}
             | {"stream": stream, "steps": step}
-            | {name: f"{float(value.nan_to_num(torch.inf)):.4g}" for name, value in numbers.items()}
+            | {
+                name: f"{float(value.nan_to_num(torch.inf, torch.inf)):.4g}"
+                for name, value in numbers.items()
+            }
             | {"diverged": int((~(values <= losses[0])).sum()), "over100": int((finite > 100).sum())}
         )
     return rows

@@ -1,6 +1,6 @@
 """MAML for policies and its baselines on four families of cart-poles, on tasks that nothing was tuned on.
 
-Run `python data/lesson_06/make_results.py` (about 120 CPU-minutes; name families to do only these,
+Run `python data/lesson_06/make_results.py` (about 150 CPU-minutes; name families to do only these,
 in two processes at once). Finished parts are kept: an interrupted run goes on where it stopped. Delete
 `settings.json` and the three CSV files to start anew. It writes
 
@@ -19,7 +19,7 @@ import csv
 import dataclasses
 import json
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +27,13 @@ import numpy as np
 import torch
 
 from mlearn_utils.meta.policies.agent import MAMLAgent, MAMLConfig
-from mlearn_utils.meta.policies.baselines import ToldTasks, evaluate_tuned, multitask_config, tune_inner_lr
+from mlearn_utils.meta.policies.baselines import (
+    RATES,
+    ToldTasks,
+    evaluate_tuned,
+    multitask_config,
+    tune_inner_lr,
+)
 from mlearn_utils.tasks.cartpole import CartPoleTask, CartPoleTasks
 
 HERE = Path(__file__).resolve().parent
@@ -39,22 +45,23 @@ TEST_SEEDS = (880_001, 880_002, 880_003, 880_004)
 STEPS = 3
 INNER_LRS = (2.5, 5.0, 10.0, 20.0, 40.0)
 META_LRS = (0.0025, 0.005, 0.01, 0.02, 0.04)
-TOLD_META_LRS, TOLD_TIMES = (0.02, 0.04, 0.08), 4
-"""The told policy is trained four times as long as the others: until it no longer rises (curves.csv)."""
+TOLD_META_LRS = (0.02, 0.04, 0.08)
+LONGER = "told, twice as long"
+TOLD_TIMES = {"told": 4, LONGER: 8}
+"""The told policy is trained four times as long as the others; `LONGER` looks whether that is its end."""
 
 THREE = "MAML, three steps"
 """MAML trained with the three full steps that it is judged with; on this family alone."""
 
-THREE_FAMILY, THREE_LRS = "dir", (2.5, 5.0, 10.0)
+THREE_LRS = (2.5, 5.0, 10.0)
+METHODS = ("MAML", "FOMAML", "multitask", "told", "random")
+MORE = {"dir": ((THREE, range(6)),), "dirv": ((LONGER, range(3)),)}
+"""Methods that are run on one family alone, and their seeds."""
+ROWS = (*METHODS, THREE, LONGER, "MAML undamped")
 
+RESULTS = ("family", "method", "seed", "set", "step", "return")
+CURVES = ("family", "method", "seed", "iteration", "before", "after")
 TUNING = ("family", "method", "what", "value", "decay", "steps", "return")
-
-
-def train(family: str, config: MAMLConfig, seed: int, *, told: bool = False) -> MAMLAgent:
-    """Return a trained agent; `told` lets it see what the tasks hide."""
-    agent = MAMLAgent(ToldTasks(family) if told else CartPoleTasks(family), config, seed=seed, device="cpu")
-    agent.train(seed=seed, progress=False)
-    return agent
 
 
 def best_value(
@@ -76,105 +83,99 @@ def best_value(
 def best_sizes(
     family: str, method: str, agents: list[MAMLAgent], tasks: CartPoleTask
 ) -> dict[int, list[float]]:
-    """Return the best step sizes for one, two and three steps."""
+    """Return the best step sizes for one, two and three steps; the one trained with is among those tried."""
     rows: list[tuple[float, float, int, float]] = []
-    sizes = tune_inner_lr(agents, tasks, steps=STEPS, table=rows)
+    rates = tuple({*RATES, agents[0].config.inner_lr})
+    sizes = tune_inner_lr(agents, tasks, steps=STEPS, rates=rates, table=rows)
     entries = [[family, method, "sizes", f"{a:g}", f"{b:.3g}", k, f"{value:.5g}"] for a, b, k, value in rows]
     write("tuning.csv", TUNING, entries)
     print(f"  {method} sizes: {sizes}", flush=True)
     return sizes
 
 
-def told_config(meta_lr: float) -> MAMLConfig:
-    """Return how the policy that is told the task is trained."""
-    base = multitask_config(MAMLConfig())
-    return dataclasses.replace(base, meta_lr=meta_lr, iterations=TOLD_TIMES * base.iterations)
+def config(method: str, tuned: dict[str, Any]) -> MAMLConfig:
+    """Return how a method is trained, with what was tuned so far for it and the default for the rest."""
+    base = MAMLConfig()
+    if method == "multitask":
+        base = multitask_config(base)
+    if method in TOLD_TIMES:
+        base = dataclasses.replace(multitask_config(base), iterations=TOLD_TIMES[method] * base.iterations)
+    if method == THREE:
+        base = dataclasses.replace(base, inner_steps=STEPS, step_decay=1.0)
+    tuned_as = "told" if method == LONGER else method
+    keys = {what: f"{tuned_as} {what}" for what in ("inner_lr", "meta_lr")}
+    rates = {what: tuned[key] for what, key in keys.items() if key in tuned}
+    return dataclasses.replace(base, first_order=method == "FOMAML", **rates)
 
 
-def three_config(inner_lr: float) -> MAMLConfig:
-    """Return MAML that is trained with three steps of equal size."""
-    return MAMLConfig(inner_lr=inner_lr, inner_steps=STEPS, step_decay=1.0)
+def trained(family: str, method: str, tuned: dict[str, Any], seed: int) -> MAMLAgent:
+    """Return a method's agent after training; "told" sees what the tasks hide, "random" is not trained."""
+    if method == "random":
+        return MAMLAgent(CartPoleTasks(family), seed=seed, device="cpu")
+    tasks = ToldTasks(family) if method in TOLD_TIMES else CartPoleTasks(family)
+    agent = MAMLAgent(tasks, config(method, tuned), seed=seed, device="cpu")
+    agent.train(seed=seed, progress=False)
+    return agent
 
 
-def tune(family: str) -> dict[str, Any]:
-    """Return the best settings of every method on validation tasks, by the return after one step.
+def searches(family: str) -> list[tuple[str, str, tuple[float, ...]]]:
+    """Return what is tuned for a family, in this order: method, setting, values; no values for step sizes.
 
     On `phys` every setting earns about 100 before any step, so that only step sizes are tuned there.
     """
+    rates: list[tuple[str, str, tuple[float, ...]]] = [
+        ("MAML", "inner_lr", INNER_LRS),
+        ("FOMAML", "inner_lr", INNER_LRS),
+        ("MAML", "meta_lr", META_LRS),
+        ("FOMAML", "meta_lr", META_LRS),
+        ("multitask", "meta_lr", META_LRS),
+        ("told", "meta_lr", TOLD_META_LRS),
+    ]
+    if family == "dir":
+        rates += [(THREE, "inner_lr", THREE_LRS), (THREE, "meta_lr", META_LRS[1:4])]
+    adapted = ("random", "multitask", "MAML", "FOMAML")
+    return [*(rates if family != "phys" else []), *((method, "sizes", ()) for method in adapted)]
+
+
+def tune(family: str, method: str, what: str, values: tuple[float, ...], tuned: dict[str, Any]) -> Any:
+    """Return the best value of one setting on validation tasks, by the return after the method's steps."""
     tasks = CartPoleTasks(family).sample(100, seed=VALIDATION_SEED)
-    base = MAMLConfig()
 
-    def earned(config: MAMLConfig, *, steps: int = 1, told: bool = False) -> float:
-        agents = [train(family, config, seed, told=told) for seed in TUNING_SEEDS]
-        return float(np.mean([agent.evaluate(tasks, steps=steps)[steps] for agent in agents]))
+    def agents(settings: dict[str, Any]) -> list[MAMLAgent]:
+        return [trained(family, method, settings, seed) for seed in TUNING_SEEDS]
 
-    def multitask_agents(meta_lr: float) -> list[MAMLAgent]:
-        config = dataclasses.replace(multitask_config(base), meta_lr=meta_lr)
-        return [train(family, config, seed) for seed in TUNING_SEEDS]
+    if what == "sizes":
+        return best_sizes(family, method, agents(tuned), tasks)
+    steps = {"told": 0, THREE: STEPS}.get(method, 1)
 
-    def multitask(meta_lr: float) -> float:
-        agents = multitask_agents(meta_lr)
-        sizes = tune_inner_lr(agents, tasks, steps=1, decays=(1.0,))[1]
-        settings = {"steps": 1, "inner_lr": sizes, "episodes": base.episodes, "seed": 1}
-        return float(np.mean([agent.evaluate(tasks, **settings)[1] for agent in agents]))
+    def earned(value: float) -> float:
+        found = agents({**tuned, f"{method} {what}": value})
+        more: dict[str, Any] = {}
+        if method == "multitask":
+            sizes = tune_inner_lr(found, tasks, steps=1, decays=(1.0,))[1]
+            more = {"inner_lr": sizes, "episodes": MAMLConfig().episodes, "seed": 1}
+        return float(np.mean([agent.evaluate(tasks, steps=steps, **more)[steps] for agent in found]))
 
-    def with_inner_lr(first_order: bool) -> Callable[[float], float]:
-        return lambda rate: earned(dataclasses.replace(base, inner_lr=rate, first_order=first_order))
-
-    found: dict[str, Any] = {
-        "MAML inner_lr": base.inner_lr,
-        "FOMAML inner_lr": base.inner_lr,
-        "multitask meta_lr": base.meta_lr,
-        "told meta_lr": base.meta_lr,
-    }
-    if family != "phys":
-        searches = (
-            ("MAML", "inner_lr", INNER_LRS, with_inner_lr(False)),
-            ("FOMAML", "inner_lr", INNER_LRS, with_inner_lr(True)),
-            ("multitask", "meta_lr", META_LRS, multitask),
-            ("told", "meta_lr", TOLD_META_LRS, lambda rate: earned(told_config(rate), steps=0, told=True)),
-        )
-        for method, what, values, score in searches:
-            found[f"{method} {what}"] = best_value(family, method, what, values, score)
-    if family == THREE_FAMILY:
-
-        def three(rate: float) -> float:
-            return earned(three_config(rate), steps=STEPS)
-
-        found[f"{THREE} inner_lr"] = best_value(family, THREE, "inner_lr", THREE_LRS, three)
-    untrained = [MAMLAgent(CartPoleTasks(family), base, seed=seed, device="cpu") for seed in TUNING_SEEDS]
-    found["random sizes"] = best_sizes(family, "random", untrained, tasks)
-    multi = multitask_agents(found["multitask meta_lr"])
-    found["multitask sizes"] = best_sizes(family, "multitask", multi, tasks)
-    return found
+    return best_value(family, method, what, values, earned)
 
 
-def run_seed(family: str, seed: int, tuned: dict) -> tuple[dict[str, np.ndarray], dict[str, MAMLAgent]]:
-    """Return each method's mean returns [sets, steps + 1] on test tasks, and the agents that were trained."""
-    base = MAMLConfig(inner_lr=tuned["MAML inner_lr"])
-    first = MAMLConfig(inner_lr=tuned["FOMAML inner_lr"], first_order=True)
-    multi = dataclasses.replace(multitask_config(base), meta_lr=tuned["multitask meta_lr"])
-    agents = {
-        "MAML": train(family, base, seed),
-        "FOMAML": train(family, first, seed),
-        "multitask": train(family, multi, seed),
-        "told": train(family, told_config(tuned["told meta_lr"]), seed, told=True),
-    }
-    if family == THREE_FAMILY:
-        agents[THREE] = train(family, three_config(tuned[f"{THREE} inner_lr"]), seed)
-    start = MAMLAgent(CartPoleTasks(family), base, seed=seed, device="cpu")
+def evaluated(agent: MAMLAgent, family: str, method: str, tuned: dict[str, Any]) -> dict[str, np.ndarray]:
+    """Return an agent's mean returns [sets, steps + 1] on test tasks; MAML's also with undamped steps."""
     found: dict[str, list[np.ndarray]] = {}
     for test_seed in TEST_SEEDS:
         tasks = CartPoleTasks(family).sample(200, seed=test_seed)
-        undamped = [base.inner_lr] * STEPS
-        returns = {name: agent.evaluate(tasks, steps=STEPS) for name, agent in agents.items() if "M" in name}
-        returns["MAML undamped"] = agents["MAML"].evaluate(tasks, steps=STEPS, inner_lr=undamped)
-        returns["multitask"] = fine_tuned(agents["multitask"], tasks, tuned["multitask sizes"])
-        returns["random"] = fine_tuned(start, tasks, tuned["random sizes"])
-        returns["told"] = agents["told"].evaluate(tasks, steps=0, episodes=base.episodes)
-        for name, values in returns.items():
-            found.setdefault(name, []).append(values.mean(axis=1))
-    return {name: np.array(values) for name, values in found.items()}, agents
+        if f"{method} sizes" in tuned:
+            found.setdefault(method, []).append(fine_tuned(agent, tasks, tuned[f"{method} sizes"]))
+        elif method in TOLD_TIMES:
+            returns = agent.evaluate(tasks, steps=0, episodes=MAMLConfig().episodes)
+            found.setdefault(method, []).append(returns)
+        else:
+            found.setdefault(method, []).append(agent.evaluate(tasks, steps=STEPS))
+        if method == "MAML":
+            undamped = [agent.config.inner_lr] * STEPS
+            returns = agent.evaluate(tasks, steps=STEPS, inner_lr=undamped)
+            found.setdefault("MAML undamped", []).append(returns)
+    return {name: np.array(sets).mean(axis=2) for name, sets in found.items()}
 
 
 def fine_tuned(agent: MAMLAgent, tasks: CartPoleTask, sizes: dict) -> np.ndarray:
@@ -193,69 +194,85 @@ def write(name: str, header: tuple[str, ...], rows: list[list[object]]) -> None:
 
 
 def sort(name: str) -> None:
-    """Sort the rows of a CSV file by family; rows of one family stay in their order."""
+    """Sort the rows of a CSV file by family, those of results and curves also by method and seed."""
     path = HERE / name
     with path.open(newline="") as file:
         header, *rows = csv.reader(file)
-    rows.sort(key=lambda row: FAMILIES.index(row[0]))
+
+    def key(row: list[str]) -> tuple[int, ...]:
+        method = () if name == "tuning.csv" else (ROWS.index(row[1]), int(row[2]))
+        return FAMILIES.index(row[0]), *method
+
+    rows.sort(key=key)
     with path.open("w", newline="") as file:
         csv.writer(file, lineterminator="\n").writerows([header, *rows])
 
 
-def finished() -> set[tuple[str, int]]:
-    """Return the pairs (family, seed) that stand in the results."""
+def finished() -> set[tuple[str, str, int]]:
+    """Return the triples (family, method, seed) that stand in the results."""
     path = HERE / "results.csv"
     if not path.exists():
         return set()
     with path.open(newline="") as file:
-        return {(row["family"], int(row["seed"])) for row in csv.DictReader(file)}
+        return {(row["family"], row["method"], int(row["seed"])) for row in csv.DictReader(file)}
 
 
-def settings(family: str) -> dict:
-    """Return what was tuned for a family; tune and store it if that was not done yet."""
+def settings(family: str) -> dict[str, Any]:
+    """Return what was tuned for a family; tune and store what was not yet, one after the other."""
     path = HERE / "settings.json"
-    stored = json.loads(path.read_text()) if path.exists() else {}
-    if family not in stored:
-        tuned = tune(family)
-        stored = json.loads(path.read_text()) if path.exists() else {}
-        stored[family] = tuned
-        path.write_text(json.dumps(stored, indent=2) + "\n")
-    return json.loads(path.read_text())[family]
+
+    def stored() -> dict[str, dict[str, Any]]:
+        return json.loads(path.read_text()) if path.exists() else {}
+
+    for method, what, values in searches(family):
+        tuned = stored().get(family, {})
+        if f"{method} {what}" not in tuned:
+            tuned[f"{method} {what}"] = tune(family, method, what, values, tuned)
+            text = json.dumps({**stored(), family: tuned}, indent=2) + "\n"
+            path.write_text(text)
+    return stored()[family]
+
+
+def missing(families: Iterable[str]) -> list[tuple[str, str, int]]:
+    """Return the triples (family, method, seed) of some families that the results lack, in order."""
+    done = finished()
+    triples = [
+        (family, method, seed)
+        for family in families
+        for method, seeds in (*((method, SEEDS) for method in METHODS), *MORE.get(family, ()))
+        for seed in seeds
+    ]
+    return [triple for triple in triples if triple not in done]
+
+
+def run(family: str, method: str, seed: int, tuned: dict[str, Any]) -> None:
+    """Train and judge one agent, and write its rows; the first MAML agent of a family is kept."""
+    agent = trained(family, method, tuned, seed)
+    found = evaluated(agent, family, method, tuned)
+    if method == "MAML" and seed == SEEDS[0]:
+        agent.save(HERE / f"maml_{family}.safetensors")
+    curve = [(row["iteration"], f"{row['before']:.4g}", f"{row['after']:.4g}") for row in agent.history]
+    write("curves.csv", CURVES, [[family, method, seed, *row] for row in curve])
+    means = [
+        [family, name, seed, k, step, f"{value:.5g}"]
+        for name, returns in found.items()
+        for (k, step), value in np.ndenumerate(returns)
+    ]
+    write("results.csv", RESULTS, means)
+    print(f"  {method} seed {seed}: {found[method].mean(axis=0).round(1)}", flush=True)
 
 
 def main(families: list[str]) -> None:
-    """Tune and run every family."""
+    """Tune and run every family; rows are sorted once none is missing."""
     torch.set_num_threads(1)
     for family in families:
         print(family, flush=True)
         tuned = settings(family)
-        for seed in SEEDS:
-            if (family, seed) in finished():
-                continue
-            found, agents = run_seed(family, seed, tuned)
-            if seed == SEEDS[0]:
-                agents["MAML"].save(HERE / f"maml_{family}.safetensors")
-            write(
-                "curves.csv",
-                ("family", "method", "seed", "iteration", "before", "after"),
-                [
-                    [family, method, seed, row["iteration"], f"{row['before']:.4g}", f"{row['after']:.4g}"]
-                    for method, agent in agents.items()
-                    for row in agent.history
-                ],
-            )
-            write(
-                "results.csv",
-                ("family", "method", "seed", "set", "step", "return"),
-                [
-                    [family, method, seed, k, step, f"{value:.5g}"]
-                    for method, returns in found.items()
-                    for (k, step), value in np.ndenumerate(returns)
-                ],
-            )
-            print(f"  seed {seed}: {found['MAML'].mean(axis=0).round(1)}", flush=True)
-    for name in ("tuning.csv", "results.csv", "curves.csv"):
-        sort(name)
+        for _, method, seed in missing([family]):
+            run(family, method, seed, tuned)
+    if not missing(FAMILIES):
+        for name in ("tuning.csv", "results.csv", "curves.csv"):
+            sort(name)
 
 
 if __name__ == "__main__":

@@ -153,7 +153,6 @@ def oracles(held_out: list[GridTask], settings: FloatArray) -> dict[str, FloatAr
             chosen = returns[..., order[:k]].mean(axis=-1).argmax(axis=1)
             earned.append(returns[..., order[k:]].mean(axis=-1)[np.arange(len(held_out)), chosen])
         found[f"oracle by {k}"] = np.mean(earned, axis=0)
-    found["oracle, fresh run"] = found["oracle by 1"]
     return found | {"oracle, optimistic": returns.mean(axis=-1).max(axis=1)}
 
 

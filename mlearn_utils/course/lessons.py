@@ -93,18 +93,20 @@ class Lesson:
             found.name,
             len(found.hints),
             lambda: self._hints_shown.get(found.name, 0),
-            lambda: self._next_hint(found),
+            lambda k: self._hint(found, k),
         )
 
-    def _next_hint(self, exercise: Exercise) -> Note:
-        shown, total = self._hints_shown.get(exercise.name, 0), len(exercise.hints)
-        if shown == total:
+    def _hint(self, exercise: Exercise, k: int) -> Note:
+        """Return hint k, counted from 0; one that was not shown before is noted."""
+        total, note = len(exercise.hints), ""
+        if k == total:
             return Note(
                 f"No more hints for `{exercise.name}`", f'`lesson.solution("{exercise.name}")` shows one way.'
             )
-        self._hints_shown[exercise.name] = shown + 1
-        note = self._recorder.note("hint", exercise.name, "shown", answer=shown + 1)
-        return Note(f"Hint {shown + 1} of {total} · `{exercise.name}`", exercise.hints[shown], note=note)
+        if k == self._hints_shown.get(exercise.name, 0):
+            self._hints_shown[exercise.name] = k + 1
+            note = self._recorder.note("hint", exercise.name, "shown", answer=k + 1)
+        return Note(f"Hint {k + 1} of {total} · `{exercise.name}`", exercise.hints[k], note=note)
 
     def solution(self, exercise: str | Callable) -> Note:
         """Return the reference's source.

@@ -132,6 +132,7 @@ def policy_rows(policy: FloatArray | IntArray, *, n_actions: int) -> FloatArray:
     Raises:
         ValueError: if an action does not exist or a row is not a distribution.
     """
+    policy = np.asarray(policy)
     if policy.ndim == 1 and np.issubdtype(policy.dtype, np.integer):
         actions = policy.astype(np.int64)
         if actions.min() < 0 or actions.max() >= n_actions:

@@ -65,7 +65,13 @@ class GridEnv(gym.Env[np.int64, np.int64]):
         return np.int64(self._state), {}
 
     def step(self, action: np.int64) -> tuple[np.int64, float, bool, bool, dict[str, Any]]:
-        """Draw the next state from P and its reward; return (observation, reward, terminated, False, {})."""
+        """Draw the next state from P and its reward; return (observation, reward, terminated, False, {}).
+
+        Raises:
+            ValueError: if `action` is not one of the four.
+        """
+        if not self.action_space.contains(action):
+            raise ValueError(f"action must be an integer from 0 to 3, got {action!r}")
         mdp, state = self.mdp, self._state
         uniform = self.np_random.random()
         self._state = int(self._cumulative[state, action].searchsorted(uniform, side="right"))

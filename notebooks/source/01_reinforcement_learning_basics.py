@@ -53,7 +53,7 @@ plt.show()
 # |---|---|---|---|
 # | ① state space: what can be the case | $s \in S$ | 25 cells: discrete | 4 real numbers: continuous |
 # | ② action space: what it can do | $a \in A$ | 4 moves: discrete | 2 pushes: discrete |
-# | ③ transition probability | $P(s' \mid s, a)$ | the move, or a slip | mechanics: one $s'$ is certain |
+# | ③ transition probability to a next state $s'$ | $P(s' \mid s, a)$ | move or slip | one $s'$ is certain |
 # | ④ reward function: what a step pays | $r(s, a, s')$ | see the picture | $+1$, always |
 # | ⑤ policy: how it chooses | $\pi(a \mid s)$ | ours to find | ours to find |
 #
@@ -62,7 +62,7 @@ plt.show()
 # nothing earlier. So a state must hold all that matters: CartPole's holds the two velocities, since a
 # photograph of a leaning pole does not tell whether it is falling or rising.
 #
-# Because the grid is small, parts ③ and ④ fit into two arrays:
+# Because the grid is small, parts ③ and ④ fit into two arrays, `mdp.P` and `mdp.rewards`:
 
 # %%
 mdp = grid_mdp(task)
@@ -195,7 +195,7 @@ plt.show()
 # %% [markdown]
 # About two thirds of all weight lies within the horizon; beyond three horizons lie less than 5 %. A reward
 # counts less the later it comes, so the discount decides what is worth waiting for. **Guess**: the trap
-# pays 0.2 and is 2 moves from the start. The goal pays 1 and is 8 moves away.
+# pays 0.2 on the second move ($t = 1$), the goal 1 on the eighth at the earliest ($t = 7$).
 
 # %%
 predictions.predict_the_discount(task)
@@ -204,9 +204,9 @@ predictions.predict_the_discount(task)
 # ## 4. What is a policy worth? (8 minutes)
 #
 # The **value** of a policy $\pi$ in a state $s$ is the mean return of episodes that start there and follow
-# it, $V^\pi(s) = \mathbb{E}[G_0 \mid s_0 = s]$. Because $G_0 = r_0 + \gamma G_1$, a value is the reward of
-# one step plus the discounted value of where it leads, averaged over what can happen. That is the **Bellman
-# equation**:
+# it, $V^\pi(s) = \mathbb{E}[G_0 \mid s_0 = s]$ ($\mathbb{E}$ is the mean, given what stands behind the
+# bar). Because $G_0 = r_0 + \gamma G_1$, a value is the reward of one step plus the discounted value of
+# where it leads, averaged over what can happen. That is the **Bellman equation**:
 #
 # $$V^\pi(s) = \sum_a \pi(a \mid s) \sum_{s'} P(s' \mid s, a)\,\bigl[\,r(s,a,s') + \gamma\, V^\pi(s')\,\bigr],
 # \qquad V^\pi = 0 \text{ at terminal states.}$$
@@ -240,9 +240,10 @@ package = dp.policy_evaluation(P, R, rim, gamma, terminal=terminal)
 assert np.allclose(V, V_exact, atol=1e-4) and np.allclose(package, V_exact, atol=1e-8)
 
 # %% [markdown]
-# And is it the mean return? Play 1000 episodes and look. A mean of chance results needs a **95 %
-# interval**: were the 1000 episodes played again and again, about 95 of 100 such intervals would hold the
-# true mean.
+# And is it the mean return? Play 1000 episodes and look. (They stop after 100 steps, and the computed value
+# goes on; here nearly all episodes have ended by then, and what comes later weighs less than
+# $0.95^{100} = 0.006$.) A mean of chance results needs a **95 % interval**: were the 1000 episodes played
+# again and again, about 95 of 100 such intervals would hold the true mean.
 
 # %%
 grid.reset(seed=1)
@@ -258,7 +259,7 @@ assert course.interval(returns, level=0.999)[1] < V_exact[0] < course.interval(r
 # The computation took no episode at all, since it knows $P$ and $R$. Now **edit the policy**: click an
 # arrow to turn it (or choose a cell with the arrow keys and press space). Then press *Improve all*: every
 # arrow turns to what looks best one step ahead. How many rounds until nothing changes? (A puzzle for at home:
-# two arrows of `rim`, turned, are enough to get above 0.2 from the start. Which?)
+# two arrows of `rim`, turned, are enough to get above 0.2 from the start. Find such a pair.)
 
 # %%
 editor = arrow_editor(task, rim, gamma)
@@ -283,8 +284,8 @@ editor
 lesson.check(step_targets)
 
 # %% [markdown]
-# What does the bug cost? We record `rim` under a tight time limit of 10 steps, where many episodes are cut
-# off on their way, and estimate $V$ with the function as you found it and with the mended one: 40 times, each
+# What does the bug cost? We record `rim` under a tight time limit of 10 steps, which cuts some episodes off
+# on their way, and estimate $V$ with the function as you found it and with the mended one: 40 times, each
 # time from 200 new episodes (another seed).
 
 
@@ -315,7 +316,8 @@ def estimate(targets_of, steps):
 # %%
 found = lesson.exercises[1].stub()  # the function with its planted bug
 records = [record(seed) for seed in range(40)]
-print(f"computed                                    {V_exact[0]:6.3f}")
+cut = np.mean([sum(step.truncated for step in steps) for steps in records]) / 200
+print(f"computed                                    {V_exact[0]:6.3f}   (episodes cut off: {cut:.0%})")
 for label, function in (("mended", lesson_01.step_targets), ("truncation treated as termination", found)):
     values = [estimate(function, steps)[0] for steps in records]
     mean, low, high = course.interval(values)
@@ -335,10 +337,11 @@ for label, function in (("mended", lesson_01.step_targets), ("truncation treated
 # $$V^*(s) = \max_a \sum_{s'} P(s' \mid s, a)\,\bigl[\,r(s,a,s') + \gamma\, V^*(s')\,\bigr].$$
 #
 # Note what is chosen and what is not: the action is ours (max), the next state is chance's (a sum weighted
-# by $P$).
+# by $P$). To compute the right-hand side for a state, from some values $V$ in place of $V^*$, is called a
+# **backup**.
 #
-# **Exercise `bellman_backup`** (core, 7 minutes). Compute the right-hand side for one state, from any array
-# `V`. At terminal states `V` may hold anything; what counts there is 0.
+# **Exercise `bellman_backup`** (core, 7 minutes). Compute it for one state, from any array `V`. At terminal
+# states `V` may hold anything; what counts there is 0.
 
 # %% exercise="bellman_backup"
 
@@ -403,7 +406,8 @@ explorer = pictures.gamma_explorer(task)
 explorer
 
 # %% [markdown]
-# With more patience more episodes reach the goal. Why not always a large discount? It costs sweeps:
+# With more patience more episodes reach the goal, on this grid. Why not always a large discount? It costs
+# sweeps:
 
 # %%
 for g in (0.8, 0.95, 0.99):
@@ -417,13 +421,13 @@ for g in (0.8, 0.95, 0.99):
 #
 # Three policies for the grid: random, by hand, and best. Each plays 100 episodes in each of 10 seeds. The
 # mark is the mean, the bar its 95 % interval over the 10 seeds, the black line what we computed without
-# playing.
+# playing. (`horizon=100` there counts the steps up to the grid's time limit, as the episodes do.)
 
 
 # %%
 def sample_returns(policy, seed):
     """Return the discounted returns of 100 episodes."""
-    rows, chance = dp.policy_rows(policy, n_actions=4), np.random.default_rng([seed, 1])
+    rows, chance = dp.policy_rows(policy, n_actions=4), np.random.default_rng([seed, 1])  # not the grid's
     grid.reset(seed=seed)
     episodes = (run(grid, lambda s: chance.choice(4, p=rows[s]))[0] for _ in range(100))
     return [lesson_01.discounted_return(rewards, gamma) for rewards in episodes]
@@ -482,9 +486,9 @@ for name, rule in rules.items():
     print(f"{name:13} {mean:5.1f} steps, 95 % interval over 10 seeds {low:.1f} to {high:.1f}")
 
 # %% [markdown]
-# The angle alone holds the pole twice as long as chance does, and far from 200 steps: it reacts too late,
-# and the pole swings ever harder. (The interval of the last line has no width because the time limit cuts
-# every episode off at 500, not because the rule were perfect.)
+# The angle alone holds the pole nearly twice as long as chance does, and far from 200 steps: it reacts too
+# late, and the pole swings ever harder. (The interval of the last line has no width because the time limit
+# cuts every episode off at 500, not because the rule were perfect.)
 
 # %%
 camera = gym.wrappers.RenderCollection(gym.make("CartPole-v1", render_mode="rgb_array"))
@@ -530,10 +534,11 @@ lesson.quiz()
 # - *Values explode or never settle*: $\gamma = 1$ with a policy that never ends, or a terminal state that
 #   still has a value.
 # - *The agent prefers a small reward nearby*: the large one is discounted below it. Compare $\gamma^t$
-#   times each, with $t$ the steps to it.
-# - *Sampled and computed values disagree beyond the interval*: check that the policy and the environment
-#   draw from generators with different seeds. With the same seed both see the same numbers, and the moves
-#   are no longer independent of the slips.
+#   times each, with $t$ the steps before it.
+# - *Sampled and computed values disagree beyond the interval*: do the episodes stop at a time limit that the
+#   computation does not have? (`dp.expected_return` takes one, as `horizon`.) And do the policy and the
+#   environment draw from generators with different seeds? With the same seed both see the same numbers, and
+#   the moves are no longer independent of the slips.
 # - *The best policy looks absurd*: it is best for the rewards as written, not as meant.
 #
 # ## Further reading

@@ -88,8 +88,8 @@ print("x of the support sets has shape [task, example, feature] =", list(x_suppo
 
 # %%
 toy = quadratics.TASKS
-for name, a, s, q in zip(pictures.NAMES, *toy, strict=True):
-    print(f"{name:7} task: curvature a = {a}, support center s = {s:4}, query center q = {q:4}")
+for name, bend, here, there in zip(pictures.NAMES, *toy, strict=True):
+    print(f"{name:7} task: curvature a = {bend}, support center s = {here:4}, query center q = {there:4}")
 print(f"without adaptation the mean query loss is lowest at theta = {quadratics.joint_start(toy):.4g}")
 
 # %% [markdown]
@@ -120,7 +120,8 @@ print("adapted points:", adapted.round(3), " part of the distance that is left:"
 # Drag $\theta$ in either picture, or use the sliders. Left: each task walks from $\theta$. The curves are
 # the query losses; the steps follow the *support* losses, whose lowest points are the ticks below. Right:
 # the meta-objective $J$, the mean height of the three end points, with its exact gradient and the
-# *first-order* one, which section 5 explains. **Try**: 0 steps; then 1 step with $\alpha$ from 0 to 0.38;
+# *first-order* one, which section 5 explains (of both, "best start" and "first order stops" mark where they
+# are zero). $K$ is the number of inner steps. **Try**: 0 steps; then 1 step with $\alpha$ from 0 to 0.38;
 # then $\alpha = 0.8$, where the steep task jumps over its center.
 
 # %%
@@ -145,7 +146,8 @@ assert (np.diff(starts[starts.argmin() :]) > 0).all()  # from there on it moves 
 # %% [markdown]
 # At $\alpha = 0.4$ one step takes the steep task to its support center from *any* start, so where $\theta$ is
 # makes no difference to it. At a small $\alpha$ it still matters almost as much as without a step, and the
-# best start is only a little further left than 1.1.
+# best start is only a little further left than 1.1. (That the other two come a little before 0.4, and in this
+# order, lies in the numbers of these three tasks.)
 
 # %% [markdown]
 # ## 3. The inner step in PyTorch (2 minutes)
@@ -183,7 +185,7 @@ lesson.check(inner_step)
 # By the chain rule, $\frac{dJ}{d\theta}$ multiplies each task's query gradient, taken at $\theta_i'$, by
 # $\frac{d\theta_i'}{d\theta}$. On our parabolas that derivative is $\rho_i = 1 - \alpha a_i$. In many
 # dimensions the curvature becomes the **Hessian** $H_i$, the matrix of second derivatives of the support
-# loss:
+# loss, and 1 becomes $I$, the identity matrix:
 #
 # $$\nabla J(\theta) = \frac1T \sum_i \bigl(I - \alpha H_i\bigr)\, \nabla L_i^{\text{query}}(\theta_i') .$$
 #
@@ -198,8 +200,8 @@ print(f"closed form          {closed_form:.8f}")
 
 # %% [markdown]
 # *Second, finite differences*: move $\theta$ a little to both sides and look at $J$ alone. No outer
-# derivative is programmed, so none can be wrong. In float64 the error of a central difference with
-# $h = 10^{-5}$ is tiny.
+# derivative is programmed, so none can be wrong. (To both sides: the **central difference**
+# $(J(\theta + h) - J(\theta - h)) / 2h$. In float64 its error at $h = 10^{-5}$ is tiny.)
 
 # %%
 
@@ -270,7 +272,8 @@ course.Stepper(
 # %% [markdown]
 # ### Any module, in plain PyTorch
 #
-# A module holds its parameters inside, and copying $\theta_i'$ into it would cut the history of $\theta_i'$.
+# A module holds its parameters inside, and copying $\theta_i'$ into it would cut the record of how
+# $\theta_i'$ was computed from $\theta$.
 # `torch.func.functional_call(module, params, inputs)` calls a module *with parameters that are given as an
 # argument*, a dict by name, and leaves the module's own alone. So the module becomes a function of its
 # parameters:
@@ -388,7 +391,8 @@ plt.show()
 # %% [markdown]
 # Between the two lines the two gradients have different signs. There no step overshoots ($\alpha a_i < 1$
 # for every task), and still first order walks away from the best start. Its fault: moving $\theta$ by 1
-# moves the steep task's $\theta_i'$ by $\rho_i$ only, but first order counts the task in full.
+# moves the steep task's $\theta_i'$ by $\rho_i$ only, but first order counts the task in full. (Near
+# where the picture ends the lines cross: there the two happen to agree, and beyond they differ again.)
 #
 # **Exercise `disagreement`** (explore, 3 minutes). We saw one such point, at $\theta = 0.1$ and
 # $\alpha = 0.3$. Find one with a *small* step, $\alpha \le 0.2$. The explorer of section 2 helps.
@@ -502,9 +506,9 @@ assert abs(after - before) < 0.3
 #
 # Here too everything can be computed. (You may take the result on trust and go on at the next cell.) Let
 # $\varphi$ be a task's (slope, intercept), $z = (x, 1)$ with $x$ uniform in $(-2, 2)$, and
-# $S = \mathbb{E}[zz^\top]$. On $n$ support points $z_1, \dots, z_n$ the support loss has the Hessian
-# $H = \frac2n \sum_j z_j z_j^\top$, which depends on the points but not on the task. One inner step gives
-# $\theta' - \varphi = (I - \alpha H)(\theta - \varphi)$, and the query loss is
+# $S = \mathbb{E}[zz^\top]$, where $^\top$ transposes. On $n$ support points $z_1, \dots, z_n$ the support
+# loss has the Hessian $H = \frac2n \sum_j z_j z_j^\top$, which depends on the points but not on the task. One
+# inner step gives $\theta' - \varphi = (I - \alpha H)(\theta - \varphi)$, and the query loss is
 # $(\theta' - \varphi)^\top S\,(\theta' - \varphi)$ on average.
 #
 # Multiply out, with $\mathbb{E}[H] = 2S$:
@@ -557,7 +561,8 @@ plt.show()
 # %% [markdown]
 # Lines: pencil and paper. Marks: the package on 4000 fresh tasks. One step helps up to a point. On two
 # support points a large step follows their accidents: at $\alpha = 0.5$ it is worse than none. Does
-# training find the best start? Five seeds, each from the parameters $(0, 0)$, which are 1.5 away from it:
+# training find the best start? Five seeds, each from the parameters $(0, 0)$, which are 1.5 away from it.
+# (Calls of `train` with the same seed go on where the last one ended: no task comes twice.)
 
 # %%
 n_seeds, n_updates, stride = 5, 400, 20
@@ -592,9 +597,9 @@ print(f"all {n_seeds} seeds end within 0.15 of the closed-form start")
 # %% [markdown]
 # ### Two more misreadings (about 5 minutes)
 #
-# **"Use the same data for support and query."** Then adapting harder always looks better: it fits those very
-# points. With noise and two support points, 50 steps look best on the support set. On fresh points they are
-# worse than none:
+# **"Use the same data for support and query."** Then adapting harder always looks better: it fits those
+# very points. With noise (a deviation of 0.7 is added to each $y$) and two support points, 50 steps look
+# best on the support set. On fresh points they are worse than none:
 
 # %%
 noisy = LinearTasks(slope=(0.5, 2.5), intercept=(-1, 1), noise=0.7)

@@ -3,7 +3,7 @@
 #
 # **You will be able to**
 #
-# - train MAML on a family of waves in seconds, and say what its start is worth after one gradient step;
+# - train MAML on a family of waves in half a minute, and say what its start is worth after one gradient step;
 # - compare it with baselines that were given their best step size, and find three ways to get that wrong;
 # - read a published table critically: means, medians, intervals, and a setting on which text and code
 #   disagree;
@@ -31,6 +31,7 @@ from mlearn_utils.course.lesson_05.points import PointExplorer, Start
 from mlearn_utils.course.lesson_05.sines import (
     TEST_SEED,
     VALIDATION_SEED,
+    curves,
     draw_tasks,
     features,
     long_run,
@@ -49,8 +50,9 @@ from mlearn_utils.runtime import make_generator
 #
 # $$y = A \sin(x - \varphi), \qquad A \sim U(0.1, 5), \quad \varphi \sim U(0, \pi), \quad x \sim U(-5, 5).$$
 #
-# Of each wave we see $K$ support points; the network is judged on other points of the same wave. This is
-# **$K$-shot regression**. The network has two hidden layers of 40 ReLU units.
+# ($U(a, b)$ is uniform between $a$ and $b$.) Of each wave we see $K$ support points; the network is judged on
+# other points of the same wave. This is **$K$-shot regression**. (As in the paper; in lesson 04 $K$ counted
+# inner steps.) The network has two hidden layers of 40 ReLU units.
 
 # %%
 waves = SineTasks()
@@ -143,7 +145,7 @@ print("the error after one step, by hand and by losses_by_step: equal")
 #
 # **Exercise `fair_baseline`** (core, 6 minutes, *find the bugs*). The function below makes any baseline
 # look weak, or strong, as you like: it holds three common mistakes. Run the check, and mend them one after
-# the other.
+# the other. (And mind rates that are too large: an error that is NaN, not a number, is nobody's best.)
 
 # %% exercise="fair_baseline"
 
@@ -152,7 +154,8 @@ lesson.check(fair_baseline)
 
 # %% [markdown]
 # The same, done right, for all three starts. `tune_rate` returns the best step size for each number of
-# steps.
+# steps; a size with which an error is not a number has lost. The validation waves are drawn with a seed of
+# their own, as are the test waves: no wave serves twice.
 
 # %%
 validation, test = (draw_tasks(500, 5, seed=seed) for seed in (VALIDATION_SEED, TEST_SEED))
@@ -161,24 +164,25 @@ starts = {
     "joint pretraining": start_of(joint_learner),
     "random": {name: value.detach() for name, value in sine_network(seed=0).named_parameters()},
 }
-sizes, errors = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05), {}
+sizes, best, errors = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05), {}, {}
 for name, params in starts.items():
-    (best,) = tune_rate(METHODS["MAML"], params, validation, sizes, steps=1)
-    errors[name] = losses_by_step(params, test, inner_lr=best, steps=1)[1]
+    (best[name],) = tune_rate(METHODS["MAML"], params, validation, sizes, steps=1)
+    errors[name] = losses_by_step(params, test, inner_lr=best[name], steps=1)[1]
+    assert sizes[0] < best[name] < sizes[-1]
 
 # %% tags=["nbval-ignore-output"]
 print("error after one step: mean over 500 test waves [95 % interval]")
 for name, values in errors.items():
     mean, low, high = course.interval(values)
-    print(f"{name:18} {mean:.2f} [{low:.2f}, {high:.2f}]")
+    print(f"{name:18} {mean:.2f} [{low:.2f}, {high:.2f}]   with step size {best[name]:g}")
 for name in ("joint pretraining", "random"):
     _, low, _ = course.interval(errors[name] - errors["MAML"])
     assert low > 0.5, "one step from the MAML start must be clearly better"
 
 # %% [markdown]
 # 1500 meta-updates and a single gradient step beat both baselines at their best step size, by a margin far
-# beyond the intervals over 500 waves. One step from the joint start does not even get to 2: it
-# is the best single function, and a bad place to learn from.
+# beyond the intervals over 500 waves. (Of one training each; section 8 has ten of each.) One step from the
+# joint start does not even get to 2: it is the best single function, and a bad place to learn from.
 
 # %% [markdown]
 # ## 5. Place your own points (2 minutes)
@@ -195,8 +199,8 @@ board = PointExplorer(
     {
         "MAML (α = 0.001)": Start(paper_start, 0.001),
         "MAML (α = 0.01)": Start(large_start, 0.01),
-        "joint pretraining": Start(starts["joint pretraining"], 0.01),
-        "random": Start(starts["random"], 0.01),
+        "joint pretraining": Start(starts["joint pretraining"], best["joint pretraining"]),
+        "random": Start(starts["random"], best["random"]),
     },
     seed=1,
 )
@@ -204,7 +208,8 @@ board
 
 # %% [markdown]
 # From the MAML start a few points bend the *whole* curve into a wave, also where there is no point: the
-# start has learned what waves look like. From the other starts the curve moves where the points are.
+# start has learned what waves look like. From the joint start the curve moves most where the points are;
+# from the random one it moves somewhere, most at the ends.
 
 # %%
 predictions.predict_positions()
@@ -230,8 +235,11 @@ pictures.shots_explorer({"MAML": large_start, "joint pretraining": starts["joint
 
 # %% [markdown]
 # The MAML start was trained for one step of $\alpha = 0.01$ on five points. Half of that is slower; twice
-# of it, 0.02, already breaks it within ten steps, and so do ten steps on a single point. Training put the
-# start where the loss is steep, because there one step of the given size gets far: just short of too far.
+# of it, 0.02, already breaks it within ten steps, and so do ten steps on a single point. At least the
+# *mean* of these 40 waves breaks, for this one of the stored starts: two or three waves explode and make
+# it. Section 7 looks into that. (The joint start has had 1500 updates and the MAML start 70,000: this is no
+# contest. Before any step both have an error below 3.0 here: these are only 40 waves. On average over the
+# family none gets below.)
 
 # %% [markdown]
 # ## 7. The published table (6 minutes)
@@ -251,12 +259,12 @@ predictions.predict_larger_rate()
 # %% [markdown]
 # Three seeds of each setting, tested with 5 points on several *streams* of 2000 waves each: 24 streams for
 # those that were trained with 5 points, 8 for the others. Every mean over a stream is one number; the table
-# has the median of these numbers and their range, which holds the luck of seeds and of waves. *Diverged*
-# counts waves whose error is larger after the steps than before the first, *over 100* those that are far
-# beyond, among all. (`python data/lesson_05/train.py` makes it again; it needs a C++ compiler.)
+# has the median of these numbers and their range, which holds the luck of seeds and of waves. *Worse*
+# counts waves whose error is larger after the steps than before the first, by however little; *over 100*
+# those that exploded, among all. (`python data/lesson_05/train.py` makes it again; it needs a C++ compiler.)
 
 # %%
-print("init   trained  alpha  steps   mean: median [range]    median   diverged  over 100      of  paper")
+print("init   trained  alpha  steps   mean: median [range]    median      worse  over 100      of  paper")
 for init, trained, inner_lr in (
     ("torch", 5, 0.001),
     ("torch", 5, 0.01),
@@ -283,19 +291,32 @@ ax.set_title("5 points in training: each mark is one seed on one stream")
 plt.show()
 small, large = (shown[label][10] for label in shown)
 assert small.max() < 0.35 and large.max() > 100 and np.median(shown["α = 0.01"][1]) < 0.62
+for init in ("torch", "paper"):
+    ended = results.long_runs(0.01, 10, 10, shots=5, init=init)["mean"]
+    print(f"K = 10, alpha = 0.01, init {init}, ten steps: {(ended > 1).sum()} of {ended.size} means above 1")
 paper = {k: results.long_runs(0.001, 10, k, shots=5, init="paper")["mean"] for k in results.PAPER}
+for k, means in paper.items():
+    below = (means < results.PAPER[k]).sum(axis=1)
+    print(
+        f"code's settings, {k} steps: below the published {results.PAPER[k]}, by seed: {below} of 8 streams"
+    )
 assert all(paper[k].min() < results.PAPER[k] < paper[k].max() for k in paper)
 assert (results.long_runs(0.01, 10, 10, shots=5, init="paper")["mean"] > 10).all()
 
 # %% [markdown]
 # With the settings of the released code (the small step, ten points in training, small initial weights) the
-# published 0.67, 0.38 and 0.35 lie within the range of our means: the table is found again. With five
-# points in training, or with `nn.Linear`'s initialization, our means are lower than the published ones.
+# published 0.67, 0.38 and 0.35 lie within the range of our means, but at its lower end: one seed of three
+# comes below them, the medians are 5 to 10 % higher. So the table is what such a training can give. With
+# `nn.Linear`'s initialization and five points in training our means are lower than the published ones. With
+# it and ten points they are lower after five and ten steps; after one, 0.67 lies just within their range.
+# (Five points with small initial weights were not run: which of the two changes does more, this table
+# cannot say.)
 #
-# With the text's $\alpha = 0.01$ the first step is as good. After ten steps the mean is a lottery: with five
-# points in training a few of the marks have left the picture; with ten, 21 of 24 means are above 1 with the
-# one initialization, and all 24 with the other. So the numbers do speak: 0.35 after ten steps hardly comes
-# out of the text's step size, here.
+# With the text's $\alpha = 0.01$ the first step is as good. After ten steps the mean is a lottery: with
+# five points in training a few of the marks have left the picture (each group is sorted); with ten, nearly
+# all means are above 1. Such a mean meets its explosion the more often, the more waves it is over. The
+# paper does not say over how many its own is, so our runs do not decide which step size made its table.
+# They say that with the larger one 0.35 after ten steps takes luck.
 #
 # What explodes? Look at the worst of the marks, wave by wave:
 
@@ -304,7 +325,9 @@ seed, stream = np.unravel_index(np.argmax(large), large.shape)
 waves_there = draw_tasks(2000, 5, seed=stream_seed(5, int(stream)))
 exploding = long_run(0.01, 5, int(seed))
 ordered, place = (
-    losses_by_step(exploding, waves_there, inner_lr=0.01, steps=10)[10].nan_to_num(torch.inf).sort()
+    losses_by_step(exploding, waves_there, inner_lr=0.01, steps=10)[10]
+    .nan_to_num(torch.inf, torch.inf)
+    .sort()
 )
 print("the four largest errors of 2000 waves:", *(f"{value:.1g}" for value in ordered[-4:]))
 print(f"mean of all {ordered.double().mean():.1g}; of all but the four {ordered[:-4].double().mean():.2f}")
@@ -316,30 +339,34 @@ print("the worst wave, in float64, before and after each step:", *(f"{value:.1g}
 assert by_step[10] > 1e6 and ordered[:-4].double().mean() < 0.5
 
 # %% [markdown]
-# *One* wave of 2000 does it. For its points the step is too long: each one overshoots, from further away
-# than the one before, in double precision as well. The median does not see it, and *diverged* counts it
+# *One* wave of 2000 does it. (`inf` is more than float32 can hold; in double precision the number can be
+# seen.) The first steps lower its error. Then for its points the step is too long: at the end each one
+# overshoots from further away than the one before. The median does not see it, and *worse* counts it
 # together with waves that got worse by a tenth. So a mean over tasks needs beside it a count of the tasks
 # that exploded, and more than one set of test tasks; an interval over a few seeds on one set of waves would
 # have told nothing.
 #
-# There is a quieter difference, too. The errors of 800 waves of this stream, sorted, mean over the three
-# seeds:
+# There is a quieter difference, too. The errors of 400 waves of each of three other streams, sorted, mean
+# over the three seeds:
 
 # %%
-some = TaskBatch(*(tuple(tensor[:800] for tensor in part) for part in waves_there))
-print("error after 10 steps   median   75 %   90 %   95 % of the waves are below")
-for inner_lr in (0.001, 0.01):
-    runs = [
-        losses_by_step(long_run(inner_lr, 5, seed), some, inner_lr=inner_lr, steps=10)[10]
-        for seed in range(3)
-    ]
-    levels = np.quantile(np.stack(runs), (0.5, 0.75, 0.9, 0.95), axis=1).mean(axis=1)
-    print(f"α = {inner_lr:<18g} " + " ".join(f"{level:6.2f}" for level in levels))
+print("stream, error after 10 steps   median   75 %   90 %   95 % of the waves are below")
+for other in range(3):
+    some, levels = draw_tasks(400, 5, seed=stream_seed(5, other)), {}
+    for inner_lr in (0.001, 0.01):
+        runs = [
+            losses_by_step(long_run(inner_lr, 5, seed), some, inner_lr=inner_lr, steps=10)[10]
+            for seed in range(3)
+        ]
+        levels[inner_lr] = np.quantile(np.stack(runs), (0.5, 0.75, 0.9, 0.95), axis=1).mean(axis=1)
+        row = " ".join(f"{level:6.2f}" for level in levels[inner_lr])
+        print(f"{other:6}, α = {inner_lr:<18g} {row}")
+    assert (levels[0.01] - levels[0.001])[3] > 0.05 > (levels[0.01] - levels[0.001])[0]
 
 # %% [markdown]
-# At the median the larger step loses next to nothing, at 95 % of the waves about 0.15: what it costs, it
-# costs on the waves that go badly anyway. Neither the mean nor the median alone would have told us any of
-# this.
+# At the median the larger step loses next to nothing, at 95 % of the waves about a tenth or more: what it
+# costs, it costs on the waves that go badly anyway. Neither the mean nor the median alone would have told
+# us any of this.
 
 # %% [markdown]
 # ## 8. The relatives (3 minutes)
@@ -351,7 +378,7 @@ for inner_lr in (0.001, 0.01):
 # | **FOMAML** | drops the second derivatives (lesson 04) |
 # | **Reptile** | takes a few inner steps and moves the start towards where they end; no query set |
 # | **ANIL** | adapts the last layer only ("almost no inner loop") |
-# | **Meta-SGD** | learns an inner rate for every weight, together with the start |
+# | **Meta-SGD** | learns an inner rate above 0 for every weight, together with the start |
 #
 # Reptile's update, from tasks $i = 1, \dots, T$ that ended at $\theta_i^k$ after $k$ inner steps, with outer
 # step size $\epsilon$:
@@ -400,6 +427,11 @@ for name in ["random start", *METHODS]:
     took = results.seconds(name) / results.seconds("MAML")
     print(row + (f" {took:6.1f}" if took else ""))
 print(f"told the task, without any step: {results.compared('told the task', 0).mean():.2f}")
+print(
+    "Reptile less MAML after 5 steps: {:+.3f} [{:+.3f}, {:+.3f}]".format(
+        *results.paired("Reptile", "MAML", 5)
+    )
+)
 assert all(results.paired("Meta-SGD", "MAML", steps)[2] < 0 for steps in (1, 5, 10))
 assert all(results.paired(name, "MAML", 1)[1] > 0 for name in METHODS if name not in ("MAML", "Meta-SGD"))
 assert results.paired("Reptile", "MAML", 10)[1] < 0 < results.paired("Reptile", "MAML", 10)[2]
@@ -414,15 +446,16 @@ for k, name in enumerate(METHODS):
 ax.axhline(floor, color=course.COLORS["muted"], linestyle=":")
 ax.text(0, floor * 0.93, "without adaptation at best", va="top", fontsize=8)
 ax.set_xticks(range(len(METHODS)), [name.replace(" ", "\n") for name in METHODS])
-ax.set(ylabel="mean squared error", yscale="log", title="After 1 step (circles) and 10 steps (squares)")
+ax.set(ylabel="mean squared error", yscale="log")
+ax.set_title("After 1 step (circles) and 10 (squares); 95 % intervals over ten seeds", fontsize=10)
 pictures.plain_ticks(ax, (0.1, 0.2, 0.5, 1, 2, 3))
 plt.show()
 
 # %% [markdown]
 # - **Meta-SGD** is best at every number of steps, by far: 1761 learned rates are worth more than anything
 #   else here.
-# - **FOMAML** is a little worse than MAML after one step and still after ten: the second derivative is
-#   worth about 0.1 and 0.03.
+# - **FOMAML** is a little worse than MAML after one step and still after ten, by about 0.1 and 0.03, each
+#   with its own best step sizes.
 # - **Reptile** is worse after one step, for which it was not trained, and a little worse after five. After
 #   ten steps it and MAML **cannot be told apart**: the interval holds 0.
 # - **ANIL** is far behind. Section 9 asks why.
@@ -445,24 +478,36 @@ predictions.predict_part()
 # %% [markdown]
 # Take the starts of the long runs with $\alpha = 0.001$ and let only a part of them move, each part with
 # its own best step size for ten steps. (The layers are numbered 0, 2 and 4, with ReLUs between them; `HEAD`
-# holds the names of the last one, `4.weight` and `4.bias`.)
+# holds the names of the last one, `4.weight` and `4.bias`. `adapts` names the parameters that may move.)
 
 # %%
-body = tuple(name for name in paper_start if name not in HEAD)
-few_waves, sizes = draw_tasks(40, 5, seed=VALIDATION_SEED), (0.0003, 0.001, 0.003, 0.01, 0.03, 0.1)
-for part, allowed in {"everything": None, "hidden layers only": body, "last layer only": HEAD}.items():
-    method, found = Method(METHODS["MAML"].make_update, adapts=allowed), []
+parts = {
+    "everything": None,
+    "hidden layers only": ("0.weight", "0.bias", "2.weight", "2.bias"),
+    "first layer only": ("0.weight", "0.bias"),
+    "second layer only": ("2.weight", "2.bias"),
+    "last layer only": HEAD,
+}
+few_waves, sizes = draw_tasks(40, 5, seed=VALIDATION_SEED), (0.0003, 0.001, 0.003, 0.01, 0.03, 0.1, 0.3)
+for part, allowed in parts.items():
+    method, found, middle = Method(METHODS["MAML"].make_update, adapts=allowed), [], []
     for seed in range(3):
         trained = long_run(0.001, 5, seed)
         rate = tune_rate(method, trained, few_waves, sizes, 10)[-1]
         params, own_rates = start_and_rates(method, trained, rate)
-        found.append(losses_by_step(params, test, inner_lr=own_rates, steps=10)[10].mean().item())
-    print(f"{part:20} error after 10 steps, three seeds:", ", ".join(f"{error:.2f}" for error in found))
-    assert (min(found) > 1) == (part == "last layer only")
+        ended = losses_by_step(params, test, inner_lr=own_rates, steps=10)[10]
+        found.append(ended.mean().item())
+        middle.append(ended.median().item())
+    means, medians = (", ".join(f"{error:.2f}" for error in errors) for errors in (found, middle))
+    print(f"{part:20} error after 10 steps, three seeds: means {means}; medians {medians}")
+    assert (min(found) > 1) == (part in ("second layer only", "last layer only"))
 
 # %% [markdown]
-# And the features themselves, the outputs of the last hidden layer, before and after one step on one wave
-# (units that are silent for every $x$ are left out of the picture):
+# (One of the means is made by a single wave of the 500, which explodes: look at its median.) The hidden
+# layers are enough, and of them the first alone.
+#
+# And the features themselves, the outputs of the last hidden layer, before and after one step on one wave,
+# the second of the test waves (units that are silent for every $x$ are left out of the picture):
 
 # %%
 adapted = maml.adapt(task_loss, paper_start, test.support, inner_lr=0.001)  # all 500 test waves at once
@@ -471,23 +516,41 @@ pictures.draw_features(plt.figure(figsize=(8.4, 3.4)), paper_start, one_wave)
 plt.show()
 before = features(paper_start, pictures.GRID)
 after = torch.vmap(lambda params: features(params, pictures.GRID))(adapted)
-last = adapted["4.weight"] - paper_start["4.weight"]
 change = ((after - before).flatten(1).norm(dim=1) / before.norm()).mean().item()
-change_last = (last.flatten(1).norm(dim=1) / paper_start["4.weight"].norm()).mean().item()
-print(f"one step changes the features by {change:.0%}, the weights of the last layer by {change_last:.2%}")
-assert change > 100 * change_last
+print(f"one step changes the features by {change:.0%}, mean over 500 test waves")
 
 # %% [markdown]
-# One step of size 0.001 changes half of what the features say and hardly touches the last layer. How can so
-# small a step do so much? The gradient into the hidden layers is multiplied by the weights behind them, and
-# these have grown:
+# One step of size 0.001 changes half of what the features say. Which layer's step is it? Let only one of
+# the three make its step, and look at how far the *output* moves (root mean square over $x$, mean over the
+# 500 waves). Beside it, how long the gradients into the weights are, here and in a network that was never
+# trained:
 
 # %%
-fresh = dict(sine_network(seed=0).named_parameters())
-for name in ("2.weight", "4.weight"):
-    factor = (paper_start[name].norm() / fresh[name].norm()).item()
-    print(f"size of {name} (Frobenius norm): {factor:.0f} times that of a fresh network")
-    assert factor > 5
+print("        the output moves by the step of         gradient into the weights, trained (fresh)")
+print("seed    all  first layer  second   last         first layer      second        last")
+for seed in range(3):
+    trained, fresh = long_run(0.001, 5, seed), dict(sine_network(seed=seed).named_parameters())
+    stepped, from_fresh = (
+        maml.adapt(task_loss, start, test.support, inner_lr=0.001) for start in (trained, fresh)
+    )
+    unmoved = {name: value.expand_as(stepped[name]) for name, value in trained.items()}
+    moved, lengths = [], []
+    for layer in ("", "0.", "2.", "4."):
+        some = {name: (stepped if name.startswith(layer) else unmoved)[name] for name in trained}
+        far = curves(some, pictures.GRID) - curves(unmoved, pictures.GRID)
+        moved.append(far.square().mean(dim=1).sqrt().mean().item())
+    for name in ("0.weight", "2.weight", "4.weight"):
+        for ended, start in ((stepped, trained), (from_fresh, fresh)):
+            lengths.append(((ended[name] - start[name]).flatten(1).norm(dim=1) / 0.001).mean().item())
+    row = " ".join(
+        f"{length:7.1f} ({other:.1f})" for length, other in zip(lengths[::2], lengths[1::2], strict=True)
+    )
+    print("{:4} {:6.2f} {:12.2f} {:7.2f} {:6.3f}".format(seed, *moved), f"  {row}")
+    assert moved[1] > 0.9 * moved[0] and lengths[0] > 50 * lengths[1]
+
+# %% [markdown]
+# It is the **first** layer, nearly alone. The gradient into it is about a hundred times as long as in a fresh
+# network; that into the last layer is no longer than there.
 
 # %% [markdown]
 # Is that speed made for the step size? Let the starts of both settings take the same step, and then each
@@ -524,12 +587,13 @@ lesson.quiz()
 # - No function of $x$ alone gets below an error of 3.0 on these waves; one gradient step on five points
 #   from the right start gets to 0.6.
 # - A baseline is fair when it had the same budget and its own best step size, chosen on validation tasks.
-# - The published table is found again with the settings of the released code. With the text's larger step a
-#   few waves explode and make the mean: look at the median, count what exploded, and test on several sets
-#   of tasks.
-# - Under one budget: Meta-SGD before MAML before FOMAML and Reptile, then ANIL, and joint pretraining far
-#   behind. After ten steps MAML and Reptile cannot be told apart.
-# - The MAML start adapts through its hidden layers: their features are made to move, not to be reused.
+# - With the settings of the released code the published table lies at the lower end of what three seeds
+#   give. With the text's larger step a few waves explode and make the mean: look at the median, count what
+#   exploded, and test on several sets of tasks.
+# - Under one budget, after one step: Meta-SGD before MAML before FOMAML and Reptile, then ANIL, and joint
+#   pretraining far behind. After ten steps MAML and Reptile cannot be told apart.
+# - The MAML start adapts through its hidden layers, nearly all of it through the first: features that are
+#   made to move, not to be reused.
 #
 # ## What could go wrong
 #

@@ -99,6 +99,12 @@ def test_no_argument_is_written_to():
     np.testing.assert_array_equal(R, before[1])
 
 
+def test_a_policy_may_be_a_list():
+    mdp = grid_mdp(GridTask())
+    as_array = dp.policy_evaluation(mdp.P, mdp.R, np.ones(25, dtype=int), 0.9, terminal=mdp.terminal)
+    assert np.array_equal(dp.policy_evaluation(mdp.P, mdp.R, [1] * 25, 0.9, terminal=mdp.terminal), as_array)  # pyright: ignore[reportArgumentType]
+
+
 def test_expected_return_of_the_best_frozen_lake_policy():
     lake = read_table(gym.make("FrozenLake-v1"))
     V = dp.value_iteration(lake.P, lake.R, 1.0, terminal=lake.terminal)

@@ -90,6 +90,14 @@ def test_nothing_happens_after_the_end():
     assert env.step(np.int64(0))[:3] == (3, 0.0, True)
 
 
+@pytest.mark.parametrize("action", [-1, 4, 1.0, "up"])
+def test_an_action_that_does_not_exist_is_refused(action):
+    env = GridEnv(GridTask())
+    env.reset(seed=0)
+    with pytest.raises(ValueError, match="action must be an integer from 0 to 3, got"):
+        env.step(action)
+
+
 def test_unknown_render_mode_is_refused():
     with pytest.raises(ValueError, match="render_mode must be None or \"rgb_array\", got 'human'"):
         GridEnv(TASK, render_mode="human")

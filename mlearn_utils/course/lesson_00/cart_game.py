@@ -156,7 +156,7 @@ def _revealed(match: Match) -> str:
     side = "right" if target > 0 else "left"
     return (
         f"<strong>Task {TASKS[match.task]} revealed:</strong> what paid was a velocity, best at "
-        f"{signed(target)} m/s ({side}); each 0.1 m/s off cost 0.1."
+        f"{signed(target)} m/s ({side}); each 0.1 m/s off cost 0.1, up to 1 m/s."
     )
 
 

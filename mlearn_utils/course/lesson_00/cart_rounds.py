@@ -19,7 +19,7 @@ from mlearn_utils.tasks.cartpole import (
 
 FAMILY = "dirv"
 PHYSICS = CartPolePhysics(gravity=1.0, length=10.0, force_mag=2.4)
-"""A push changes the velocity by about 0.27 m/s; the cart is off the track before this pole of 20 m falls."""
+"""A push changes the velocity by about 0.28 m/s; the cart is off the track before this pole of 20 m falls."""
 PUSHES = 16
 """Pushes in a round."""
 STEPS_PER_PUSH = 6
@@ -208,7 +208,7 @@ def _within(match: Match) -> str:
     as_good = _flippers_as_good(second)
     if as_good > LUCKY:
         return f"{gained}, but {_of_flippers(as_good)} earn as much as your round 2: no sign of learning yet."
-    return f"{gained}, and only {_of_flippers(as_good)} earn as much: a sign that you learned the task."
+    return f"{gained}, and {_few(as_good)} earn as much as your round 2: a sign that you learned the task."
 
 
 def _across(match: Match) -> str:
@@ -225,8 +225,9 @@ def _across(match: Match) -> str:
     if as_good > LUCKY:
         return f"{gained}, but {_of_flippers(as_good)} earn as much as your round 3: {no_sign}"
     return (
-        f"{gained}, although its target was new, and only {_of_flippers(as_good)} earn as much. "
-        "That is what learning to learn looks like."
+        f"{gained}, although its target was new, and {_few(as_good)} earn as much as your round 3. "
+        "That is what learning to learn looks like. (Now and then a player who carried nothing over from A "
+        "looks like that, too.)"
     )
 
 
@@ -235,4 +236,8 @@ def _flippers_as_good(played: Round) -> int:
 
 
 def _of_flippers(count: int) -> str:
-    return f"{count or 'none'} of {FLIPPERS} players who flip a coin for each push"
+    return f"{count} of {FLIPPERS} players who flip a coin for each push"
+
+
+def _few(count: int) -> str:
+    return f"only {_of_flippers(count)}" if count else _of_flippers(count).replace("0", "none", 1)

@@ -178,7 +178,9 @@ def sweeps(task: GridTask, gamma: float, count: int) -> Callable[[Figure], Calla
         left, right = figure.subplots(1, 2, width_ratios=(1, 1.1))
         board = ValueMap(left, task)
         right.semilogy(errors, color=BLUE, linestyle="-", label="largest error")
-        right.semilogy(errors[0] * gamma ** np.arange(count), color=GRAY, linestyle=":", label="bound γᵏ")
+        right.semilogy(
+            errors[0] * gamma ** np.arange(count), color=GRAY, linestyle=":", label="γᵏ × the first error"
+        )
         (now,) = right.plot([], [], "o", color=COLORS["bad"], markersize=9, markeredgecolor="black", zorder=5)
         right.set(xlabel="sweeps k", title="Distance from the best values")
         right.set_ylabel("largest error of a cell")

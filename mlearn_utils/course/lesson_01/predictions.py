@@ -21,9 +21,8 @@ def predict_the_discount(task: GridTask) -> Predict:
         lambda guess: (
             f"From γ = <b>{turns:.2f}</b> on, a horizon of {1 / (1 - turns):.1f} steps. You said "
             f"{guess:.2f}, a horizon of {1 / (1 - guess):.1f}. Distance and size both count: the goal's 1 "
-            "must be worth more than the trap's 0.2 after discounting and slips. (Both lines are "
-            "about the first move only and go on in the best way. So beyond the crossing “down” is worth "
-            "more than the trap's 0.2: after it the best policy turns round.)"
+            "must be worth more than the trap's 0.2 after discounting and slips. (Both lines are about the "
+            "first move only: after it everything is done in the best way, whatever that then is.)"
         ),
         name="which-discount-passes-the-trap",
         reveal_picture=lambda figure: two_ways(
@@ -48,8 +47,9 @@ def predict_the_patient(task: GridTask, cell: tuple[int, int] = (0, 1), gamma: f
         lambda guess: (
             f"It pushes <b>into the wall</b>: worth {up:.3f}, going right: {right:.3f}. Going right slips "
             "into the pit one time in ten. Against the wall the agent stays, or slips left or right, never "
-            "down. It costs time, which a patient agent has. Nobody would draw this arrow: value iteration "
-            "takes the task literally."
+            "down. It costs time, which a patient agent has; at γ = 0.95 time is dear enough to go right. "
+            "(At γ = 0.8 the wall is best again, for another reason: the goal is too far away to be worth "
+            "the risk.) Nobody would draw this arrow: value iteration takes the task literally."
         ),
         name="what-to-do-beside-the-pit",
     )

@@ -139,7 +139,7 @@ def retrain(figure: Figure) -> Callable[..., str]:
             f"α = {rate:.2f}, ε = {epsilon:.2f}, γ = {gamma:.2f}. After {STEPS} steps the greedy policies "
             f"are worth {minus(worth[0])}, without discount (95 % interval over {LEARNERS} learners "
             f"{minus(worth[1])} to {minus(worth[2])}); the best policy is worth {minus(best)}. "
-            "A dot points to a cell's best move. Settings whose intervals overlap are not told apart."
+            "A dot points to a cell's best move."
         )
 
     return update

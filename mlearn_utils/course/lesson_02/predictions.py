@@ -7,7 +7,7 @@ from mlearn_utils.course.widgets.predict import Predict
 TIES = (
     "<b>Yes</b>, here: every step costs something, so what was tried looks worse than what was not, and it "
     "goes on to the next. Without a step cost nothing gets worse, and it leans against the wall for ever. "
-    "The next cell counts both."
+    "Both are counted below."
 )
 
 

@@ -3,13 +3,14 @@
 import csv
 from typing import Any
 
+import gymnasium as gym
 import numpy as np
 
 from mlearn_utils.rl.discretizer import Discretizer
 from mlearn_utils.rl.schedules import Schedule, exponential_decay, linear_decay
 from mlearn_utils.runtime import data_path
 from mlearn_utils.tasks.gridworld import GridTask
-from mlearn_utils.tasks.tabular import FloatArray
+from mlearn_utils.tasks.tabular import FloatArray, TabularMDP, absorb
 
 # The grid of lesson 01.
 TASK = GridTask(size=5, start=(0, 0), goal=(4, 4), pits=((1, 1), (2, 3), (3, 1)), trap=(2, 0), slip=0.2)
@@ -45,6 +46,18 @@ CART_SHOWN = "pole 6 x 12"
 
 REPLAY_TASK = GridTask(size=6, goal=(-1, -1), pits=((1, 1), (2, 4), (3, 2), (4, 4)), slip=0.0)
 REPLAY: dict[str, Any] = {"learning_rate": 1.0, "gamma": 0.95, "epsilon": 0.1}
+
+
+def lake_mdp() -> TabularMDP:
+    """Return FrozenLake-v1, 4x4, slippery, as arrays: a square leads to itself more than once at a wall."""
+    lake: Any = gym.make("FrozenLake-v1").unwrapped
+    P, ends = np.zeros((16, 4, 16)), np.isin(lake.desc.reshape(-1), [b"H", b"G"])
+    for state in range(16):
+        for action in range(4):
+            for probability, after, _, _ in lake.P[state][action]:
+                P[state, action, after] += probability
+    rewards = np.broadcast_to((lake.desc.reshape(-1) == b"G") * 1.0, P.shape)
+    return TabularMDP(*absorb(P, rewards, ends), ends, lake.initial_state_distrib)
 
 
 def cart_discretizer(variant: str = CART_SHOWN) -> Discretizer:

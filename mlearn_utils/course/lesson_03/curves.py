@@ -15,7 +15,7 @@ EPISODES = 16
 PLAYED = EPISODES * np.arange(1, 61)
 """[60] episodes played at the end of each iteration."""
 GOAL = 60.0
-"""Mean return on a new task at which it counts as learned: about nine tenths of where trained agents end."""
+"""Mean return on a new task at which it counts as learned: about where the batches of trained agents end."""
 LEVELS = {"cartpole": 475.0, "transfer": GOAL, "scratch": GOAL}
 """What a batch must earn on average for the task to count as learned."""
 
@@ -81,24 +81,36 @@ def episodes_to(run: Run, level: float) -> float:
     return EPISODES * (there[0] + 1.0) if there.size else np.inf
 
 
-def cost(runs: list[Run], level: float) -> np.ndarray:
-    """Return [S] the episodes to a level, mean over each seed's runs; never there counts as all played."""
+def steps_to(run: Run, level: float) -> float:
+    """Return the steps of these episodes: as many as CartPole-v1 paid, at most 100 each on a new task."""
+    batches = int(min(episodes_to(run, level), PLAYED[-1])) // EPISODES
+    return EPISODES * float(run.curve[:batches].sum() if run.experiment == "cartpole" else 100 * batches)
+
+
+def cost(runs: list[Run], level: float, unit: str = "episodes") -> np.ndarray:
+    """Return [S] the episodes or steps to a level, mean over each seed's runs; never there counts as all."""
+    if unit == "steps":
+        return by_seed(runs, [steps_to(run, level) for run in runs])
     return by_seed(runs, [min(episodes_to(run, level), PLAYED[-1]) for run in runs])
 
 
-def costs(runs: list[Run], experiment: str) -> dict[float, np.ndarray]:
-    """Return by learning rate [S] the episodes of each seed until what was to be learned is learned."""
-    level = LEVELS[experiment]
+def costs(
+    runs: list[Run], experiment: str, level: float | None = None, *, unit: str = "episodes"
+) -> dict[float, np.ndarray]:
+    """Return by learning rate [S] the cost of each seed until it reached a level, by default its goal."""
+    level = LEVELS[experiment] if level is None else level
     rates = sorted({run.learning_rate for run in runs if run.experiment == experiment})
-    return {rate: cost(select(runs, experiment, rate), level) for rate in rates}
+    return {rate: cost(select(runs, experiment, rate), level, unit) for rate in rates}
 
 
-def best_cost(runs: list[Run], experiment: str) -> tuple[float, np.ndarray]:
-    """Return the learning rate with the fewest episodes on average, and [S] each seed's cost at its best.
+def best_cost(
+    runs: list[Run], experiment: str, level: float | None = None, *, unit: str = "episodes"
+) -> tuple[float, np.ndarray]:
+    """Return the learning rate of the smallest mean cost, and [S] each seed's cost at its best.
 
     The rate of a seed's entry is the best of the *other* seeds, so that none is judged by a choice it made.
     """
-    table = costs(runs, experiment)
+    table = costs(runs, experiment, level, unit=unit)
     rates, values = list(table), np.array(list(table.values()))  # [rates, S]
     chosen = [np.delete(values, seed, axis=1).mean(axis=1).argmin() for seed in range(values.shape[1])]
     return rates[values.mean(axis=1).argmin()], values[chosen, np.arange(values.shape[1])]

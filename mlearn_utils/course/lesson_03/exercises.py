@@ -28,7 +28,7 @@ def returns_to_go(reward, mask, gamma):
 
 
 def policy_gradient_loss(logp, adv, mask):
-    """Return the scalar whose gradient is minus the policy gradient, a mean over the steps taken.
+    """Return the loss: minus the mean, over the steps taken, of logp times adv; adv is held constant.
 
     logp: [S, E] log-probabilities of the actions taken. adv: [S, E] what they were worth. mask: [S, E].
     """

@@ -131,6 +131,8 @@ def wrong_losses(logp: Tensor, adv: Tensor, mask: Tensor) -> Wrong:
         (loss(lambda logp, adv: logp * adv, mask, mask.sum()), "the value is right, its gradient is not: it "
          "also flows through the advantages. A return is data, not a function of theta to be tuned: detach "
          "it"),
+        (loss(lambda logp, adv: (logp - logp.detach()).exp() * adv.detach(), mask, mask.sum()), "the "
+         "gradient is right, the value is not: weigh the log-probabilities themselves"),
         (loss(lambda logp, adv: logp * adv.detach().clamp(-10, 10), mask, mask.sum()), "large advantages are "
          "cut: the loss is linear in them"),
     ]  # fmt: skip
@@ -180,6 +182,8 @@ def wrong_advantages(reward: Tensor, values: Tensor, mask: Tensor, gamma: float,
          "`values` holds there"),
         (early, "the step that ends an episode is dropped: its reward counts, only what follows does not"),
         (returns.discounted_sums(junk, gamma * lam), "the mask is not used: steps after the end are counted"),
+        (returns.discounted_sums(junk, gamma * lam) * mask, "the mask comes too late: what follows the end "
+         "was added up before"),
         (delta, "these are the delta_t alone, which is lam = 0: add (gamma lam) A_{t+1}"),
         (returns.gae(reward, values, mask, gamma=gamma, lam=1.0), "lam is not used, the factor is gamma * "
          "lam: this is the return to go less the baseline"),

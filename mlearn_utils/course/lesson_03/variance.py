@@ -1,6 +1,7 @@
 """Gradient estimates of lesson 03: a cart-pole policy of four numbers, one estimate for each episode."""
 
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import torch
@@ -19,7 +20,7 @@ THETA = torch.tensor([0.0, 0.2, 0.6, 1.0])
 """A half-trained policy: it pushes to where the pole leans and turns, and keeps it up for a while."""
 SCALE = torch.tensor([1.0, 1.0, 10.0, 1.0])
 """Features are the observation times this, so that a lean of 0.1 rad counts as 1."""
-HORIZON, BATCH = 200, 16
+HORIZON, BATCH, BATCHES = 200, 16, 200
 TOLD_APART = 4.0
 """A mean has a direction if its square is this many times the square of its standard error."""
 LAMBDAS = np.array([0, 0.2, 0.4, 0.6, 0.8, 0.9, 0.95, 0.97, 0.99, 1.0])
@@ -92,6 +93,7 @@ class Trade:
         many, other = play(8 * episodes, seed=seed + 2), play(episodes, seed=seed + 3)
         self.target = estimates(many, credits(many, other)["less a baseline"]).mean(dim=0)
         self._scores = scores(self.rollout)
+        self._batches = np.random.default_rng(seed).integers(episodes, size=(BATCHES, BATCH))
         lengths = self.rollout.mask[0].sum(dim=0)
         self.episode = int((lengths - 60).abs().argmin())  # about 60 steps long
         self.length = int(lengths[self.episode])
@@ -106,27 +108,31 @@ class Trade:
         return ridge(self.known, self.rollout, gamma) * float(has_baseline)
 
     def angles(self, gamma: float, has_baseline: bool) -> tuple[np.ndarray, np.ndarray]:
-        """Return [L] degrees over LAMBDAS: of the mean estimate, and of a typical batch, off the gradient.
+        """Return [L] degrees off the gradient over LAMBDAS: of the mean estimate, and of batches on average.
 
         NaN where the mean of all episodes cannot be told apart from 0: then it points nowhere.
         """
         key = (gamma, has_baseline)
         if key not in self._known_angles:
             values = self.values(gamma, has_baseline)
-            rows = [self._cosines(self.advantages(gamma, float(lam), values)) for lam in LAMBDAS]
-            mean, batch = np.degrees(np.arccos(np.array(rows).T))
+            rows = [self._degrees(self.advantages(gamma, float(lam), values)) for lam in LAMBDAS]
+            mean, batch = np.array(rows).T
             self._known_angles[key] = mean, batch
         return self._known_angles[key]
 
-    def _cosines(self, adv: Tensor) -> tuple[float, float]:
-        """Return the cosine between the mean estimate and the gradient, and that of a batch's estimate."""
+    def _degrees(self, adv: Tensor) -> tuple[float, float]:
+        """Return the angle between the mean estimate and the gradient, and the mean angle of batches."""
         estimate = torch.einsum("sef,se->ef", self._scores, adv)
         mean = estimate.mean(dim=0)
-        cosine = float(mean @ self.target / (mean.norm() * self.target.norm()))
-        noise = variance(estimate) / BATCH / float(mean.square().sum())
-        if noise > len(estimate) / BATCH / TOLD_APART:
+        if variance(estimate) / float(mean.square().sum()) > len(estimate) / TOLD_APART:
             return np.nan, np.nan
-        return cosine, cosine / (1 + noise) ** 0.5
+        batches = estimate[self._batches].mean(dim=1)
+        return self._off(mean), float(self._off(batches).mean())
+
+    def _off(self, estimate: Tensor) -> Any:
+        """Return by how many degrees estimates [..., 4] point away from the gradient."""
+        cosine = estimate @ self.target / (estimate.norm(dim=-1) * self.target.norm())
+        return np.degrees(np.arccos(np.clip(cosine.numpy(), -1, 1)))
 
 
 def gae_explorer() -> Explorer:
@@ -148,7 +154,7 @@ def _draw_trade(trade: Trade) -> Callable[[Figure], Callable[..., str]]:
     def make(figure: Figure) -> Callable[..., str]:
         figure.set_size_inches(8.4, 3.2)
         left, right = figure.subplots(1, 2)
-        left.set(xlim=(0, trade.length), ylim=(-45, 45), xlabel="step of one episode", ylabel="advantage")
+        left.set(xlim=(0, trade.length), ylim=(-70, 70), xlabel="step of one episode", ylabel="advantage")
         left.set_title("Credit of each step; the pole falls at the end")
         left.axhline(0, color=COLORS["muted"], linestyle="-", linewidth=0.8)
         (credit,) = left.plot([], [], color=COLORS["adapted"], linestyle="-")

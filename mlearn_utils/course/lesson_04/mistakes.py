@@ -320,6 +320,10 @@ def wrong_loops(*_: Any) -> Wrong:
          "graph"),
         (lambda loss, theta, *rest: right(loss, theta.detach().clone().requires_grad_(), *rest), "the result "
          "depends on a copy of theta, not on theta itself"),
+        (lambda *given: right(*given[:-1], max(given[-1] - 1, 0)), "one step too few is taken: there are "
+         "`steps` of them"),
+        (lambda *given: right(*given[:-1], given[-1] + 1), "one step too many is taken: there are `steps` of "
+         "them"),
     ]  # fmt: skip
 
 
@@ -347,7 +351,7 @@ def check_disagreement(answer: Callable) -> str:
     expect(inner_lr > 0, "inner_lr is 0: without a step there is no adaptation to differentiate")
     expect(
         inner_lr <= 0.2 + 1e-6,  # a little more: 0.2 in single precision is more than 0.2
-        f"inner_lr = {inner_lr:g} is above 0.2: large steps, which overshoot, are the easy way; stay small",
+        f"inner_lr = {inner_lr:g} is above 0.2, where such points are easier to find; stay small",
     )
     exact = float(quadratics.meta_slope(theta, TASKS, inner_lr, 1))
     first = float(quadratics.first_order_slope(theta, TASKS, inner_lr, 1))
@@ -408,6 +412,10 @@ def wrong_starts(
          "the distance"),
         (zero(rho, curvature * rho**2), "the weight has the factor rho once too often: solve dJ/dtheta = 0 "
          "again, it is linear in theta"),
+        (np.average((query_center - rho * support_center) / rho, weights=curvature * rho**2), "s_i counts "
+         "with 1 - rho, the part of the way that was gone, not with rho, the part that is left"),
+        (((query_center - (1 - rho) * support_center) / rho).mean(), "this is the mean of the starts that "
+         "are best for one task each: the tasks weigh differently"),
         (zero(rho, curvature * rho, -support_center), "the sign of s_i is turned: the adapted point is s + "
          "rho (theta - s)"),
     ]  # fmt: skip
@@ -416,6 +424,7 @@ def wrong_starts(
 BEST_START = Trial(
     probes=start_probes,
     mistakes=wrong_starts,
-    otherwise="not where dJ/dtheta is zero: solve it instead of searching",
+    otherwise="not where dJ/dtheta is zero. With rho_i = (1 - inner_lr a_i)^K that is a linear equation in "
+    "theta: it can be solved exactly, without a search",
     praise="The slope of the meta-objective is zero at your start, for 0 to 3 inner steps.",
 )

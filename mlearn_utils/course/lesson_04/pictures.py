@@ -37,10 +37,10 @@ def landscape(figure: Figure) -> Callable[..., str]:
     before = quadratics.meta_objective(GRID, TASKS, 0.0, 0)
     right.plot(GRID, before, color=COLORS["muted"], linestyle=":", label="without adaptation")
     (curve,) = right.plot([], [], color=COLORS["meta"], linestyle="-", label="after K steps")
-    (exact,) = right.plot([], [], color=COLORS["second order"], linestyle="-", label="exact gradient")
+    (exact,) = right.plot([], [], color=COLORS["truth"], linestyle="-", label="exact gradient")
     (first,) = right.plot([], [], color=COLORS["first order"], linestyle="--", label="first order")
     (start,) = right.plot([], [], "o", color=COLORS["start"], **BOLD)
-    (best,) = right.plot([], [], "v", color=COLORS["second order"], label="best start", **BOLD)
+    (best,) = right.plot([], [], "v", color=COLORS["truth"], label="best start", **BOLD)
     ring = {"markersize": 11, "markerfacecolor": "none", "markeredgewidth": 2.2, "zorder": 4}
     (stop,) = right.plot([], [], "D", color=COLORS["first order"], label="first order stops", **ring)
     handles = [entry for ax in (left, right) for entry in ax.get_legend_handles_labels()[0]]

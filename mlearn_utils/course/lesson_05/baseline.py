@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from mlearn_utils.course.grading.compare import expect_numbers
+from mlearn_utils.course.grading.compare import expect, expect_numbers
 from mlearn_utils.course.grading.exercise import NotYet
 from mlearn_utils.course.grading.trial import Parts, Probe, Trial, Wrong
 
@@ -29,7 +29,12 @@ class Waves:
 
 
 def make_loss_after(
-    seed: int, shape: tuple[int, int], sets: Sequence[Hashable], *, unit: float = 1.0
+    seed: int,
+    shape: tuple[int, int],
+    sets: Sequence[Hashable],
+    *,
+    unit: float = 1.0,
+    diverges: float = math.inf,
 ) -> Losses:
     """Return loss_after(rate, tasks): a parabola in the logarithm of the rate for each task and point.
 
@@ -38,6 +43,7 @@ def make_loss_after(
         shape: numbers of tasks T and of query points Q.
         sets: what stands for the validation tasks, and for the test tasks, whose best rates are others.
         unit: of the step sizes.
+        diverges: from this rate on the errors of the first validation task are NaN.
     """
     random = np.random.default_rng(seed)
     tables = {}
@@ -53,7 +59,10 @@ def make_loss_after(
             raise ValueError(
                 "loss_after(rate, tasks) takes one step size above 0, then `validation` or `test`, as given"
             ) from None
-        return torch.from_numpy(least + steep * distance**2)
+        errors = torch.from_numpy(least + steep * distance**2)
+        if tasks == sets[0] and float(rate) >= diverges:
+            errors[0] = torch.nan
+        return errors
 
     return loss_after
 
@@ -91,7 +100,7 @@ def tuned_baseline(
 ) -> tuple[float, float]:
     """Return the rate that is best on the validation tasks, and its mean error on the test tasks."""
     on_validation, on_test = _tables(loss_after, rates, validation, test)
-    best = int(on_validation.mean((1, 2)).argmin())
+    best = int(on_validation.mean((1, 2)).nan_to_num(torch.inf).argmin())
     return rates[best], float(on_test[best].mean())
 
 
@@ -230,11 +239,25 @@ JUDGMENT = Trial(
     observe=reported_error,
     otherwise="the step size is right, the error is not the mean of loss_after(rate, test) over tasks and "
     "points",
-    praise="Tuned on one set of tasks, judged on another, in each of eight cases.",
+    praise="Tuned on one set of tasks, judged on another, in each of eight cases; none with NaN was chosen.",
 )
 
 
+def diverging_probe() -> Probe:
+    """Return loss_after, rates, validation and test; with the rate that were the best one task is NaN."""
+    sets = Waves(-2), Waves(-1)
+    return make_loss_after(3, (7, 5), sets, diverges=0.06), [0.06, 0.03, 0.015, 0.008], *sets
+
+
 def check_fair_baseline(answer: Callable) -> str:
-    """Check the choice of the rate first, then the tasks that judge and the averaging."""
+    """Check the choice of the rate first, then the tasks that judge and the averaging, then NaN."""
     CHOICE(answer)
-    return JUDGMENT(answer)
+    praise = JUDGMENT(answer)
+    probe = diverging_probe()
+    rate, right = chosen_rate(answer, *probe)[RATE], tuned_baseline(*probe)[0]
+    expect(
+        _is_among(rate, [right]),
+        f"with rate {rate:g} the errors of one validation task are NaN, not a number: it diverged, and the "
+        "rate has lost. argmin takes NaN for the smallest; .nan_to_num(torch.inf) puts infinity in its place",
+    )
+    return praise

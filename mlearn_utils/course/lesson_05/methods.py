@@ -168,5 +168,7 @@ def tune_rate(
     losses = []
     for rate in rates:
         start, own = start_and_rates(method, trained, rate)
-        losses.append(losses_by_step(start, tasks, inner_lr=own, steps=steps).mean(1).nan_to_num(torch.inf))
+        losses.append(
+            losses_by_step(start, tasks, inner_lr=own, steps=steps).mean(1).nan_to_num(torch.inf, torch.inf)
+        )
     return [rates[int(best)] for best in torch.stack(losses)[:, 1:].argmin(0)]

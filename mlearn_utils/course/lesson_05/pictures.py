@@ -74,7 +74,7 @@ def draw_shots(figure: Figure, starts: Mapping[str, Params]) -> Callable[..., st
             name: losses_by_step(start, few, inner_lr=10**log_rate, steps=STEPS).mean(1)
             for name, start in starts.items()
         }
-        return {name: values.nan_to_num(torch.inf).tolist() for name, values in losses.items()}
+        return {name: values.nan_to_num(torch.inf, torch.inf).tolist() for name, values in losses.items()}
 
     def update(shots: int, log_rate: float, steps: int) -> str:
         few, errors = _first(tasks, shots), errors_of(shots, log_rate)

@@ -17,8 +17,8 @@ def predict_positions() -> Predict:
         return (
             f"<b>B</b>: after one step the mean error over the whole range is {errors[MIDDLE]:.2f} with B "
             f"and {errors[SPREAD]:.2f} with A. These waves repeat after 6.28, and half of that away they are "
-            "just upside down. Four of A's points are 3 apart, so they say nearly the same thing four times. "
-            "B's points say five different things."
+            "just upside down. Four of A's points are 3 apart, so they say nearly the same thing four times, "
+            "and A asks two questions. B has two such pairs and a fifth point: it asks three."
         )
 
     return Predict(
@@ -38,7 +38,7 @@ def predict_larger_rate() -> Predict:
     """Ask what a ten times larger inner step size in training and testing changes."""
 
     def answer(guess: object) -> str:
-        parts = []
+        parts, streams = [], long_runs(0.01, 5, 1)["mean"].shape[1]
         for steps in (1, 5, 10):
             small, large = (long_runs(rate, 5, steps)["mean"] for rate in (0.001, 0.01))
             bad = int((large > 1).sum())
@@ -47,8 +47,9 @@ def predict_larger_rate() -> Predict:
                 f"{np.median(large):.2f}, and {bad} of {large.size} above 1"
             )
         return (
-            "<b>About the same after one step; after several it is a gamble.</b> Three seeds on eight "
-            f"streams of 2000 waves give 24 means each. With 0.001 and 0.01: {'; '.join(parts)} with 0.01. "
+            "<b>About the same after one step; after several it is a gamble.</b> Three seeds on "
+            f"{streams} streams of 2000 waves give {3 * streams} means each. With 0.001 and 0.01: "
+            f"{'; '.join(parts)} with 0.01. "
             "A step that is just right for the first one is too long for a few waves later on, and these few "
             "explode."
         )
@@ -77,9 +78,9 @@ def predict_part() -> Predict:
             "both, each alone is much worse",
         ),
         lambda guess: (
-            "<b>The hidden layers are enough</b>, as the next cell measures. The last layer alone achieves "
-            "little. For image classes the opposite was found (Raghu et al. 2020: the features are reused, "
-            "hence ANIL); on our waves the features themselves are what adapts."
+            "<b>The hidden layers are enough</b>, even the first of them alone, as the next cell measures. "
+            "The last layer alone achieves little. For image classes the opposite was found (Raghu et al. "
+            "2020: the features are reused, hence ANIL); on our waves the features themselves adapt."
         ),
         name="which-part-adapts",
     )

@@ -17,11 +17,14 @@ from mlearn_utils.meta.hyperparameters.model import HyperparameterModel
 from mlearn_utils.meta.hyperparameters.space import FloatArray
 from mlearn_utils.tasks.gridworld import GridTask
 
-MARKERS = "os^Dv*"
+MARKERS = "osP^Dv*"
 RATES = np.geomspace(*SPACE["learning rate"][:2], 25)
 EPSILONS = np.linspace(*SPACE["epsilon"][:2], 21)
 LEAST_SPAN = 0.2
 """The colors span at least this much return: smaller differences are to look small."""
+
+ASIDE = ((-34, 18), (34, 18), (-34, -20), (34, -20))
+"""Where the label of each run stands beside its place (points), so that near runs can be read."""
 
 BEST = {"marker": "*", "markersize": 15, "markerfacecolor": "white", "markeredgecolor": "black"}
 DEFAULT = {"marker": "s", "markersize": 8, "markerfacecolor": "white", "markeredgecolor": "black"}
@@ -131,9 +134,17 @@ def adjust_steps(
         drawn = Surface(figure, model)
         marks = [
             drawn.ax.annotate(
-                "", (run.setting[0], run.setting[2]), ha="center", va="center", fontsize=9, bbox=_bubble(run)
+                "",
+                (run.setting[0], run.setting[2]),
+                xytext=ASIDE[k % len(ASIDE)],
+                textcoords="offset points",
+                ha="center",
+                va="center",
+                fontsize=9,
+                bbox=_bubble(run),
+                arrowprops={"arrowstyle": "-|>", "color": "black"},
             )
-            for run in runs
+            for k, run in enumerate(runs)
         ]
 
         def update(step: int) -> str:
@@ -185,8 +196,8 @@ def draw_contest(ax: Axes, columns: Mapping[str, FloatArray], strategies: Sequen
 def draw_gains(ax: Axes, gains: Mapping[str, tuple[float, float, float]], label: str) -> None:
     """Draw mean and interval of each gain as a mark with a bar, one line each."""
     for k, (mean, low, high) in enumerate(gains.values()):
-        ax.plot([low, high], [-k, -k], color=PALETTE[k % 6], linestyle="-", linewidth=3)
-        ax.plot(mean, -k, marker=MARKERS[k % 6], color=PALETTE[k % 6], markersize=8)
+        ax.plot([low, high], [-k, -k], color=PALETTE[k % 7], linestyle="-", linewidth=3)
+        ax.plot(mean, -k, marker=MARKERS[k % 7], color=PALETTE[k % 7], markersize=8)
         ax.text(high, -k, f"  {number(mean)}", va="center", fontsize=9)
     ax.axvline(0, color=COLORS["muted"], linestyle=":", linewidth=1)
     ax.set_yticks([-k for k in range(len(gains))], list(gains))

@@ -11,7 +11,15 @@ from mlearn_utils.meta.hyperparameters.model import HyperparameterModel
 from mlearn_utils.meta.hyperparameters.space import FloatArray
 from mlearn_utils.runtime import data_path
 
-STRATEGIES = ("default", "portfolio", "random search", "TPE", "model", "model + adjust")
+STRATEGIES = (
+    "default",
+    "default, then near it",
+    "portfolio",
+    "random search",
+    "TPE",
+    "model",
+    "model + adjust",
+)
 
 
 def settings(family: str) -> FloatArray:
@@ -44,9 +52,13 @@ def estimators() -> dict[str, FloatArray]:
 
 
 def seed_gains(family: str, budget: int, strategy: str = "model", baseline: str = "default") -> FloatArray:
-    """Return [seed] the mean gain of a strategy over a baseline; each seed has its own training table."""
+    """Return [seed] the mean gain of a strategy over a baseline; "phys" and "dirv" are families of carts.
+
+    Each seed has its own training table.
+    """
     found: dict[str, list[float]] = {strategy: [], baseline: []}
-    with data_path("lesson_07", f"seeds_{family}.csv").open(newline="") as stream:
+    file = f"cartpole_seeds_{family}.csv" if family in ("phys", "dirv") else f"seeds_{family}.csv"
+    with data_path("lesson_07", file).open(newline="") as stream:
         for row in csv.DictReader(stream):
             if int(row["budget"]) == budget and row["strategy"] in found:
                 found[row["strategy"]].append(float(row["mean return"]))

@@ -2,7 +2,7 @@
 
 - multitask + fine-tuning: one policy trained on all tasks without adapting, then adapted as MAML's is;
 - random + fine-tuning: an untrained agent, adapted as MAML's is;
-- told: one policy that sees what the task hides: the ceiling, once it is trained until it no longer rises.
+- told: one policy that sees what the task hides; the longer it is trained, the nearer it is to the ceiling.
 
 Fine-tuning lives by its step size, so `tune_inner_lr` finds the best on validation tasks, separately for
 every number of steps, and does not settle for the last value it tried.
@@ -22,7 +22,7 @@ from mlearn_utils.tasks.cartpole import BatchedCartPole, CartPoleTask, CartPoleT
 
 RATES = (0.0, 0.3, 1.0, 3.0, 10.0, 30.0, 100.0)
 DECAYS = (1.0, 0.3)
-LARGEST_RATE, SMALLEST_DECAY = 1e6, 0.01
+LARGEST_RATE, SMALLEST_DECAY, LARGEST_DECAY = 1e6, 0.01, 10.0
 """Where the search ends: by such a step every policy is certain of all it does, and the next is none."""
 
 
@@ -47,7 +47,8 @@ def tune_inner_lr(
 
     Every first rate is tried with every decay from step to step. While the largest rate wins for any number
     of steps, one three times larger is tried, up to LARGEST_RATE; 0 is the other end, no adaptation at all.
-    While the smallest decay wins for several steps, one a third as large is tried, down to SMALLEST_DECAY.
+    While the smallest or the largest decay wins for several steps, one beyond it is tried, a third or three
+    times as large, down to SMALLEST_DECAY and up to LARGEST_DECAY.
 
     A size that suits one training may break the policy of another, so give several agents of equal settings.
 
@@ -82,16 +83,15 @@ def tune_inner_lr(
             ]
             means[rate, decay] = np.mean(found, axis=(0, 2))
         best = {k: max(means, key=lambda pair: means[pair][k]) for k in range(1, steps + 1)}
-        too_small = any(decay == factors[0] for k, (rate, decay) in best.items() if k > 1 and rate > 0)
-        too_large = any(rate == tried[-1] for rate, _ in best.values())
-        grown = False
-        if too_large and 3 * tried[-1] <= LARGEST_RATE:
+        won = {decay for k, (rate, decay) in best.items() if k > 1 and rate > 0}
+        before = len(tried) + len(factors)
+        if any(rate == tried[-1] for rate, _ in best.values()) and 3 * tried[-1] <= LARGEST_RATE:
             tried.append(3 * tried[-1])
-            grown = True
-        if too_small and factors[0] / 3 >= SMALLEST_DECAY:
+        if factors[0] in won and factors[0] / 3 >= SMALLEST_DECAY:
             factors.insert(0, factors[0] / 3)
-            grown = True
-        if not grown:
+        if factors[-1] in won and 3 * factors[-1] <= LARGEST_DECAY:
+            factors.append(3 * factors[-1])
+        if len(tried) + len(factors) == before:
             break
     if table is not None:
         table += [(*pair, k, float(values[k])) for pair, values in means.items() for k in range(1, steps + 1)]

@@ -146,7 +146,7 @@ def scored_game(scores, *, same_keys=False) -> Match:
     [
         (
             (4, 13, 13, 13),
-            "gained 9.0 from round 1 to round 2, and only",
+            "gained 9.0 from round 1 to round 2, and none of 1000 players who flip a coin for each push earn",
             "9.0 more than your first on A, although",
         ),
         (

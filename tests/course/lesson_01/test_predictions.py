@@ -28,7 +28,8 @@ def test_the_discount_at_which_the_start_turns():
 
 
 def test_the_patient_policy_pushes_into_the_wall():
-    assert best_action(0.99, (0, 1)) == "up"
+    found = [best_action(gamma, (0, 1)) for gamma in (0.8, 0.95, 0.99)]
+    assert found == ["up", "right", "up"]  # as the revealed text says
     prediction = predict_the_patient(TASK)
     prediction.commit("up, into the wall")
     up, right = map(

@@ -69,6 +69,10 @@ def returns_forgotten(reward, mask, gamma):
 # --- policy_gradient_loss
 
 
+def loss_of_the_ratio(logp, adv, mask):
+    return -((logp - logp.detach()).exp() * adv.detach() * mask).sum() / mask.sum()
+
+
 def loss_uphill(logp, adv, mask):
     return (logp * adv.detach() * mask).sum() / mask.sum()
 
@@ -139,6 +143,14 @@ def gae_without_the_last_step(reward, values, mask, gamma, lam):
 
 def gae_without_mask(reward, values, mask, gamma, lam):
     return generalized(reward, values, torch.ones_like(mask), gamma, lam)
+
+
+def gae_masked_at_the_end(reward, values, mask, gamma, lam):
+    adv, ahead, after = torch.zeros_like(reward), 0.0, torch.zeros_like(reward[0])
+    for t in reversed(range(len(reward))):
+        ahead = reward[t] + gamma * after - values[t] + gamma * lam * ahead
+        adv[t], after = ahead, values[t]
+    return adv * mask
 
 
 def gae_of_one_step(reward, values, mask, gamma, lam):
@@ -317,6 +329,7 @@ WRONG_ANSWERS = {
         (loss_of_paid_steps, "not minus the mean of logp * adv"),
         (loss_of_a_new_graph, "nothing is left to differentiate"),
         (loss_uphill, "wrong sign"),
+        (loss_of_the_ratio, "weigh the log-probabilities themselves"),
         (loss_over_all_entries, "divided by all entries"),
         (loss_without_mask, "the mask is not used"),
         (loss_half_masked, "in the numerator"),
@@ -338,6 +351,7 @@ WRONG_ANSWERS = {
         (gae_without_the_last_step, "the step that ends an episode is dropped"),
         (gae_without_mask, "the mask is not used"),
         (gae_of_one_step, "lam = 0"),
+        (gae_masked_at_the_end, "the mask comes too late"),
         (gae_without_lam, "lam is not used"),
         (gae_by_lam_alone, "by lam alone"),
         (gae_undiscounted_value, "must be discounted"),

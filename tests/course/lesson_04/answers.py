@@ -206,6 +206,10 @@ def query_loss_forgotten(loss, theta, support, query, inner_lr, steps):
     return adapted
 
 
+def query_loss_a_step_short(loss, theta, support, query, inner_lr, steps):
+    return inner_loop(loss, theta, support, query, inner_lr, max(steps - 1, 0), create_graph=True)
+
+
 def query_loss_with_half_the_rate(loss, theta, support, query, inner_lr, steps):
     return inner_loop(loss, theta, support, query, inner_lr / 2, steps, create_graph=True)
 
@@ -234,6 +238,17 @@ def start_at_the_mean(curvature, support_center, query_center, inner_lr, steps):
 
 def start_of_the_joint_fit(curvature, support_center, query_center, inner_lr, steps):
     return float((curvature * query_center).sum() / curvature.sum())
+
+
+def start_with_the_parts_exchanged(curvature, support_center, query_center, inner_lr, steps):
+    rho = (1 - inner_lr * curvature) ** steps
+    return (curvature * rho * (query_center - rho * support_center)).sum() / (curvature * rho**2).sum()
+
+
+def start_between_the_tasks_own(curvature, support_center, query_center, inner_lr, steps):
+    """The mean of what would be best for each task alone."""
+    rho = (1 - inner_lr * curvature) ** steps
+    return ((query_center - (1 - rho) * support_center) / rho).mean()
 
 
 def start_of_first_order(curvature, support_center, query_center, inner_lr, steps):
@@ -370,6 +385,7 @@ WRONG_ANSWERS = {
         (query_loss_that_frees_its_graph, "still that of first order"),
         (query_loss_from_theta_again, "one step alone counts"),
         (query_loss_on_support, "judged on the support set"),
+        (query_loss_a_step_short, "one step too few"),
         (query_loss_detached, "cut the graph"),
         (query_loss_with_half_the_rate, "the query loss itself has changed"),
         (query_loss_by_theta, "the gradient by `adapted`"),
@@ -380,7 +396,7 @@ WRONG_ANSWERS = {
     ],
     "disagreement": [
         (lambda: (0.1, 0.3), "above 0.2"),
-        (lambda: (0.0, 0.6), "which overshoot"),
+        (lambda: (0.0, 0.6), "above 0.2"),
         (lambda: (2.0, 0.1), "both have the same sign"),
         (lambda: (0.6, -0.1), "goes uphill"),
         (lambda: (0.1, 0.0), "without a step there is no adaptation"),
@@ -394,9 +410,11 @@ WRONG_ANSWERS = {
         (start_of_first_order, "where first-order MAML stops"),
         (start_without_support_centers, "the support centers are ignored"),
         (start_for_one_step, "right for one step"),
-        (start_by_search, "instead of searching"),
+        (start_by_search, "without a search"),
         (start_with_a_straight_power, "to the power of K"),
         (start_without_curvature, "the curvature is missing"),
+        (start_with_the_parts_exchanged, "s_i counts with 1 - rho"),
+        (start_between_the_tasks_own, "best for one task each"),
         (start_with_the_rate_of_the_notebook, "`inner_lr` makes no difference"),
     ],
 }

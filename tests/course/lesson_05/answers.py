@@ -27,6 +27,22 @@ def tune(loss_after, rates, tasks):
     return rates[int(torch.stack([loss_after(rate, tasks).mean() for rate in rates]).argmin())]
 
 
+def baseline_of_nan(loss_after, rates, validation, test):
+    rate = tune(loss_after, rates, validation)
+    return rate, loss_after(rate, test).mean()
+
+
+def baseline_of_nan_by_min(loss_after, rates, validation, test):
+    rate = min(rates, key=lambda rate: float(loss_after(rate, validation).mean()))
+    return rate, loss_after(rate, test).mean()
+
+
+def baseline_without_nan(loss_after, rates, validation, test):
+    means = [np.nanmean(loss_after(rate, validation).numpy()) for rate in rates]
+    rate = rates[int(np.argmin(means))]
+    return rate, loss_after(rate, test).mean()
+
+
 def baseline_untuned(loss_after, rates, validation, test):
     return rates[0], float(loss_after(rates[0], test).mean())
 
@@ -644,6 +660,9 @@ WRONG_ANSWERS = {
     "fair_baseline": [
         (lambda *given: tuple(sorted(baseline_right(*given))), "are the two exchanged?"),
         (baseline_untuned, "an untuned baseline is no baseline"),
+        (baseline_of_nan, "argmin takes NaN for the smallest"),
+        (baseline_of_nan_by_min, "the errors of one validation task are NaN"),
+        (baseline_without_nan, "the errors of one validation task are NaN"),
         (baseline_tuned_on_test, "chosen on the test tasks"),
         (baseline_judged_on_validation, "judge on the test tasks"),
         (baseline_averaged_over_points_twice, "divided by the number of points twice"),
@@ -778,24 +797,25 @@ WRONG_ANSWERS = {
 
 
 def baseline_right(loss_after, rates, validation, test):
-    rate = min(rates, key=lambda rate: loss_after(rate, validation).mean())
+    rate = min(rates, key=lambda rate: loss_after(rate, validation).mean().nan_to_num(torch.inf))
     return rate, loss_after(rate, test).mean().item()
 
 
 def baseline_in_torch(loss_after, rates, validation, test):
     errors = torch.tensor([loss_after(rate, validation).mean() for rate in rates])
+    errors[errors.isnan()] = torch.inf
     rate = torch.tensor(rates)[errors.argmin()].item()  # of 32 bits
     return [rate, loss_after(rate, test).mean()]
 
 
 def baseline_in_tensors(loss_after, rates, validation, test):
-    rate = tune(loss_after, rates, validation)
+    rate, _ = baseline_right(loss_after, rates, validation, test)
     return torch.tensor(rate), loss_after(torch.tensor(rate), test).float().mean()
 
 
 def baseline_in_numpy(loss_after, rates, validation, test):
     errors = [np.mean(loss_after(rate, validation).numpy()) for rate in np.asarray(rates)]
-    rate = np.float32(rates[np.argmin(errors)])
+    rate = np.float32(rates[np.nanargmin(errors)])
     return np.array([rate, loss_after(rate, test).numpy().mean()])
 
 
@@ -903,7 +923,7 @@ EQUIVALENT = {
     "fair_baseline": [
         (r"\.mean\(\) for rate.*\.sum\(\) for rate", "every rate is tried on as many tasks and points"),
         (r"the result has lost its sign", "a mean of squared errors has none"),
-        (r"int\(torch", "a tensor of one whole number is an index as well"),
+        (r"int\(tuned", "a tensor of one whole number is an index as well"),
         (r"float\(errors\.mean", "a tensor of one number is as good as a number"),
     ],
     "five_positions": [

@@ -8,7 +8,7 @@ import torch
 
 from mlearn_utils.course.grading.exercise import find_exercise
 from mlearn_utils.course.grading.grade import grade
-from mlearn_utils.course.lesson_05.baseline import CHOICE, baseline_probes, tuned_baseline
+from mlearn_utils.course.lesson_05.baseline import CHOICE, baseline_probes, diverging_probe, tuned_baseline
 from mlearn_utils.course.lesson_05.exercises import EXERCISES, fair_baseline
 
 
@@ -31,6 +31,16 @@ def test_any_two_ways_to_choose_differ_in_two_cases_or_more():
 def test_the_reference_and_the_trials_agree():
     for probe in baseline_probes():
         assert fair_baseline(*probe) == pytest.approx(tuned_baseline(*probe))
+
+
+def test_with_the_rate_that_were_the_best_one_task_is_nan():
+    loss_after, rates, *sets = diverging_probe()
+    errors = torch.stack([loss_after(rate, sets[0]) for rate in rates])
+    assert errors[0, 0].isnan().all()
+    assert not errors[0, 1:].isnan().any()
+    assert not errors[1:].isnan().any()
+    assert errors.nanmean((1, 2)).argmin() == 0
+    assert fair_baseline(loss_after, rates, *sets) == pytest.approx(tuned_baseline(loss_after, rates, *sets))
 
 
 def test_loss_after_returns_fresh_tensors_and_takes_rates_of_any_kind():

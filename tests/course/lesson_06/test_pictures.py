@@ -14,7 +14,7 @@ from mlearn_utils.course.lesson_06 import hidden_task, worlds
 from mlearn_utils.course.lesson_06 import results as stored
 from mlearn_utils.course.lesson_06.buggy_family import SomebodysTasks
 from mlearn_utils.course.widgets.stepper import Stepper
-from mlearn_utils.meta.policies.baselines import LARGEST_RATE
+from mlearn_utils.meta.policies.baselines import LARGEST_DECAY, LARGEST_RATE
 from mlearn_utils.rl.rollout import Policy
 from mlearn_utils.rl.surrogates import SURROGATES
 from mlearn_utils.tasks.cartpole import CartPoleTask
@@ -210,14 +210,16 @@ def gain(results: stored.Results, family: str, rival: str, steps: int = 1) -> tu
 
 
 def test_maml_wins_where_adaptation_matters_and_only_there(results):
-    """The targets of the experiment: 200 held-out tasks, six seeds, baselines with their own settings."""
+    """The targets of the experiment: held-out tasks, six seeds, every method with its own settings."""
     assert results.returns("dirv", "MAML")[:, 1].mean() >= 53
     assert results.returns("dir", "MAML")[:, 1].mean() >= 76
     assert results.returns("dirv", "random")[:, 1].mean() <= 25
     assert gain(results, "dirv", "multitask")[1] >= 12
     assert gain(results, "dir", "multitask")[1] >= 10
     assert results.returns("phys", "multitask")[:, 0].mean() >= 98
-    assert gain(results, "goalv", "multitask")[2] < 0
+    assert (
+        gain(results, "goalv", "multitask")[1] < 0 < gain(results, "goalv", "multitask")[2]
+    )  # not told apart
     for family in ("dirv", "dir"):
         steps = results.returns(family, "MAML")
         assert all(interval(steps[:, k] - steps[:, 1])[1] > 0 for k in (2, 3))
@@ -259,6 +261,7 @@ def test_no_choice_on_validation_tasks_lies_at_an_end_of_what_was_tried():
             decays = [float(row["decay"]) for row in tried]
             none_to_decay = key[3] == "1" or float(best["value"]) == 0
             assert none_to_decay or float(best["decay"]) > min(decays) or min(decays) < 0.02, key
+            assert none_to_decay or float(best["decay"]) < max(decays) or 3 * max(decays) > LARGEST_DECAY, key
         else:
             assert float(best["value"]) > min(rates), key
 

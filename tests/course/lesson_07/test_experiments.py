@@ -1,13 +1,19 @@
 """The grids and carts of lesson 07, and the stored results of their runs."""
 
+import runpy
+from pathlib import Path
+
 import numpy as np
 import pytest
 
+from mlearn_utils.course.figures.statistics import interval
 from mlearn_utils.course.lesson_07 import carts, grids, results
 from mlearn_utils.course.lesson_07.network import NetworkRegressor
 from mlearn_utils.meta.hyperparameters import space as spaces
 from mlearn_utils.tasks.cartpole import CartPoleTasks
 from mlearn_utils.tasks.gridworld import GridTask, GridTasks
+
+ROOT = Path(__file__).parents[3]
 
 # --- the grids
 
@@ -117,15 +123,46 @@ def test_the_stored_table_is_large_enough_and_in_its_space():
         spaces.check_inside(grids.SPACE, results.settings(family))
 
 
-def test_the_model_beats_the_default_and_random_search_on_held_out_grids():
+def test_no_held_out_grid_stands_in_a_training_table():
+    script = runpy.run_path(str(ROOT / "data" / "lesson_07" / "make_table.py"))
+    for family in ("varied", "alike"):
+        tables = [script["Table"](GridTasks(family).sample(300, seed=seed), None, None) for seed in range(5)]
+        held_out = script["new_grids"](family, tables)
+        assert len(held_out) == len(results.held_out(family)["model @1"]) == 240
+        assert not set(held_out) & {task for table in tables for task in table.tasks}
+
+
+def test_the_model_beats_every_other_strategy_on_held_out_grids_over_grids_and_over_tables():
     columns = results.held_out("varied")
     assert len(columns["model @1"]) >= 200
+    assert set(results.STRATEGIES) == {name.split(" @")[0] for name in columns if "@" in name}
     for budget in results.budgets(columns):
-        for other in ("default", "random search"):
+        for other in results.STRATEGIES[:-2]:
             assert results.difference(columns, f"model @{budget}", f"{other} @{budget}")[1] > 0
-    assert len(results.seed_gains("varied", 1)) >= 5
+            assert interval(results.seed_gains("varied", budget, "model", other))[1] > 0
+
+
+def test_stored_means_are_those_of_the_tables():
+    for family in ("varied", "alike", "phys", "dirv"):
+        grids_or_carts = results.cartpole if family in ("phys", "dirv") else results.held_out
+        columns = grids_or_carts(family)
+        for budget in (1, 2):
+            by_table = results.seed_gains(family, budget)
+            assert len(by_table) == 5
+            gain = columns[f"model @{budget}"].mean() - columns[f"default @{budget}"].mean()
+            assert by_table.mean() == pytest.approx(gain, abs=2e-3)
+
+
+def test_an_oracle_that_chooses_by_more_runs_earns_more_and_less_than_the_flattered_one():
+    for family in ("varied", "alike"):
+        columns = results.held_out(family)
+        means = [columns[f"oracle by {k}"].mean() for k in (1, 2, 4, 8)] + [
+            columns["oracle, optimistic"].mean()
+        ]
+        assert means == sorted(means)
 
 
 def test_where_grids_are_alike_nothing_could_be_gained():
     columns = results.held_out("alike")
     assert results.difference(columns, "oracle, optimistic", "default @1")[2] < 0.05
+    assert results.difference(columns, "oracle by 8", "default @1")[2] < 0.01

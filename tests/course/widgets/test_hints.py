@@ -23,8 +23,10 @@ def test_each_press_shows_the_next_one(lesson):
     assert hints.button.description == "Show hint 2 of 2"
     hints.button.click()
     assert "Or multiply by 2." in hints.hint.value
-    assert hints.button.description == "No more hints"
+    assert hints.button.description == "No more hints: what now?"
     hints.button.click()
+    assert hints.button.description == "No more hints"
+    assert hints.button.disabled
     assert (
         "lesson.solution(&quot;double&quot;)" in hints.hint.value or 'solution("double")' in hints.hint.value
     )
@@ -39,6 +41,21 @@ def test_another_cell_goes_on_where_the_first_stopped(lesson):
     again = lesson.hint("double")
     assert again.button.description == "Show hint 2 of 2"
     assert lesson.hint("mean").button.description == "Show hint 1 of 2"
+    again.button.click()
+    assert again.hint.value.count("Hint 1 of 2") == again.hint.value.count("Hint 2 of 2") == 1
+
+
+def test_hints_that_were_shown_can_be_read_again(lesson):
+    for _ in range(2):
+        print(lesson.hint("double"))
+    again = lesson.hint("double")
+    assert again.button.description == "Show all hints again"
+    again.button.click()
+    assert all(text in again.hint.value for text in ("Hint 1 of 2", "Hint 2 of 2", "lesson.solution"))
+    assert again.button.disabled
+    assert "Hint 1 of 2" in str(again)
+    assert "Hint 2 of 2" in str(again)
+    assert len(Progress().events()) == 2
 
 
 def test_it_can_be_found_and_heard(lesson):
