@@ -132,13 +132,13 @@ def policy_rows(policy: FloatArray | IntArray, *, n_actions: int) -> FloatArray:
     Raises:
         ValueError: if an action does not exist or a row is not a distribution.
     """
-    policy = np.asarray(policy)
-    if policy.ndim == 1 and np.issubdtype(policy.dtype, np.integer):
-        actions = policy.astype(np.int64)
+    given = np.asarray(policy)
+    if given.ndim == 1 and np.issubdtype(given.dtype, np.integer):
+        actions = given.astype(np.int64)
         if actions.min() < 0 or actions.max() >= n_actions:
             raise ValueError(f"policy holds the actions {np.unique(actions)}, expected 0 to {n_actions - 1}")
         return np.eye(n_actions)[actions]
-    rows = policy.astype(np.float64)
+    rows = given.astype(np.float64)
     check_rows("policy", rows)
     return rows
 

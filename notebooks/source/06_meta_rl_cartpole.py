@@ -637,10 +637,10 @@ assert less[0] < -20 and less[1] > 0 and less[-1] < 4
 # Said plainly: on `dir` **the trainings that succeed end within a few points of each other**. Three fail,
 # one of DiCE's and two of first order's; in its five others DiCE ends 1 to 4 above LVC. A wrong Hessian is
 # a fault that a test must find, as in section 4: these returns would hardly have shown it. On `dirv` the
-# trainings that succeed end above 50; others are stuck between 24 and 39: first order in five of six seeds,
-# DiCE in all. (The second Adam step on the same episodes needs the ratio to the policy that played them,
-# and DiCE's is a product over all steps so far: whether that is why, we did not test.) Six seeds are too
-# few to rank plain and LVC. The package uses LVC, which costs nothing more.
+# trainings that succeed end above 50; others are stuck between 24 and 39: plain and LVC in one of six seeds
+# each, first order in five, DiCE in all. (The second Adam step on the same episodes needs the ratio to the
+# policy that played them, and DiCE's is a product over all steps so far: whether that is why, we did not
+# test.) Six seeds are too few to rank plain and LVC. The package uses LVC, which costs nothing more.
 #
 # And `before_weight`, which the table's trainings have and these have not? And the other defaults? One is
 # changed at a time, on validation tasks, with five agents that nothing else is reported of

@@ -141,7 +141,7 @@ def draw_means(ax: Axes, means: Mapping[str, Mapping[int, np.ndarray]], *, top: 
                 ax.text(at[~fits][0], top, words, ha="right", va="center", fontsize=8)
     steps = next(iter(means.values()))
     ax.set_xticks(range(len(steps)), [f"{k} step{'s' if k > 1 else ''}" for k in steps])
-    ax.set(yscale="log", ylim=(0.2, 2 * top), ylabel="mean over 2000 waves")
+    ax.set(yscale="log", ylim=(0.2, 2 * top), ylabel="mean error of 2000 waves")
     ax.legend(loc="upper left")
 
 

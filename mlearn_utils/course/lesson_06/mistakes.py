@@ -269,7 +269,7 @@ def wrong_intervals(ours: np.ndarray, theirs: np.ndarray) -> Wrong:
         ((mine[0] - other[0], mine[1] - other[1], mine[2] - other[2]), "two intervals are subtracted end by "
          "end: the difference of their ends is no interval of the difference. Subtract the returns first"),
         *((around(stdtrit(dof, 0.975) * sum(squares) ** 0.5), f"this is the interval of two independent "
-           f"samples: {apart}") for dof in (welch, 2 * count - 2)),
+           f"samples: {apart}") for dof in (welch, 2 * count - 2, count - 1)),
         (interval(-runs), "the sign is turned: ours minus theirs"),
         (mine, "this is the interval of ours alone: take that of the difference"),
         (other, "this is the interval of theirs alone: take that of the difference"),

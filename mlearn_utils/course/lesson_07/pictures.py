@@ -23,9 +23,6 @@ EPSILONS = np.linspace(*SPACE["epsilon"][:2], 21)
 LEAST_SPAN = 0.2
 """The colors span at least this much return: smaller differences are to look small."""
 
-ASIDE = ((-34, 18), (34, 18), (-34, -20), (34, -20))
-"""Where the label of each run stands beside its place (points), so that near runs can be read."""
-
 BEST = {"marker": "*", "markersize": 15, "markerfacecolor": "white", "markeredgecolor": "black"}
 DEFAULT = {"marker": "s", "markersize": 8, "markerfacecolor": "white", "markeredgecolor": "black"}
 
@@ -136,9 +133,9 @@ def adjust_steps(
             drawn.ax.annotate(
                 "",
                 (run.setting[0], run.setting[2]),
-                xytext=ASIDE[k % len(ASIDE)],
-                textcoords="offset points",
-                ha="center",
+                xytext=(0.03, 0.93 - 0.11 * k),  # in a column, so that runs near each other can be read
+                textcoords="axes fraction",
+                ha="left",
                 va="center",
                 fontsize=9,
                 bbox=_bubble(run),

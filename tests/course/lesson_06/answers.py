@@ -645,6 +645,12 @@ def unpaired(ours, theirs):
     return mean - mean_, low - high_, high - low_
 
 
+def unpaired_by_root_of_squares(ours, theirs):
+    (mean, low, _), (mean_, low_, _) = interval(ours.mean(1)), interval(theirs.mean(1))
+    half = np.hypot(mean - low, mean_ - low_)
+    return mean - mean_, mean - mean_ - half, mean - mean_ + half
+
+
 def paired_turned(ours, theirs):
     return interval((theirs - ours).mean(axis=1))
 
@@ -934,6 +940,7 @@ WRONG_ANSWERS = {
         (paired_over_everything, "the runs are the seeds"),
         (paired_over_tasks, "an interval over tasks"),
         (unpaired, "Subtract first"),
+        (unpaired_by_root_of_squares, "two independent samples"),
         (paired_turned, "the sign is turned"),
         (paired_with_nothing, "the interval of ours alone"),
         (paired_for_each_task, "The result[0]"),
