@@ -241,9 +241,9 @@ assert np.allclose(V, V_exact, atol=1e-4) and np.allclose(package, V_exact, atol
 
 # %% [markdown]
 # And is it the mean return? Play 1000 episodes and look. (They stop after 100 steps, and the computed value
-# goes on; here nearly all episodes have ended by then, and what comes later weighs less than
-# $0.95^{100} = 0.006$.) A mean of chance results needs a **95 % interval**: were the 1000 episodes played
-# again and again, about 95 of 100 such intervals would hold the true mean.
+# goes on; what comes later weighs less than $0.95^{100} = 0.006$.) A mean of chance results needs a **95 %
+# interval**: were the 1000 episodes played again and again, about 95 of 100 such intervals would hold the
+# true mean.
 
 # %%
 grid.reset(seed=1)

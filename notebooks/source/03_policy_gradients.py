@@ -440,8 +440,8 @@ equal = [curves.ratio(found["transfer"][rate], found["cartpole"][rate])[0] for r
 assert min(equal) > 1 and again[0] > 1 and all(0.01 < rate < 0.4 for rate, _ in best.values())
 
 # %% [markdown]
-# In parentheses, 95 % intervals of the ratio over the 10 seeds. But why 60? It is about nine tenths of where
-# trained agents end, and it was our choice. Other choices, each at its best rate:
+# In parentheses, 95 % intervals of the ratio over the 10 seeds. But why 60? It is about what the batches of
+# trained agents settle at, and it was our choice. Other choices, each at its best rate:
 
 # %%
 print("level on the new task   episodes, trained   trained / CartPole     the same in steps")

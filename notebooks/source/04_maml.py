@@ -562,7 +562,7 @@ plt.show()
 # Lines: pencil and paper. Marks: the package on 4000 fresh tasks. One step helps up to a point. On two
 # support points a large step follows their accidents: at $\alpha = 0.5$ it is worse than none. Does
 # training find the best start? Five seeds, each from the parameters $(0, 0)$, which are 1.5 away from it.
-# (Calls of `train` with the same seed go on where the last one ended: no task comes twice.)
+# (Calls of `train` with the same seed go on in its stream of tasks, where the last one stopped.)
 
 # %%
 n_seeds, n_updates, stride = 5, 400, 20

@@ -154,8 +154,8 @@ lesson.check(fair_baseline)
 
 # %% [markdown]
 # The same, done right, for all three starts. `tune_rate` returns the best step size for each number of
-# steps; a size with which an error is not a number has lost. The validation waves are drawn with a seed of
-# their own, as are the test waves: no wave serves twice.
+# steps; a size with which an error is not a number has lost. Validation and test waves are drawn with
+# seeds of their own.
 
 # %%
 validation, test = (draw_tasks(500, 5, seed=seed) for seed in (VALIDATION_SEED, TEST_SEED))
@@ -236,8 +236,8 @@ pictures.shots_explorer({"MAML": large_start, "joint pretraining": starts["joint
 # %% [markdown]
 # The MAML start was trained for one step of $\alpha = 0.01$ on five points. Half of that is slower; twice
 # of it, 0.02, already breaks it within ten steps, and so do ten steps on a single point. At least the
-# *mean* of these 40 waves breaks, for this one of the stored starts: two or three waves explode and make
-# it. Section 7 looks into that. (The joint start has had 1500 updates and the MAML start 70,000: this is no
+# *mean* of these 40 waves breaks, for this one of the stored starts: a few waves explode and make it.
+# Section 7 looks into that. (The joint start has had 1500 updates and the MAML start 70,000: this is no
 # contest. Before any step both have an error below 3.0 here: these are only 40 waves. On average over the
 # family none gets below.)
 

@@ -347,7 +347,7 @@ assert gains["oracle by 8"][1] > 0 and (by_seed > 0).all()
 # each of the five repetitions. There are two intervals because two things were drawn: the grids, and the
 # tables from which model, default and portfolio were made. Random search, with two runs, is still behind
 # *one* run of the default, and with four ahead of it: a good baseline is hard to beat by searching. A
-# search that begins at the default is no better than running the default again.
+# search that begins at the default is not better here than running the default again.
 #
 # How much could be gained? The oracles try the 40 settings on every new grid. *By 8* chooses by the mean of
 # eight runs of each and is judged by a ninth (averaged over which is the ninth); the *optimistic* one is
