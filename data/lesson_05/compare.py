@@ -1,4 +1,4 @@
-"""Compare MAML with its variants and with baselines under one budget: comparison.csv of lesson 05.
+"""Compare MAML with its variants and with baselines under one budget: two files of lesson 05.
 
 From the root of the checkout (about fifteen CPU-minutes on one core; needs a C++ compiler):
 
@@ -13,8 +13,10 @@ methods of a seed begin with the same weights and see the same tasks. On a new t
     random start       the network as it was initialized
     told the task      amplitude and phase are inputs of the network, and it takes no step: the ceiling
 
-Columns: method, seed, inner_lr and meta_lr (chosen in training), cpu_seconds (of the training), steps (on a
-test task), rate (their size; for Meta-SGD a factor on its learned rates), loss (mean over 1,000 test tasks).
+comparison.csv: method, seed, inner_lr and meta_lr (chosen in training), cpu_seconds (of the training), steps
+(on a test task), rate (their size; for Meta-SGD a factor on its learned rates), loss (mean over 1,000 test
+tasks).
+tuning.csv: method, inner_lr, meta_lr, loss (mean over the validation tasks): all settings that were tried.
 """
 
 import csv
@@ -22,6 +24,7 @@ import itertools
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -80,7 +83,14 @@ def train(method: Method, update: Update, inner_lr: float, meta_lr: float, seed:
     return train_start(update, params, updates=UPDATES, meta_lr=meta_lr, seed=100 + seed, shots=SHOTS)
 
 
-def compare(name: str, method: Method) -> Iterator[Row]:
+def note(tried: list[Row], name: str, losses: dict[tuple[Any, float], float]) -> None:
+    """Add what was tried for a method, (inner_lr, meta_lr) -> validation loss, to the rows of tuning.csv."""
+    print(name, {key: round(loss, 3) for key, loss in losses.items()}, flush=True)
+    for (inner_lr, meta_lr), loss in losses.items():
+        tried.append({"method": name, "inner_lr": inner_lr, "meta_lr": meta_lr, "loss": f"{loss:.4g}"})
+
+
+def compare(name: str, method: Method, tried: list[Row]) -> Iterator[Row]:
     """Tune one method, train it with every seed, and yield its rows."""
     updates = {inner_lr: compiled_update(method.make_update(inner_lr)) for inner_lr in INNER_RATES}
     inner_rates = INNER_RATES[:1] if name == "joint pretraining" else INNER_RATES
@@ -91,7 +101,7 @@ def compare(name: str, method: Method) -> Iterator[Row]:
         for inner_lr, meta_lr in itertools.product(inner_rates, META_RATES)
     }
     inner_lr, meta_lr = min(found, key=lambda setting: found[setting])
-    print(name, {key: round(loss, 3) for key, loss in found.items()}, flush=True)
+    note(tried, name, found)
     for seed in range(SEEDS):
         began = time.process_time()
         trained = train(method, updates[inner_lr], inner_lr, meta_lr, seed)
@@ -114,7 +124,7 @@ def random_start() -> Iterator[Row]:
         yield from rows_of(METHODS["joint pretraining"], start, facts)
 
 
-def told_the_task() -> Iterator[Row]:
+def told_the_task(tried: list[Row]) -> Iterator[Row]:
     """Yield the rows of networks that are told amplitude and phase."""
     update = compiled_update(METHODS["joint pretraining"].make_update(0.0))
 
@@ -126,9 +136,9 @@ def told_the_task() -> Iterator[Row]:
     def loss(params: Params, tasks: object) -> float:
         return float(losses_by_step(params, tasks, inner_lr=0.0, steps=0).mean())  # pyright: ignore
 
-    found = {meta_lr: loss(trained(meta_lr, TUNING_SEED), TOLD_VALIDATION) for meta_lr in META_RATES}
-    meta_lr = min(found, key=lambda rate: found[rate])
-    print("told the task", found, flush=True)
+    found = {("", rate): loss(trained(rate, TUNING_SEED), TOLD_VALIDATION) for rate in META_RATES}
+    _, meta_lr = min(found, key=lambda setting: found[setting])
+    note(tried, "told the task", found)
     for seed in range(SEEDS):
         began = time.process_time()
         params = trained(meta_lr, seed)
@@ -146,15 +156,17 @@ def told_the_task() -> Iterator[Row]:
 
 
 def main() -> None:
-    """Write comparison.csv."""
+    """Write both files."""
     torch.set_num_threads(1)
-    table = [*random_start(), *told_the_task()]
+    tried: list[Row] = []
+    table = [*random_start(), *told_the_task(tried)]
     for name, method in METHODS.items():
-        table += compare(name, method)
-    with Path(__file__).with_name("comparison.csv").open("w", newline="") as file:
-        writer = csv.DictWriter(file, fieldnames=list(table[0]), lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(table)
+        table += compare(name, method, tried)
+    for name, rows in (("comparison.csv", table), ("tuning.csv", tried)):
+        with Path(__file__).with_name(name).open("w", newline="") as file:
+            writer = csv.DictWriter(file, fieldnames=list(rows[0]), lineterminator="\n")
+            writer.writeheader()
+            writer.writerows(rows)
 
 
 if __name__ == "__main__":

@@ -125,7 +125,8 @@ course.Stepper(
 # %% [markdown]
 # A reward changes one entry. Only when the walk comes by again does the entry *before* it learn: the goal's
 # news travels backwards, one cell a visit. The pit's does not travel here, because of the max: a cell from
-# which one *can* fall is no worse for it. (With slips it would be: then one *may* fall whatever one chooses.)
+# which one *can* fall is no worse for it. (With slips it would travel, too: then one *may* fall whatever
+# one chooses.)
 
 # %% [markdown]
 # ## 3. Explore, and break ties (3 minutes)

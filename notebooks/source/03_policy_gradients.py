@@ -494,7 +494,7 @@ plt.show()
 # %% [markdown]
 # Read it soberly. What was learned on CartPole is worth something: the first batches earn far more than
 # those of an untrained agent, which in many of its runs never got there. But to become *good* at a task
-# that differs in its reward alone, the trained agent needs **a hundred episodes and more again**, of the
+# that differs in its reward alone, the trained agent needs **dozens to hundreds of episodes again**, of the
 # order of what all of CartPole took: two thirds of it for 50 of 100, on average more for 60, about three
 # times for 65. (The intervals are over agents and targets at once, as each seed has a target speed of its
 # own, and slow ones are cheap. None lets one hope for a tenth.) A film, with rate 0.02; the arrow is the
@@ -533,8 +533,8 @@ lesson.quiz()
 # - With $A_t$ the whole return this is REINFORCE. The return to go and a baseline leave the mean as it is
 #   and lower the variance; GAE lowers it further and pays with bias.
 # - The loss is built for its gradient: advantages are constants, its value means nothing.
-# - Every update needs fresh episodes, hundreds in all. A new task that differs in its reward alone costs a
-#   hundred or more again; how many, depends on how well it is to be done.
+# - Every update needs fresh episodes, hundreds in all. A new task that differs in its reward alone costs
+#   dozens to hundreds again; how many, depends on how well it is to be done.
 #
 # ## What could go wrong
 #

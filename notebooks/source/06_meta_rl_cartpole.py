@@ -50,10 +50,10 @@ from mlearn_utils.tasks.cartpole import CartPoleTask
 #
 # ## 1. Which tasks need adaptation? (5 minutes)
 #
-# Lesson 03 ended with a cart whose reward hid a target velocity. To become good at it took hundreds of
-# episodes, and hundreds again for the next target. We now have the tool to do better. But first ask whether
-# a family of tasks needs it at all. Here are four. Their episodes have 100 steps and a step pays at most 1,
-# so 100 is the most there is:
+# Lesson 03 ended with a cart whose reward hid a target velocity. To become good at it took more than a
+# hundred episodes, and would again for the next target. We now have the tool to do better. But first ask
+# whether a family of tasks needs it at all. Here are four. Their episodes have 100 steps and a step pays at
+# most 1, so 100 is the most there is:
 #
 # | family | what differs between tasks | a step pays |
 # |---|---|---|

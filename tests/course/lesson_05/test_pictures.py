@@ -149,6 +149,17 @@ class TestResults:
         with pytest.raises(ValueError, match="has no 'nobody'"):
             results.compared("nobody", 1)
 
+    def test_what_was_chosen_in_training_is_the_best_of_what_was_tried_and_at_no_end(self):
+        for method in ("told the task", *METHODS):
+            tried = [row for row in results.read("tuning.csv") if row["method"] == method]
+            best = min(tried, key=lambda row: row["loss"])
+            for key in ("inner_lr", "meta_lr"):
+                values = {row[key] for row in tried}
+                chosen = {row[key] for row in results.read("comparison.csv") if row["method"] == method}
+                assert chosen == {best[key]}
+                # Joint pretraining has no inner step, and what is told takes none.
+                assert len(values) == 1 or min(values) < best[key] < max(values), (method, key)
+
     def test_paired_differences(self):
         mean, low, high = results.paired("joint pretraining", "MAML", 1)
         assert low < mean < high

@@ -62,6 +62,20 @@ def test_smaller_decays_are_tried_while_the_smallest_is_the_best():
     assert max(value for _, _, steps, value in table if steps == 1) == 0.0
 
 
+class Rising(Scripted):
+    """An agent whose first step must be small, and the second 30 times as large."""
+
+    def evaluate(self, tasks, *, steps, inner_lr, episodes=10, seed=0):
+        wanted = (self.best, 30 * self.best)
+        rows = [0.0, *(-sum(abs(a - b) for a, b in zip(inner_lr[:k], wanted, strict=False)) for k in (1, 2))]
+        return np.array(rows)[: steps + 1, None]
+
+
+def test_larger_decays_are_tried_while_the_largest_is_the_best():
+    tuned = tune_inner_lr(Rising(best=1.0), None, steps=2, rates=(0.0, 1.0, 3.0), decays=(1.0, 0.3))  # pyright: ignore[reportArgumentType]
+    assert tuned == {1: [1.0], 2: [3.0, 27.0]}  # nine times: the next three is beyond LARGEST_DECAY
+
+
 def test_the_mean_over_agents_decides():
     agents = [Scripted(best=3.0), Scripted(best=9.0), Scripted(best=9.0)]
     rates = (0.0, 3.0, 9.0, 12.0)
