@@ -1,61 +1,14 @@
 """`python3 tests`: set up this checkout and run every check; exit non-zero if one failed.
 
-`python3 tests ARGUMENTS` hands the arguments to pytest alone: `python3 tests tests/meta -k maml`.
-Before either, --no-install uses the Python that runs this, as it is.
+Any Python can read this file, so that one which is too old is told so in words.
 """
 
-import os
-import subprocess
 import sys
-import time
-from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "notebooks"))
+if sys.version_info < (3, 6):  # noqa: UP036
+    sys.exit("The course needs Python 3.11 to 3.14; this one is " + sys.version.split()[0] + ".")
 
-from environment import ROOT, prepare
-
-# Two workers are what a small machine carries; tests/conftest.py says what they share.
-PARTS = (
-    ("ruff check", "ruff check ."),
-    ("ruff format", "ruff format --check ."),
-    ("pyright", "pyright"),
-    ("notebooks up to date", "notebooks/build.py --check"),
-    ("pytest", "pytest -n 2 --dist worksteal --durations 12"),
-)
-
-
-def run(python: str, command: "list[str]") -> int:
-    """Run a module or a script of this checkout, one thread a process; return its exit code."""
-    start = [python] if command[0].endswith(".py") else [python, "-m"]
-    return subprocess.call(start + command, cwd=str(ROOT), env=dict(os.environ, OMP_NUM_THREADS="1"))
-
-
-def run_all(python: str) -> int:
-    """Run every part, also after one failed, and close with a line for each."""
-    lines, failed = [], []
-    for name, command in PARTS:
-        print(f"\n== {name}: {command}", flush=True)
-        started = time.time()
-        code = run(python, command.split())
-        lines.append(f"{'ok    ' if code == 0 else 'FAILED'} {time.time() - started:6.1f} s  {name}")
-        failed += [name] if code else []
-    print("\n" + "\n".join(lines))
-    print("failed: " + ", ".join(failed) if failed else "everything passed", flush=True)
-    return 1 if failed else 0
-
-
-def main(arguments: "list[str]") -> int:
-    """Set up, then run what the arguments ask for; return the exit code."""
-    if "-h" in arguments or "--help" in arguments:
-        print(__doc__)
-        return 0
-    rest = [argument for argument in arguments if argument != "--no-install"]
-    python = prepare(again="python3 tests") if rest == arguments else sys.executable
-    return run(python, ["pytest", *rest]) if rest else run_all(python)
-
+from command import main
 
 if __name__ == "__main__":
-    try:
-        sys.exit(main(sys.argv[1:]))
-    except KeyboardInterrupt:
-        sys.exit("\nStopped.")
+    main(sys.argv[1:])

@@ -246,6 +246,10 @@ def test_conda_and_the_workflow_use_the_same_lists_and_commands() -> None:
     assert "-r requirements.txt" in read("environment.yml")
     assert "python3 tests" in read(".ci/run")
     assert ".ci/run" in read(".github/workflows/ci.yml")
+    assert "actions/workflows/ci.yml/badge.svg" in read("README.md")
+    assert "extra-index-url " + environment.CPU_INDEX in read("environment.yml")
+    hidden_by = ("binder", ".binder", "Dockerfile")  # repo2docker would read these and not environment.yml
+    assert not any((ROOT / name).exists() for name in hidden_by)
     for command in ("python3 notebooks", "python3 tests"):
         assert command in read("README.md")
 
@@ -260,7 +264,7 @@ def test_the_repository_explains_itself(name: str) -> None:
 def test_every_link_of_the_pages_leads_somewhere() -> None:
     for page in ("README.md", "CONTRIBUTING.md", "data/README.md"):
         for target in re.findall(r"\]\(([^)#\s]+)", read(page)):
-            if not target.startswith(("http", "mailto")):
+            if not target.startswith(("http", "mailto", "../../actions")):
                 assert (ROOT / page).parent.joinpath(target).exists(), f"{page} links to {target}"
 
 

@@ -1,25 +1,44 @@
-"""The command that opens the course, started as a reader starts it, but without an install."""
+"""The commands of the README, started as a reader starts them, but without an install, in a copy."""
 
+import re
+import shutil
 import signal
 import subprocess
 import sys
 import urllib.request
 from pathlib import Path
 
+import pytest
+
 from tests.browser.server import environment, running_url
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 
 
-def test_notebooks_opens_jupyterlab_and_stops_on_ctrl_c(tmp_path: Path) -> None:
+@pytest.fixture
+def copy(tmp_path: Path) -> Path:
+    """Return a checkout of the notebooks alone, so that no one's my_course/ is met."""
+    folder = tmp_path / "copy"
+    (folder / "notebooks").mkdir(parents=True)
+    for path in [*(ROOT / "notebooks").glob("*.py"), *(ROOT / "notebooks").glob("*.ipynb")]:
+        shutil.copy(path, folder / "notebooks")
+    return folder
+
+
+def test_notebooks_opens_the_first_lesson_in_jupyterlab_and_stops_on_ctrl_c(
+    copy: Path, tmp_path: Path
+) -> None:
     command = [sys.executable, "notebooks", "--no-install", "--no-browser", "--port=0"]
     log = tmp_path / "log"
     with log.open("w") as file:
         server = subprocess.Popen(
-            command, cwd=ROOT, env=environment(tmp_path), stdin=subprocess.DEVNULL, stderr=file, text=True
+            command, cwd=copy, env=environment(tmp_path), stdin=subprocess.DEVNULL, stderr=file, text=True
         )
     try:
-        with urllib.request.urlopen(running_url(server, tmp_path / "runtime"), timeout=20) as answer:
+        running_url(server, tmp_path / "runtime")
+        printed = re.findall(r"http://127\.0\.0\.1:\d+/\S+", log.read_text())[-1]
+        assert "/lab/tree/00%20Start%20here.ipynb?token=" in printed
+        with urllib.request.urlopen(printed, timeout=20) as answer:
             assert answer.status == 200
             assert b"JupyterLab" in answer.read()
         server.send_signal(signal.SIGINT)
@@ -27,7 +46,25 @@ def test_notebooks_opens_jupyterlab_and_stops_on_ctrl_c(tmp_path: Path) -> None:
     finally:
         server.kill()
         server.wait()
-    assert f"Serving notebooks from local directory: {ROOT / 'notebooks'}" in log.read_text()
+    assert f"Serving notebooks from local directory: {copy / 'my_course'}" in log.read_text()
+    assert (copy / "my_course" / "00 Start here.ipynb").exists()
+
+
+def test_a_fresh_copy_is_said_and_an_unknown_lesson_is_named(copy: Path, tmp_path: Path) -> None:
+    def run(*options: str) -> "subprocess.CompletedProcess[str]":
+        command = [sys.executable, "notebooks", "--no-install", *options]
+        variables = environment(tmp_path)
+        return subprocess.run(command, cwd=copy, env=variables, capture_output=True, text=True, check=False)
+
+    done = run("--fresh", "77")
+    assert done.returncode == 1
+    assert "--fresh needs the number of a lesson (00, 01, " in done.stderr
+    mine = copy / "my_course" / "04 MAML.ipynb"
+    done = run("--fresh", "04", "--version")
+    assert (done.returncode, mine.exists()) == (0, True)
+    mine.write_text(mine.read_text(encoding="utf-8") + "\n", encoding="utf-8")
+    done = run("--fresh", "04", "--version")
+    assert "04 MAML is fresh; yours is kept as: 04 MAML (mine until " in done.stdout
 
 
 def test_help_says_what_the_commands_do() -> None:
@@ -36,6 +73,7 @@ def test_help_says_what_the_commands_do() -> None:
             [sys.executable, folder, "--help"], cwd=ROOT, capture_output=True, text=True, check=True
         )
         assert words in done.stdout
+        assert "--no-install" in done.stdout
 
 
 def test_arguments_of_tests_go_to_pytest_and_its_exit_code_comes_back(tmp_path: Path) -> None:

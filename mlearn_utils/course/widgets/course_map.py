@@ -61,10 +61,15 @@ class CourseMap:
         return {"text/plain": repr(self), "text/html": table}
 
     def _row(self, stop: Stop) -> str:
-        links = [f'<a href="{name}">{name}</a>' for name in self.notebooks(stop.number)]
+        links = [f'<a href="{name}">{name}</a>' for name in map(html.escape, self._links(stop.number))]
         title = html.escape(f"{stop.number} {stop.title}", quote=False)
         cells = (f"<td{LEFT}>{text}</td>" for text in (stop.time, ", ".join(links) or "to come"))
         return f'<tr><th scope="row"{LEFT}>{title}</th>{"".join(cells)}</tr>'
+
+    def _links(self, number: str) -> list[str]:
+        """Return the reader's own copies of a lesson's notebooks, where there are, else the course's."""
+        own = sorted(Path.cwd().glob(f"{number} *.ipynb"), key=lambda path: len(path.name))
+        return [path.name for path in own[:1]] or self.notebooks(number)
 
     def _status(self, number: str) -> str:
         return ", ".join(self.notebooks(number)) or "to come"
