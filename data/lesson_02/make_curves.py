@@ -1,24 +1,23 @@
 """Learning curves of lesson 02: 100 learners on FrozenLake, ten seeds of the agents on three other tasks.
 
-    python data/lesson_02/make_curves.py
-
-takes about nine CPU-minutes (measured: 8.5) and writes, next to itself,
-
-    curves.csv           task, variant, seed, x, value: mean return of the episodes before episode x (for the
-                         task "replay": expected greedy return after x steps in the environment)
-    results.csv          task, variant, seed, value: mean return of greedy episodes after training (for the
-                         task "lake" computed exactly)
-    cartpole_table.csv   the action values [72, 2] that seed 0 learned on CartPole-v1
+curves.csv           task, variant, seed, x, value: mean return of the episodes before episode x (for the
+                     task "replay": expected greedy return after x steps in the environment)
+results.csv          task, variant, seed, value: mean return of greedy episodes after training (for the
+                     task "lake" computed exactly)
+cartpole_table.csv   the action values [72, 2] that seed 0 learned on CartPole-v1
 """
 
-import csv
-import time
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import gymnasium as gym
 import numpy as np
 from numpy.typing import NDArray
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+
+from runner import Experiment, Files, Part, Results
 
 from mlearn_utils.course.lesson_02.settings import (
     CART_BINS,
@@ -44,7 +43,6 @@ from mlearn_utils.tasks.tabular import TabularMDP
 
 SEEDS = range(10)
 STEPS_SEEN = np.arange(50, 1501, 50)
-FOLDER = Path(__file__).parent
 
 Curve = Iterator[tuple[int, float]]
 
@@ -73,14 +71,13 @@ def cliff(seed: int, variant: str) -> tuple[Curve, float]:
     return windows([row["return"] for row in history], 10), float(agent.evaluate(1, seed=seed)[0])
 
 
-def cart(seed: int, variant: str) -> tuple[Curve, float]:
-    """Train on CartPole-v1 with a table; seed 0 of CART_SHOWN leaves its table."""
+def cart(seed: int, variant: str) -> tuple[Curve, float, list[list[str]]]:
+    """Train on CartPole-v1 with a table; return that, too."""
     agent = QLearningAgent(gym.make("CartPole-v1"), **CARTPOLE, discretizer=cart_discretizer(variant))
     history = agent.train(CARTPOLE_EPISODES, seed=seed)
-    if variant == CART_SHOWN and seed == 0:
-        np.savetxt(FOLDER / "cartpole_table.csv", agent.q_table, delimiter=",", fmt="%.5g")
     curve = windows([row["return"] for row in history], 20)
-    return curve, float(agent.evaluate(100, seed=1000 + seed).mean())
+    shown = [[f"{value:.5g}" for value in row] for row in agent.q_table]
+    return curve, float(agent.evaluate(100, seed=1000 + seed).mean()), shown
 
 
 def replay(seed: int, variant: str) -> tuple[Curve, float]:
@@ -111,31 +108,47 @@ TASKS = {
 }
 
 
-def run_all() -> Iterator[tuple[str, str, int, Curve, float]]:
-    """Return (task, variant, seed, curve, result) of every run."""
-    for variant in LAKE_RATES:
-        for run in lake(variant):
-            yield "lake", variant, *run
-    for name, (run, variants) in TASKS.items():
-        for variant in variants:
-            for seed in SEEDS:
-                yield name, variant, seed, *run(seed, variant)
+def run(task: str, variant: str, seed: int = 0) -> Results:
+    """Return the rows of one run (on the lake: of all seeds), of its curve and its result; and its table."""
+    runs = lake(variant) if task == "lake" else [(seed, *TASKS[task][0](seed, variant))]
+    curves, results, shown = [], [], []
+    for k, curve, result, *more in runs:
+        curves += [(task, variant, k, x, f"{value:.5g}") for x, value in curve]
+        results.append((task, variant, k, f"{result:.5g}"))
+        shown = more[0] if more else []
+    return {"curves": curves, "results": results, "table": shown}
 
 
-def main() -> None:
-    """Run everything and write the three files."""
-    curves, results = [], []
-    for name, variant, seed, curve, result in run_all():
-        curves += [(name, variant, seed, x, f"{value:.5g}") for x, value in curve]
-        results.append((name, variant, seed, f"{result:.5g}"))
-        print(*results[-1], f"{time.process_time() / 60:.2f} CPU-minutes", flush=True)
-    for file, header, rows in (
-        ("curves.csv", ("task", "variant", "seed", "x", "value"), curves),
-        ("results.csv", ("task", "variant", "seed", "value"), results),
-    ):
-        with (FOLDER / file).open("w", newline="") as stream:
-            csv.writer(stream, lineterminator="\n").writerows([header, *rows])
+def parts() -> list[Part]:
+    """Return the lake by learning rate, then the other tasks by variant and seed."""
+    lakes = [Part(f"lake {variant}", run, ("lake", variant)) for variant in LAKE_RATES]
+    others = [
+        Part(f"{task} {variant} {seed}", run, (task, variant, seed))
+        for task, (_, variants) in TASKS.items()
+        for variant in variants
+        for seed in SEEDS
+    ]
+    return lakes + others
 
+
+def finish(results: Results) -> Files:
+    """Return the content of the three files."""
+    made = [results[part.name] for part in parts()]
+    return {
+        "curves.csv": [
+            ("task", "variant", "seed", "x", "value"),
+            *(row for one in made for row in one["curves"]),
+        ],
+        "results.csv": [
+            ("task", "variant", "seed", "value"),
+            *(row for one in made for row in one["results"]),
+        ],
+        "cartpole_table.csv": results[f"cartpole {CART_SHOWN} 0"]["table"],
+    }
+
+
+FILES = ("curves.csv", "results.csv", "cartpole_table.csv")
+EXPERIMENT = Experiment(__file__, __doc__, 9, FILES, parts, finish)
 
 if __name__ == "__main__":
-    main()
+    EXPERIMENT.main()

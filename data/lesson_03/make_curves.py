@@ -1,11 +1,7 @@
 """Make curves.csv of lesson 03: ten agents learn CartPole-v1, then each meets two new tasks.
 
-From the root of the checkout (about twenty CPU-minutes; every column but `cpu_seconds` is the same again on
-the same machine):
-
-    python data/lesson_03/make_curves.py
-
-One row is one run of PolicyGradientAgent with its default settings but for the learning rate:
+Every column but `cpu_seconds` is the same again on the same machine. One row is one run of
+PolicyGradientAgent with its default settings but for the learning rate:
 
     cartpole   CartPole-v1 from a random start
     transfer   a new task, from the agent that has learned CartPole-v1 with that seed and the default rate
@@ -21,14 +17,15 @@ the 16 episodes of each iteration, before its update. A first batch of 16, which
 observations of a new agent, is not counted.
 """
 
-import csv
-import multiprocessing
+import sys
 import time
-from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 
 import gymnasium as gym
-import torch
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+
+from runner import Experiment, Files, Part, Results, table
 
 from mlearn_utils.rl.policy_gradient import PolicyGradientAgent
 from mlearn_utils.tasks.cartpole import CartPolePhysics, CartPoleTask, CartPoleTasks
@@ -67,7 +64,6 @@ def measure(agent: PolicyGradientAgent, experiment: str, seed: int, target: floa
 
 def run_seed(seed: int) -> list[Row]:
     """Return all rows of one seed."""
-    torch.set_num_threads(1)
     agent, rows = PolicyGradientAgent("CartPole-v1", seed=seed), []
     for learning_rate in LEARNING_RATES:
         learner = PolicyGradientAgent("CartPole-v1", learning_rate=learning_rate, seed=seed)
@@ -85,12 +81,19 @@ def run_seed(seed: int) -> list[Row]:
     return rows
 
 
+def parts() -> list[Part]:
+    """Return the seeds."""
+    return [Part(f"seed {seed}", run_seed, (seed,)) for seed in range(SEEDS)]
+
+
+def finish(results: Results) -> Files:
+    """Return all rows, by experiment, learning rate and seed."""
+    rows = [row for part in parts() for row in results[part.name]]
+    rows.sort(key=lambda row: (row["experiment"], str(row["learning_rate"])))  # stable: then by seed
+    return {"curves.csv": table(rows)}
+
+
+EXPERIMENT = Experiment(__file__, __doc__, 20, ("curves.csv",), parts, finish)
+
 if __name__ == "__main__":
-    with ProcessPoolExecutor(2, multiprocessing.get_context("spawn")) as pool:
-        table = [row for rows in pool.map(run_seed, range(SEEDS)) for row in rows]
-    table.sort(key=lambda row: (str(row["experiment"]), str(row["learning_rate"])))  # stable: then by seed
-    with Path(__file__).with_name("curves.csv").open("w", newline="") as file:
-        writer = csv.DictWriter(file, fieldnames=list(table[0]), lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(table)
-    print(f"{len(table)} runs")
+    EXPERIMENT.main()

@@ -1,9 +1,5 @@
 """Compare MAML with its variants and with baselines under one budget: two files of lesson 05.
 
-From the root of the checkout (about fifteen CPU-minutes on one core; needs a C++ compiler):
-
-    python data/lesson_05/compare.py
-
 The budget: 4,000 updates by Adam, 25 sinusoids an update, 5 + 5 points of each, the network of train.py.
 Every method first chooses its inner step size and Adam's step size from a grid, by the loss on 200
 validation tasks after 5 inner steps, with a seed of its own. Then it is trained with each of the SEEDS; all
@@ -19,14 +15,16 @@ tasks).
 tuning.csv: method, inner_lr, meta_lr, loss (mean over the validation tasks): all settings that were tried.
 """
 
-import csv
-import itertools
+import sys
 import time
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 from typing import Any
 
-import torch
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+
+from runner import Experiment, Files, Part, Results, table
 
 from mlearn_utils.course.lesson_05.methods import (
     METHODS,
@@ -46,6 +44,7 @@ from mlearn_utils.course.lesson_05.sines import (
 )
 from mlearn_utils.meta.compiled import Update, compiled_update
 from mlearn_utils.meta.maml import Params, parameters_of
+from mlearn_utils.tasks.regression import TaskBatch
 
 UPDATES, SEEDS, TUNING_SEED, SHOTS = 4_000, 10, 1_000, 5
 INNER_RATES, META_RATES = (0.003, 0.01, 0.03, 0.1), (0.002, 0.005, 0.01, 0.02)
@@ -57,7 +56,9 @@ TEST = draw_tasks(1_000, SHOTS, seed=TEST_SEED + SHOTS)
 TOLD_VALIDATION = draw_tasks(200, SHOTS, seed=VALIDATION_SEED + SHOTS, family=ToldSineTasks())
 TOLD_TEST = draw_tasks(1_000, SHOTS, seed=TEST_SEED + SHOTS, family=ToldSineTasks())
 
-Row = dict[str, object]
+TOLD = "told the task"
+
+Row = dict[str, Any]
 
 
 def rows_of(method: Method, trained: Params, facts: Row) -> Iterator[Row]:
@@ -77,41 +78,43 @@ def validation_loss(method: Method, trained: Params, steps: int = 5) -> float:
     return float(losses_by_step(start, VALIDATION, inner_lr=own, steps=steps)[steps].mean())
 
 
-def train(method: Method, update: Update, inner_lr: float, meta_lr: float, seed: int) -> Params:
+@cache
+def compiled(name: str, inner_lr: float) -> Update:
+    """Return a method's update, compiled once in this process."""
+    return compiled_update(METHODS[name].make_update(inner_lr))
+
+
+def train(name: str, inner_lr: float, meta_lr: float, seed: int, updates: int = UPDATES) -> Params:
     """Return what the method has after its budget."""
-    params = begin(method, parameters_of(sine_network(seed)), inner_lr)
-    return train_start(update, params, updates=UPDATES, meta_lr=meta_lr, seed=100 + seed, shots=SHOTS)
+    params = begin(METHODS[name], parameters_of(sine_network(seed)), inner_lr)
+    update = compiled(name, inner_lr)
+    return train_start(update, params, updates=updates, meta_lr=meta_lr, seed=100 + seed, shots=SHOTS)
 
 
-def note(tried: list[Row], name: str, losses: dict[tuple[Any, float], float]) -> None:
-    """Add what was tried for a method, (inner_lr, meta_lr) -> validation loss, to the rows of tuning.csv."""
-    print(name, {key: round(loss, 3) for key, loss in losses.items()}, flush=True)
-    for (inner_lr, meta_lr), loss in losses.items():
-        tried.append({"method": name, "inner_lr": inner_lr, "meta_lr": meta_lr, "loss": f"{loss:.4g}"})
+def tune(name: str, inner_lr: float) -> list[Row]:
+    """Return the rows of one inner step size, with every step size of Adam."""
+    rows: list[Row] = []
+    for meta_lr in META_RATES:
+        loss = validation_loss(METHODS[name], train(name, inner_lr, meta_lr, TUNING_SEED))
+        rows.append({"method": name, "inner_lr": inner_lr, "meta_lr": meta_lr, "loss": loss})
+    return rows
 
 
-def compare(name: str, method: Method, tried: list[Row]) -> Iterator[Row]:
-    """Tune one method, train it with every seed, and yield its rows."""
-    updates = {inner_lr: compiled_update(method.make_update(inner_lr)) for inner_lr in INNER_RATES}
-    inner_rates = INNER_RATES[:1] if name == "joint pretraining" else INNER_RATES
-    found = {
-        (inner_lr, meta_lr): validation_loss(
-            method, train(method, updates[inner_lr], inner_lr, meta_lr, TUNING_SEED)
-        )
-        for inner_lr, meta_lr in itertools.product(inner_rates, META_RATES)
-    }
-    inner_lr, meta_lr = min(found, key=lambda setting: found[setting])
-    note(tried, name, found)
-    for seed in range(SEEDS):
-        began = time.process_time()
-        trained = train(method, updates[inner_lr], inner_lr, meta_lr, seed)
-        seconds = f"{time.process_time() - began:.1f}"
-        facts: Row = {"method": name, "seed": seed, "inner_lr": inner_lr, "meta_lr": meta_lr}
-        yield from rows_of(method, trained, facts | {"cpu_seconds": seconds})
+def run_seed(name: str, seed: int, done: Results) -> list[Row]:
+    """Return the rows of a method with one seed, at the best step sizes."""
+    best = min((row for rows in done.values() for row in rows), key=lambda row: row["loss"])
+    inner_lr, meta_lr = best["inner_lr"], best["meta_lr"]
+    train(name, inner_lr, meta_lr, seed, updates=1)  # so that the time is without the compiler's
+    began = time.process_time()
+    trained = train(name, inner_lr, meta_lr, seed)
+    seconds = f"{time.process_time() - began:.1f}"
+    facts: Row = {"method": name, "seed": seed, "inner_lr": inner_lr, "meta_lr": meta_lr}
+    return list(rows_of(METHODS[name], trained, facts | {"cpu_seconds": seconds}))
 
 
-def random_start() -> Iterator[Row]:
-    """Yield the rows of untrained networks."""
+def random_start() -> list[Row]:
+    """Return the rows of untrained networks."""
+    rows: list[Row] = []
     for seed in range(SEEDS):
         facts: Row = {
             "method": "random start",
@@ -121,53 +124,65 @@ def random_start() -> Iterator[Row]:
             "cpu_seconds": "0",
         }
         start = {name: value.detach() for name, value in sine_network(seed).named_parameters()}
-        yield from rows_of(METHODS["joint pretraining"], start, facts)
+        rows += rows_of(METHODS["joint pretraining"], start, facts)
+    return rows
 
 
-def told_the_task(tried: list[Row]) -> Iterator[Row]:
-    """Yield the rows of networks that are told amplitude and phase."""
-    update = compiled_update(METHODS["joint pretraining"].make_update(0.0))
-
-    def trained(meta_lr: float, seed: int) -> Params:
-        params = parameters_of(sine_network(seed, n_inputs=3))
-        settings = {"updates": UPDATES, "seed": 100 + seed, "shots": SHOTS, "family": ToldSineTasks()}
-        return train_start(update, params, meta_lr=meta_lr, **settings)
-
-    def loss(params: Params, tasks: object) -> float:
-        return float(losses_by_step(params, tasks, inner_lr=0.0, steps=0).mean())  # pyright: ignore
-
-    found = {("", rate): loss(trained(rate, TUNING_SEED), TOLD_VALIDATION) for rate in META_RATES}
-    _, meta_lr = min(found, key=lambda setting: found[setting])
-    note(tried, "told the task", found)
-    for seed in range(SEEDS):
-        began = time.process_time()
-        params = trained(meta_lr, seed)
-        seconds = f"{time.process_time() - began:.1f}"
-        yield {
-            "method": "told the task",
-            "seed": seed,
-            "inner_lr": "",
-            "meta_lr": meta_lr,
-            "cpu_seconds": seconds,
-            "steps": 0,
-            "rate": "",
-            "loss": f"{loss(params, TOLD_TEST):.4g}",
-        }
+def train_told(meta_lr: float, seed: int, updates: int = UPDATES) -> Params:
+    """Return a network that is told amplitude and phase, after the same budget."""
+    params = parameters_of(sine_network(seed, n_inputs=3))
+    settings = {"updates": updates, "seed": 100 + seed, "shots": SHOTS, "family": ToldSineTasks()}
+    return train_start(compiled("joint pretraining", 0.0), params, meta_lr=meta_lr, **settings)
 
 
-def main() -> None:
-    """Write both files."""
-    torch.set_num_threads(1)
-    tried: list[Row] = []
-    table = [*random_start(), *told_the_task(tried)]
-    for name, method in METHODS.items():
-        table += compare(name, method, tried)
-    for name, rows in (("comparison.csv", table), ("tuning.csv", tried)):
-        with Path(__file__).with_name(name).open("w", newline="") as file:
-            writer = csv.DictWriter(file, fieldnames=list(rows[0]), lineterminator="\n")
-            writer.writeheader()
-            writer.writerows(rows)
+def told_loss(params: Params, tasks: TaskBatch) -> float:
+    """Return the mean loss without a step."""
+    return float(losses_by_step(params, tasks, inner_lr=0.0, steps=0).mean())
 
+
+def tune_told(meta_lr: float) -> list[Row]:
+    """Return the row of one step size of Adam."""
+    loss = told_loss(train_told(meta_lr, TUNING_SEED), TOLD_VALIDATION)
+    return [{"method": TOLD, "inner_lr": "", "meta_lr": meta_lr, "loss": loss}]
+
+
+def run_told(seed: int, done: Results) -> list[Row]:
+    """Return the row of one seed, at the best step size."""
+    meta_lr = min((row for rows in done.values() for row in rows), key=lambda row: row["loss"])["meta_lr"]
+    train_told(meta_lr, seed, updates=1)
+    began = time.process_time()
+    params = train_told(meta_lr, seed)
+    seconds = f"{time.process_time() - began:.1f}"
+    row: Row = {"method": TOLD, "seed": seed, "inner_lr": "", "meta_lr": meta_lr, "cpu_seconds": seconds}
+    return [row | {"steps": 0, "rate": "", "loss": f"{told_loss(params, TOLD_TEST):.4g}"}]
+
+
+def parts() -> list[Part]:
+    """Return the random start, then for each method its tuning and its seeds."""
+    found = [Part("random start", random_start)]
+    tuning = [Part(f"{TOLD}, tuning {rate:g}", tune_told, (rate,)) for rate in META_RATES]
+    after = tuple(part.name for part in tuning)
+    found += tuning + [Part(f"{TOLD}, seed {seed}", run_told, (seed,), after) for seed in range(SEEDS)]
+    for name in METHODS:
+        rates = INNER_RATES[:1] if name == "joint pretraining" else INNER_RATES
+        tuning = [Part(f"{name}, tuning {rate:g}", tune, (name, rate)) for rate in rates]
+        after = tuple(part.name for part in tuning)
+        found += tuning + [
+            Part(f"{name}, seed {seed}", run_seed, (name, seed), after) for seed in range(SEEDS)
+        ]
+    return found
+
+
+def finish(results: Results) -> Files:
+    """Return the content of both files, in the order of the parts."""
+    tuning = [part.name for part in parts() if part.make in (tune, tune_told)]
+    tried = [{**row, "loss": f"{row['loss']:.4g}"} for name in tuning for row in results[name]]
+    rows = [row for part in parts() if part.name not in tuning for row in results[part.name]]
+    return {"comparison.csv": table(rows), "tuning.csv": table(tried)}
+
+
+FILES = ("comparison.csv", "tuning.csv")
+EXPERIMENT = Experiment(__file__, __doc__, 15, FILES, parts, finish, needs=("a C++ compiler",))
 
 if __name__ == "__main__":
-    main()
+    EXPERIMENT.main()

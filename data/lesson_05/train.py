@@ -1,9 +1,5 @@
 """Train MAML on sinusoids as Finn et al. 2017 did: weights.safetensors and table.csv of lesson 05.
 
-From the root of the checkout (about seventy CPU-minutes on one core; needs a C++ compiler):
-
-    python data/lesson_05/train.py
-
 Eighteen runs, three seeds each: 25 tasks an update, one inner step, Adam with rate 0.001, 70,000 updates.
 
     torch    nn.Linear's own initialization, inner step size 0.001 (the released code's) and 0.01 (the
@@ -11,11 +7,10 @@ Eighteen runs, three seeds each: 25 tasks an update, one inner step, Adam with r
     paper    the released code's: weights from a normal distribution of deviation 0.01, cut off at two
              deviations, biases 0; both inner step sizes, K = 10 (as the text says that the paper trained)
 
-Every 5,000 updates a run writes a checkpoint to runs/ (not in the repository). Stop the command at any time:
-given again, it resumes where it was and makes the same updates as if it had never been stopped. Runs that
-stand in weights.safetensors are not made again: delete it to start anew.
+A part is 5,000 updates of a run, which end with a checkpoint (not in the repository): a command that goes on
+makes the same updates as if it had never been stopped.
 
-weights.safetensors holds the final parameters of every run as NAME.PARAMETER, NAME as in runs/.
+weights.safetensors holds the final parameters of every run as NAME.PARAMETER, NAME as `run_name` gives it.
 
 table.csv has a row for each run, number of support points in testing (5, and 10 for those trained with 10),
 stream of test tasks and number of inner steps, over the stream's 2,000 tasks of 100 query points each: init,
@@ -24,16 +19,17 @@ whose loss is not finite, or larger than it was before adaptation), over100 (tas
 above 100), largest (loss of a task). All runs meet the same streams.
 """
 
-import argparse
-import csv
 import itertools
 import sys
-import time
 from pathlib import Path
 
 import torch
-from safetensors.torch import load_file, save_file
+from safetensors.torch import save_file
 from torch import nn
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+
+from runner import Experiment, Files, Part, Results, table
 
 from mlearn_utils import MetaLearner, SineTasks
 from mlearn_utils.course.lesson_05.sines import (
@@ -47,6 +43,7 @@ from mlearn_utils.meta.maml import Params, parameters_of
 from mlearn_utils.runtime import make_generator
 
 Run = tuple[str, float, int, int]
+Row = dict[str, object]
 
 RUNS = (
     *itertools.product(("torch",), (0.001, 0.01), (5, 10), (0, 1, 2)),
@@ -55,6 +52,9 @@ RUNS = (
 """Initialization, inner step size, support points K, seed."""
 
 UPDATES, CHECKPOINT_EVERY = 70_000, 5_000
+COMPILED = True
+"""Four times as fast as without a compiler."""
+
 STREAMS = {5: 24, 10: 8}
 """Streams of test tasks by K in training: where explosions are rare, more are needed to see them."""
 TEST_TASKS, TEST_STEPS = 2_000, 10
@@ -73,31 +73,29 @@ def network(init: str, seed: int) -> nn.Sequential:
     return model
 
 
-def train(run: Run, folder: Path, *, updates: int, every: int, compile: bool) -> MetaLearner:
-    """Return the learner after `updates` meta-updates, going on from its checkpoint if it has one."""
+def checkpoint(run: Run) -> Path:
+    """Return where the state of a run is kept between its parts."""
     init, inner_lr, shots, seed = run
-    path = folder / f"{run_name(inner_lr, shots, seed, init)}.safetensors"
-    model = network(init, seed)
+    return EXPERIMENT.kept / f"{run_name(inner_lr, shots, seed, init)}.safetensors"
+
+
+def train(run: Run, updates: int, done: Results | None = None) -> float:
+    """Go on with a run up to `updates` meta-updates in all; return the mean query loss of the last ones."""
+    init, inner_lr, shots, seed = run
+    model, path = network(init, seed), checkpoint(run)
     learner = (
         MetaLearner.load(path, model, device="cpu")
         if path.exists()
-        else MetaLearner(model, inner_lr, 0.001, device="cpu", compile=compile)
+        else MetaLearner(model, inner_lr, 0.001, device="cpu", compile=COMPILED)
     )
-    while len(learner.history) < updates:
-        began = time.process_time()
-        epochs = min(every, updates - len(learner.history))
-        history = learner.train(SineTasks(), epochs, shots, 25, seed=seed, progress=False)
+    left = updates - len(learner.history)  # none, if it was stopped after its checkpoint was written
+    if left > 0:
+        learner.train(SineTasks(), left, shots, 25, seed=seed, progress=False)
         learner.save(path)
-        loss = sum(entry["query_loss"] for entry in history) / epochs
-        print(
-            f"{path.stem}: {len(learner.history):6} of {updates} updates, mean query loss {loss:.3f}, "
-            f"{time.process_time() - began:.0f} CPU-seconds",
-            flush=True,
-        )
-    return learner
+    return sum(entry["query_loss"] for entry in learner.history[-CHECKPOINT_EVERY:]) / CHECKPOINT_EVERY
 
 
-def test(start: Params, run: Run, shots: int, stream: int, n_tasks: int) -> list[dict[str, object]]:
+def test(start: Params, run: Run, shots: int, stream: int, n_tasks: int) -> list[Row]:
     """Return the rows of one run on one stream of test tasks."""
     init, inner_lr, trained, seed = run
     tasks = draw_tasks(n_tasks, shots, seed=stream_seed(shots, stream))
@@ -118,39 +116,42 @@ def test(start: Params, run: Run, shots: int, stream: int, n_tasks: int) -> list
     return rows
 
 
-def main(arguments: list[str]) -> None:
-    """Train what is not yet trained, then test everything."""
-    parser = argparse.ArgumentParser(description="The long runs of lesson 05.")
-    parser.add_argument("--updates", type=int, default=UPDATES, help="meta-updates a run")
-    parser.add_argument("--every", type=int, default=CHECKPOINT_EVERY, help="updates between checkpoints")
-    parser.add_argument("--tasks", type=int, default=TEST_TASKS, help="test tasks")
-    parser.add_argument("--no-compile", action="store_true", help="without a C++ compiler; four times slower")
-    parser.add_argument(
-        "--folder", type=Path, default=Path(__file__).parent, help="where results are written"
-    )
-    chosen = parser.parse_args(arguments)
-    torch.set_num_threads(1)
-    runs, stored = chosen.folder / "runs", chosen.folder / "weights.safetensors"
-    runs.mkdir(exist_ok=True)
-    weights, rows = dict(load_file(stored)) if stored.exists() else {}, []
-    settings = {"updates": chosen.updates, "every": chosen.every, "compile": not chosen.no_compile}
-    for run in RUNS:
-        init, inner_lr, trained, seed = run
-        name = run_name(inner_lr, trained, seed, init)
-        if not any(key.startswith(f"{name}.") for key in weights):
-            learner = train(run, runs, **settings)
-            start = {key: value.detach() for key, value in parameters_of(learner.model).items()}
-            weights |= {f"{name}.{key}": value for key, value in start.items()}
-        start = {key[len(name) + 1 :]: value for key, value in weights.items() if key.startswith(f"{name}.")}
-        for shots, stream in itertools.product(sorted({5, trained}), range(STREAMS[trained])):
-            rows += test(start, run, shots, stream, chosen.tasks)
-        print(f"{name}: tested", flush=True)
-    save_file(weights, stored)
-    with (chosen.folder / "table.csv").open("w", newline="") as file:
-        writer = csv.DictWriter(file, fieldnames=list(rows[0]), lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(rows)
+def test_run(run: Run, done: Results) -> list[Row]:
+    """Return the rows of one run on all its streams, with 5 support points and with those of its training."""
+    start, trained = final(run), run[2]
+    streams = itertools.product(sorted({5, trained}), range(STREAMS[trained]))
+    return [row for shots, stream in streams for row in test(start, run, shots, stream, TEST_TASKS)]
 
+
+def final(run: Run) -> Params:
+    """Return the parameters that a run ends with."""
+    learner = MetaLearner.load(checkpoint(run), network(run[0], run[3]), device="cpu")
+    return {name: value.detach() for name, value in parameters_of(learner.model).items()}
+
+
+def parts() -> list[Part]:
+    """Return for each run its pieces of training, each after the one before, and its test."""
+    found = []
+    for run in RUNS:
+        init, inner_lr, shots, seed = run
+        name, before = run_name(inner_lr, shots, seed, init), ()
+        for updates in range(CHECKPOINT_EVERY, UPDATES + 1, CHECKPOINT_EVERY):
+            found.append(Part(f"{name} to {updates}", train, (run, updates), before))
+            before = (found[-1].name,)
+        found.append(Part(f"{name} tested", test_run, (run,), before))
+    return found
+
+
+def finish(results: Results) -> Files:
+    """Return the weights of all runs and the table of their tests."""
+    weights = {f"{checkpoint(run).stem}.{name}": value for run in RUNS for name, value in final(run).items()}
+    save_file(weights, EXPERIMENT.kept / "all.safetensors")
+    rows = [row for part in parts() if part.make is test_run for row in results[part.name]]
+    return {"weights.safetensors": EXPERIMENT.kept / "all.safetensors", "table.csv": table(rows)}
+
+
+FILES = ("weights.safetensors", "table.csv")
+EXPERIMENT = Experiment(__file__, __doc__, 70, FILES, parts, finish, needs=("a C++ compiler",))
 
 if __name__ == "__main__":
-    main(sys.argv[1:])
+    EXPERIMENT.main()

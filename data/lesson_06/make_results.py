@@ -1,8 +1,6 @@
 """MAML for policies and its baselines on four families of cart-poles, on tasks that nothing was tuned on.
 
-Run `python data/lesson_06/make_results.py` (about 150 CPU-minutes; name families to do only these,
-in two processes at once). Finished parts are kept: an interrupted run goes on where it stopped. Delete
-`settings.json` and the three CSV files to start anew. It writes
+Parts are called by their family first, such as "dirv".
 
     settings.json      what was tuned, on validation tasks and agents of other seeds
     tuning.csv         family, method, what, value, decay, steps, return: all that was tried for it, each a
@@ -15,16 +13,18 @@ in two processes at once). Finished parts are kept: an interrupted run goes on w
 The test tasks are new: no setting of this course, tuned or default, was chosen with a look at them.
 """
 
-import csv
 import dataclasses
 import json
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+
+from runner import Experiment, Files, Part, Results
 
 from mlearn_utils.meta.policies.agent import MAMLAgent, MAMLConfig
 from mlearn_utils.meta.policies.baselines import (
@@ -36,7 +36,6 @@ from mlearn_utils.meta.policies.baselines import (
 )
 from mlearn_utils.tasks.cartpole import CartPoleTask, CartPoleTasks
 
-HERE = Path(__file__).resolve().parent
 FAMILIES = ("dirv", "dir", "phys", "goalv")
 SEEDS = range(6)
 TUNING_SEEDS = (900, 901, 902)  # agents that only tune
@@ -59,15 +58,17 @@ MORE = {"dir": ((THREE, range(6)),), "dirv": ((LONGER, range(3)),)}
 """Methods that are run on one family alone, and their seeds."""
 ROWS = (*METHODS, THREE, LONGER, "MAML undamped")
 
+Rows = list[list[object]]
+
 RESULTS = ("family", "method", "seed", "set", "step", "return")
 CURVES = ("family", "method", "seed", "iteration", "before", "after")
 TUNING = ("family", "method", "what", "value", "decay", "steps", "return")
 
 
 def best_value(
-    family: str, method: str, what: str, values: tuple[float, ...], score: Callable[[float], float]
-) -> float:
-    """Return the value with the best score; while that is the first or the last, try one beyond it."""
+    values: tuple[float, ...], score: Callable[[float], float]
+) -> tuple[float, dict[float, float]]:
+    """Return the value with the best score, and all scores; while it is the first or last, try one beyond."""
     scores = {value: score(value) for value in values}
     while True:
         tried, best = sorted(scores), max(scores, key=scores.__getitem__)
@@ -75,22 +76,19 @@ def best_value(
             break
         beyond = best / 2 if best == tried[0] else best * 2
         scores[beyond] = score(beyond)
-    print(f"  {method} {what}: " + ", ".join(f"{v:g}: {scores[v]:.1f}" for v in tried), flush=True)
-    write("tuning.csv", TUNING, [[family, method, what, v, "", "", f"{scores[v]:.5g}"] for v in tried])
-    return best
+    return best, {value: scores[value] for value in tried}
 
 
 def best_sizes(
-    family: str, method: str, agents: list[MAMLAgent], tasks: CartPoleTask
-) -> dict[int, list[float]]:
-    """Return the best step sizes for one, two and three steps; the one trained with is among those tried."""
+    agents: list[MAMLAgent], tasks: CartPoleTask
+) -> tuple[dict[int, list[float]], list[tuple[float, float, int, float]]]:
+    """Return the best step sizes for one, two and three steps, and all that was tried.
+
+    The one trained with is among those.
+    """
     rows: list[tuple[float, float, int, float]] = []
     rates = tuple({*RATES, agents[0].config.inner_lr})
-    sizes = tune_inner_lr(agents, tasks, steps=STEPS, rates=rates, table=rows)
-    entries = [[family, method, "sizes", f"{a:g}", f"{b:.3g}", k, f"{value:.5g}"] for a, b, k, value in rows]
-    write("tuning.csv", TUNING, entries)
-    print(f"  {method} sizes: {sizes}", flush=True)
-    return sizes
+    return tune_inner_lr(agents, tasks, steps=STEPS, rates=rates, table=rows), rows
 
 
 def config(method: str, tuned: dict[str, Any]) -> MAMLConfig:
@@ -137,15 +135,24 @@ def searches(family: str) -> list[tuple[str, str, tuple[float, ...]]]:
     return [*(rates if family != "phys" else []), *((method, "sizes", ()) for method in adapted)]
 
 
-def tune(family: str, method: str, what: str, values: tuple[float, ...], tuned: dict[str, Any]) -> Any:
-    """Return the best value of one setting on validation tasks, by the return after the method's steps."""
-    tasks = CartPoleTasks(family).sample(100, seed=VALIDATION_SEED)
+def tuned_by(done: Results) -> dict[str, Any]:
+    """Return what was tuned so far for a family, by "method setting"."""
+    return {name.partition(" tuned ")[2]: result["best"] for name, result in done.items()}
+
+
+def tune(
+    family: str, method: str, what: str, values: tuple[float, ...], done: Results | None = None
+) -> Results:
+    """Return the best value of a setting, by the return after the method's steps; and rows of all tried."""
+    tasks, tuned = CartPoleTasks(family).sample(100, seed=VALIDATION_SEED), tuned_by(done or {})
 
     def agents(settings: dict[str, Any]) -> list[MAMLAgent]:
         return [trained(family, method, settings, seed) for seed in TUNING_SEEDS]
 
     if what == "sizes":
-        return best_sizes(family, method, agents(tuned), tasks)
+        best, tried = best_sizes(agents(tuned), tasks)
+        rows = [[family, method, what, f"{a:g}", f"{b:.3g}", k, f"{earned:.5g}"] for a, b, k, earned in tried]
+        return {"best": best, "rows": rows}
     steps = {"told": 0, THREE: STEPS}.get(method, 1)
 
     def earned(value: float) -> float:
@@ -156,7 +163,8 @@ def tune(family: str, method: str, what: str, values: tuple[float, ...], tuned: 
             more = {"inner_lr": sizes, "episodes": MAMLConfig().episodes, "seed": 1}
         return float(np.mean([agent.evaluate(tasks, steps=steps, **more)[steps] for agent in found]))
 
-    return best_value(family, method, what, values, earned)
+    best, scores = best_value(values, earned)
+    return {"best": best, "rows": [[family, method, what, v, "", "", f"{s:.5g}"] for v, s in scores.items()]}
 
 
 def evaluated(agent: MAMLAgent, family: str, method: str, tuned: dict[str, Any]) -> dict[str, np.ndarray]:
@@ -183,97 +191,69 @@ def fine_tuned(agent: MAMLAgent, tasks: CartPoleTask, sizes: dict) -> np.ndarray
     return evaluate_tuned(agent, tasks, {int(k): rates for k, rates in sizes.items()})
 
 
-def write(name: str, header: tuple[str, ...], rows: list[list[object]]) -> None:
-    """Append rows to a CSV file, with its header if it is new."""
-    path = HERE / name
-    with path.open("a", newline="") as file:
-        writer = csv.writer(file, lineterminator="\n")
-        if path.stat().st_size == 0:
-            writer.writerow(header)
-        writer.writerows(rows)
-
-
-def sort(name: str) -> None:
-    """Sort the rows of a CSV file by family, those of results and curves also by method and seed."""
-    path = HERE / name
-    with path.open(newline="") as file:
-        header, *rows = csv.reader(file)
-
-    def key(row: list[str]) -> tuple[int, ...]:
-        method = () if name == "tuning.csv" else (ROWS.index(row[1]), int(row[2]))
-        return FAMILIES.index(row[0]), *method
-
-    rows.sort(key=key)
-    with path.open("w", newline="") as file:
-        csv.writer(file, lineterminator="\n").writerows([header, *rows])
-
-
-def finished() -> set[tuple[str, str, int]]:
-    """Return the triples (family, method, seed) that stand in the results."""
-    path = HERE / "results.csv"
-    if not path.exists():
-        return set()
-    with path.open(newline="") as file:
-        return {(row["family"], row["method"], int(row["seed"])) for row in csv.DictReader(file)}
-
-
-def settings(family: str) -> dict[str, Any]:
-    """Return what was tuned for a family; tune and store what was not yet, one after the other."""
-    path = HERE / "settings.json"
-
-    def stored() -> dict[str, dict[str, Any]]:
-        return json.loads(path.read_text()) if path.exists() else {}
-
-    for method, what, values in searches(family):
-        tuned = stored().get(family, {})
-        if f"{method} {what}" not in tuned:
-            tuned[f"{method} {what}"] = tune(family, method, what, values, tuned)
-            text = json.dumps({**stored(), family: tuned}, indent=2) + "\n"
-            path.write_text(text)
-    return stored()[family]
-
-
-def missing(families: Iterable[str]) -> list[tuple[str, str, int]]:
-    """Return the triples (family, method, seed) of some families that the results lack, in order."""
-    done = finished()
-    triples = [
-        (family, method, seed)
-        for family in families
-        for method, seeds in (*((method, SEEDS) for method in METHODS), *MORE.get(family, ()))
-        for seed in seeds
-    ]
-    return [triple for triple in triples if triple not in done]
-
-
-def run(family: str, method: str, seed: int, tuned: dict[str, Any]) -> None:
-    """Train and judge one agent, and write its rows; the first MAML agent of a family is kept."""
+def run(family: str, method: str, seed: int, done: Results) -> dict[str, Rows]:
+    """Train and judge one agent, and return its rows; the first MAML agent of a family is kept."""
+    tuned = tuned_by(done)
     agent = trained(family, method, tuned, seed)
     found = evaluated(agent, family, method, tuned)
     if method == "MAML" and seed == SEEDS[0]:
-        agent.save(HERE / f"maml_{family}.safetensors")
-    curve = [(row["iteration"], f"{row['before']:.4g}", f"{row['after']:.4g}") for row in agent.history]
-    write("curves.csv", CURVES, [[family, method, seed, *row] for row in curve])
-    means = [
-        [family, name, seed, k, step, f"{value:.5g}"]
-        for name, returns in found.items()
-        for (k, step), value in np.ndenumerate(returns)
-    ]
-    write("results.csv", RESULTS, means)
-    print(f"  {method} seed {seed}: {found[method].mean(axis=0).round(1)}", flush=True)
+        agent.save(EXPERIMENT.kept / f"maml_{family}.safetensors")
+    return {
+        "curves": [
+            [family, method, seed, row["iteration"], f"{row['before']:.4g}", f"{row['after']:.4g}"]
+            for row in agent.history
+        ],
+        "results": [
+            [family, name, seed, k, step, f"{value:.5g}"]
+            for name, returns in found.items()
+            for (k, step), value in np.ndenumerate(returns)
+        ],
+    }
 
 
-def main(families: list[str]) -> None:
-    """Tune and run every family; rows are sorted once none is missing."""
-    torch.set_num_threads(1)
-    for family in families:
-        print(family, flush=True)
-        tuned = settings(family)
-        for _, method, seed in missing([family]):
-            run(family, method, seed, tuned)
-    if not missing(FAMILIES):
-        for name in ("tuning.csv", "results.csv", "curves.csv"):
-            sort(name)
+def parts() -> list[Part]:
+    """Return for each family what is tuned, each after those before it, then every method and seed."""
+    found = []
+    for family in FAMILIES:
+        tuned: tuple[str, ...] = ()
+        for method, what, values in searches(family):
+            found.append(Part(f"{family} tuned {method} {what}", tune, (family, method, what, values), tuned))
+            tuned = (*tuned, found[-1].name)
+        for method, seeds in (*((method, SEEDS) for method in METHODS), *MORE.get(family, ())):
+            name = f"{family} {method} seed"
+            found += [Part(f"{name} {seed}", run, (family, method, seed), tuned) for seed in seeds]
+    return found
 
+
+def finish(results: Results) -> Files:
+    """Return the content of all files."""
+    settings: dict[str, dict[str, Any]] = {}
+    tuning, curves, judged = [], [], []
+    for part in parts():
+        made, family = results[part.name], part.arguments[0]
+        if part.make is tune:
+            settings.setdefault(family, {})[part.name.partition(" tuned ")[2]] = made["best"]
+            tuning += made["rows"]
+        else:
+            curves += made["curves"]
+            judged += made["results"]
+    for rows in (judged, curves):
+        rows.sort(key=lambda row: (FAMILIES.index(row[0]), ROWS.index(row[1]), row[2]))
+    agents = {
+        f"maml_{family}.safetensors": EXPERIMENT.kept / f"maml_{family}.safetensors" for family in FAMILIES
+    }
+    return {
+        "settings.json": json.dumps(settings, indent=2) + "\n",
+        "tuning.csv": [TUNING, *tuning],
+        "results.csv": [RESULTS, *judged],
+        "curves.csv": [CURVES, *curves],
+        **agents,
+    }
+
+
+FILES = ("settings.json", "tuning.csv", "results.csv", "curves.csv")
+AGENTS = tuple(f"maml_{family}.safetensors" for family in FAMILIES)
+EXPERIMENT = Experiment(__file__, __doc__, 150, FILES + AGENTS, parts, finish)
 
 if __name__ == "__main__":
-    main(sys.argv[1:] or list(FAMILIES))
+    EXPERIMENT.main()

@@ -1,6 +1,6 @@
-"""What a model of hyperparameters is worth on grids it never saw (about fifty CPU-minutes).
+"""What a model of hyperparameters is worth on grids it never saw.
 
-    python data/lesson_07/make_table.py             both families; or name one, "varied" or "alike"
+Parts are called by their family first, "varied" or "alike".
 
 For each family and each of five seeds: draw 300 training grids, run 40 settings on each, choose the default
 and the portfolio on that table, fit the model on it, and let every strategy play its budget of runs on the
@@ -16,15 +16,18 @@ settings are the best of a screening of 128 settings on 60 of the training grids
                           fitted on the first table; a mean of five runs
 """
 
-import csv
 import sys
-import time
 from collections.abc import Callable, Mapping
+from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 import optuna
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+
+from runner import Experiment, Files, Part, Results
 
 from mlearn_utils.course.lesson_07 import grids
 from mlearn_utils.course.lesson_07.exercises import surrogate_columns
@@ -34,7 +37,6 @@ from mlearn_utils.meta.hyperparameters.model import HyperparameterModel
 from mlearn_utils.meta.hyperparameters.space import FloatArray
 from mlearn_utils.tasks.gridworld import GridTask, GridTasks
 
-FOLDER = Path(__file__).parent
 SEEDS = range(5)
 HELD_OUT, HELD_OUT_SEED = 240, 9000
 BUDGETS = {"varied": (1, 2, 4), "alike": (1, 2, 4)}
@@ -60,12 +62,8 @@ def train_table(family: str, seed: int) -> Table:
     settings = grids.spread_settings(grids.N_SETTINGS - SCREENED[family])
     if SCREENED[family]:
         settings = np.concatenate([settings, screen(tasks[:SCREEN_TASKS], SCREENED[family], seed)])
-    start = time.process_time()
     tried = np.broadcast_to(settings, (len(tasks), *settings.shape))
-    returns = grids.run(tasks, tried, seed=100 + seed)
-    seconds = time.process_time() - start
-    print(f"{family} seed {seed}: table of {returns.size} runs, {seconds:.0f} CPU-s", flush=True)
-    return Table(tasks, settings, returns)
+    return Table(tasks, settings, grids.run(tasks, tried, seed=100 + seed))
 
 
 def screen(tasks: list[GridTask], keep: int, seed: int) -> FloatArray:
@@ -176,87 +174,98 @@ def estimators() -> dict[str, Callable[[], Any]]:
     }
 
 
-def compare_estimators(table: Table, held_out: list[GridTask], default: FloatArray) -> dict[str, FloatArray]:
-    """Return [M] the gain of one suggestion over the default, mean of five runs each, by estimator."""
-    features, gains = grids.all_features(held_out), {}
-    for name, make in estimators().items():
-        start = time.process_time()
-        model = fit(table, estimator=make())
-        seconds = time.process_time() - start
-        suggested = np.repeat(model.suggest(features), len(SEEDS), axis=1)
-        gains[name] = grids.run(held_out, suggested, seed=78).mean(axis=1) - default
-        print(
-            f"{name}: {seconds:.1f} CPU-s to fit, explains {model.score:.2f} left out, "
-            f"gain {gains[name].mean():.3f}",
-            flush=True,
-        )
-    return gains
+def make_table(family: str, seed: int) -> dict[str, list[list[float]]]:
+    """Return the settings and the returns of a training table."""
+    table = train_table(family, seed)
+    return {"settings": table.settings.tolist(), "returns": table.returns.tolist()}
 
 
-def experiment(family: str) -> None:
-    """Run one family and write its files."""
-    found: dict[str, list[FloatArray]] = {}
-    rows: list[tuple[Any, ...]] = []
-    tables = [train_table(family, seed) for seed in SEEDS]
-    held_out = new_grids(family, tables)
-    features, budgets = grids.all_features(held_out), BUDGETS[family]
-    write_table(family, tables[0])
-    for seed, table in zip(SEEDS, tables, strict=True):
-        model = fit(table, seed=seed)
-        for name, strategy in strategies(table, model, features, budgets[-1], seed).items():
-            best = grids.best_so_far(grids.play(strategy, held_out, budgets[-1], seed=10 + seed))
-            for budget in budgets:
-                found.setdefault(f"{name} @{budget}", []).append(best[:, budget - 1])
-                rows.append((seed, name, budget, f"{best[:, budget - 1].mean():.4f}"))
-            print(f"  {name}: {best.mean(axis=0).round(3)}", flush=True)
-    columns = {name: np.mean(values, axis=0) for name, values in found.items()}
-    columns |= oracles(held_out, tables[0].settings)
-    write_columns(f"held_out_{family}.csv", columns)
-    write_rows(f"seeds_{family}.csv", ("seed", "strategy", "budget", "mean return"), rows)
-    if family == "varied":
-        chosen = tables[0].settings[grids.best_default(tables[0].returns)]
-        default = grids.run(held_out, np.tile(chosen, (HELD_OUT, len(SEEDS), 1)), seed=79).mean(axis=1)
-        write_columns("estimators.csv", compare_estimators(tables[0], held_out, default))
+def stored_table(family: str, seed: int, done: Results) -> Table:
+    """Return a training table that an earlier part has made."""
+    stored = done[f"{family} table {seed}"]
+    tasks = GridTasks(family).sample(grids.N_TASKS, seed=seed)
+    return Table(tasks, np.array(stored["settings"]), np.array(stored["returns"]))
 
 
-def new_grids(family: str, tables: list[Table]) -> list[GridTask]:
-    """Return held-out grids, none of which stands in a table, and print how many have features that do."""
-    seen = {task for table in tables for task in table.tasks}
+def play(family: str, seed: int, done: Results) -> dict[str, list[list[float]]]:
+    """Return for every strategy the best return [M, budget] so far on each held-out grid."""
+    table, held_out, budget = stored_table(family, seed, done), new_grids(family), BUDGETS[family][-1]
+    features = grids.all_features(held_out)
+    model = fit(table, seed=seed)
+    return {
+        name: grids.best_so_far(grids.play(strategy, held_out, budget, seed=10 + seed)).tolist()
+        for name, strategy in strategies(table, model, features, budget, seed).items()
+    }
+
+
+def judge_oracles(family: str, done: Results) -> dict[str, list[float]]:
+    """Return what the oracles earn on each held-out grid."""
+    found = oracles(new_grids(family), stored_table(family, SEEDS[0], done).settings)
+    return {name: values.tolist() for name, values in found.items()}
+
+
+def judge_estimator(name: str, done: Results) -> list[float]:
+    """Return [M] the gain of one suggestion over the default on each grid of "varied", mean of five runs."""
+    table, held_out = stored_table("varied", SEEDS[0], done), new_grids("varied")
+    chosen = table.settings[grids.best_default(table.returns)]
+    default = grids.run(held_out, np.tile(chosen, (HELD_OUT, len(SEEDS), 1)), seed=79).mean(axis=1)
+    model = fit(table, estimator=estimators()[name]())
+    suggested = np.repeat(model.suggest(grids.all_features(held_out)), len(SEEDS), axis=1)
+    return (grids.run(held_out, suggested, seed=78).mean(axis=1) - default).tolist()
+
+
+@cache
+def new_grids(family: str) -> list[GridTask]:
+    """Return held-out grids, none of which stands in a table."""
+    seen = {task for seed in SEEDS for task in GridTasks(family).sample(grids.N_TASKS, seed=seed)}
     drawn = GridTasks(family).sample(4 * HELD_OUT, seed=HELD_OUT_SEED)
-    held_out = [task for task in drawn if task not in seen][:HELD_OUT]
-    known = {tuple(row) for table in tables for row in grids.all_features(table.tasks).tolist()}
-    alike = sum(tuple(row) in known for row in grids.all_features(held_out).tolist())
-    print(
-        f"{family}: {len(held_out)} grids that are in no table; {alike} have the features of one", flush=True
-    )
-    return held_out
+    return [task for task in drawn if task not in seen][:HELD_OUT]
 
 
-def write_table(family: str, table: Table) -> None:
-    """Write a training table: features of the grid, then the return of each setting; and the settings."""
-    names = [*grids.FEATURES, *(f"setting {k}" for k in range(len(table.settings)))]
-    values = np.concatenate([grids.all_features(table.tasks), table.returns], axis=1)
-    write_columns(f"table_{family}.csv", dict(zip(names, values.T, strict=True)))
-    write_columns(f"settings_{family}.csv", dict(zip(grids.SPACE, table.settings.T, strict=True)))
+def parts() -> list[Part]:
+    """Return for each family its tables, what is played after each, and the oracles; then the estimators."""
+    found = []
+    for family in BUDGETS:
+        tables = [f"{family} table {seed}" for seed in SEEDS]
+        found += [Part(name, make_table, (family, seed)) for seed, name in zip(SEEDS, tables, strict=True)]
+        found += [Part(f"{family} play {k}", play, (family, k), (tables[k],)) for k in SEEDS]
+        found.append(Part(f"{family} oracles", judge_oracles, (family,), (tables[0],)))
+    first = ("varied table 0",)
+    return found + [Part(f"varied {name}", judge_estimator, (name,), first) for name in estimators()]
 
 
-def write_columns(file: str, columns: Mapping[str, FloatArray]) -> None:
-    """Write equally long columns by name."""
-    rows = ([f"{value:.4g}" for value in row] for row in np.array(list(columns.values())).T)
-    write_rows(file, tuple(columns), rows)
+def finish(results: Results) -> Files:
+    """Return the content of all files."""
+    files = {}
+    for family, budgets in BUDGETS.items():
+        table = stored_table(family, SEEDS[0], results)
+        names = [*grids.FEATURES, *(f"setting {k}" for k in range(len(table.settings)))]
+        values = np.concatenate([grids.all_features(table.tasks), table.returns], axis=1)
+        files[f"table_{family}.csv"] = columns(dict(zip(names, values.T, strict=True)))
+        files[f"settings_{family}.csv"] = columns(dict(zip(grids.SPACE, table.settings.T, strict=True)))
+        held_out: dict[str, list[FloatArray]] = {}
+        rows: list[tuple[Any, ...]] = []
+        for seed in SEEDS:
+            for name, stored in results[f"{family} play {seed}"].items():
+                for budget in budgets:
+                    best = np.array(stored)[:, budget - 1]
+                    held_out.setdefault(f"{name} @{budget}", []).append(best)
+                    rows.append((seed, name, budget, f"{best.mean():.4f}"))
+        means = {name: np.mean(values, axis=0) for name, values in held_out.items()}
+        files[f"held_out_{family}.csv"] = columns({**means, **results[f"{family} oracles"]})
+        files[f"seeds_{family}.csv"] = [("seed", "strategy", "budget", "mean return"), *rows]
+    files["estimators.csv"] = columns({name: results[f"varied {name}"] for name in estimators()})
+    return files
 
 
-def write_rows(file: str, header: tuple[str, ...], rows: Any) -> None:
-    """Write one CSV file next to this script."""
-    with (FOLDER / file).open("w", newline="") as stream:
-        csv.writer(stream, lineterminator="\n").writerows([header, *rows])
+def columns(named: Mapping[str, Any]) -> list[list[str]]:
+    """Return equally long columns by name as a header and rows."""
+    return [list(named), *([f"{value:.4g}" for value in row] for row in np.array(list(named.values())).T)]
 
 
-def main() -> None:
-    """Run the families named, by default both."""
-    for family in sys.argv[1:] or BUDGETS:
-        experiment(family)
-
+KINDS = ("table", "settings", "held_out", "seeds")
+FILES = tuple(f"{kind}_{family}.csv" for family in BUDGETS for kind in KINDS)
+EXPERIMENT = Experiment(__file__, __doc__, 50, (*FILES, "estimators.csv"), parts, finish)
 
 if __name__ == "__main__":
-    main()
+    EXPERIMENT.main()

@@ -1,7 +1,5 @@
 """MAML with a Gaussian policy on the 2-D point, and its baselines, on goals that nothing was tuned on.
 
-Run `python data/point/make_results.py` (about eight CPU-minutes). It writes
-
     settings.json   what was chosen for the multitask baseline, on validation goals, agents of other seeds
     results.csv     method, seed, step: mean and worst return over 100 goals, CPU-seconds of the training
 
@@ -10,23 +8,25 @@ with its length of training, its noise and its step sizes chosen by the return a
 that sees the goal. All end with the same noise. Every return is the mean of 20 episodes with sampled actions.
 """
 
-import csv
 import dataclasses
 import json
+import sys
 import time
 from pathlib import Path
 from typing import Any
 
 import gymnasium as gym
 import numpy as np
-import torch
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+
+from runner import Experiment, Files, Part, Results
 
 from mlearn_utils.meta.policies.agent import MAMLAgent, MAMLConfig
 from mlearn_utils.meta.policies.baselines import evaluate_tuned, multitask_config, tune_inner_lr
 from mlearn_utils.meta.policies.config import point_config
 from mlearn_utils.tasks.point import HORIZON, BatchedPoint, PointTask, PointTasks
 
-HERE = Path(__file__).resolve().parent
 SEEDS, TUNING_SEEDS, STEPS, EPISODES = range(3), (900, 901), 3, 20
 VALIDATION_SEED, TEST_SEED = 77_000, 88_000
 LENGTHS, NOISE = (20, 40, 80), ((0.0, -1.5), (-0.7, -1.5))
@@ -84,52 +84,63 @@ def multitask(length: int, noise: tuple[float, float]) -> MAMLConfig:
     return dataclasses.replace(multitask_config(point_config()), iterations=length, log_std=noise)
 
 
-def tune() -> dict[str, Any]:
-    """Return the length, noise and step sizes with the best mean return after one step."""
-    goals, found = PointTasks().sample(100, seed=VALIDATION_SEED), {}
+def tune(length: int, noise: tuple[float, float]) -> dict[str, Any]:
+    """Return the best step sizes of one length and noise, and the mean return after one step."""
+    goals = PointTasks().sample(100, seed=VALIDATION_SEED)
     options: dict[str, Any] = {"episodes": EPISODES, "rates": RATES, "decays": DECAYS}
-    for length in LENGTHS:
-        for noise in NOISE:
-            agents = [train(multitask(length, noise), seed) for seed in TUNING_SEEDS]
-            sizes = tune_inner_lr(agents, goals, steps=STEPS, **options)
-            returns = [evaluate_tuned(a, goals, sizes, episodes=EPISODES, seed=1)[1].mean() for a in agents]
-            found[length, noise] = (float(np.mean(returns)), sizes)
-            print(f"  multitask {length} {noise}: {found[length, noise][0]:.2f}, {sizes[1]}", flush=True)
-    length, noise = max(found, key=lambda key: found[key][0])
-    return {"iterations": length, "log_std": noise, "sizes": found[length, noise][1]}
+    agents = [train(multitask(length, noise), seed) for seed in TUNING_SEEDS]
+    sizes = tune_inner_lr(agents, goals, steps=STEPS, **options)
+    returns = [evaluate_tuned(a, goals, sizes, episodes=EPISODES, seed=1)[1].mean() for a in agents]
+    return {"iterations": length, "log_std": noise, "sizes": sizes, "return": float(np.mean(returns))}
 
 
-def main() -> None:
-    """Tune, run every method and write the files."""
-    torch.set_num_threads(1)
-    tuned = tune()
-    (HERE / "settings.json").write_text(json.dumps(tuned, indent=2) + "\n")
-    goals = PointTasks().sample(100, seed=TEST_SEED)
-    configs = {
+def best(done: Results) -> dict[str, Any]:
+    """Return the length, noise and step sizes with the best mean return after one step."""
+    tried = [result for name, result in done.items() if name.startswith("tuning")]
+    chosen = max(tried, key=lambda result: result["return"])
+    return {key: chosen[key] for key in ("iterations", "log_std", "sizes")}
+
+
+def run(method: str, seed: int, done: Results) -> list[list[object]]:
+    """Return the rows of one method with one seed."""
+    goals, tuned = PointTasks().sample(100, seed=TEST_SEED), best(done)
+    config = {
         "MAML": point_config(),
-        "multitask": multitask(tuned["iterations"], tuned["log_std"]),
+        "multitask": multitask(tuned["iterations"], tuple(tuned["log_std"])),
         "told": dataclasses.replace(multitask_config(point_config()), iterations=200),
-    }
-    rows = []
-    for method, config in configs.items():
-        for seed in SEEDS:
-            started = time.process_time()
-            agent = train(config, seed, told=method == "told")
-            seconds = time.process_time() - started
-            if method == "multitask":
-                returns = evaluate_tuned(agent, goals, tuned["sizes"], episodes=EPISODES)
-            else:
-                returns = agent.evaluate(goals, steps=0 if method == "told" else STEPS, episodes=EPISODES)
-            print(f"  {method} {seed}: {returns.mean(axis=1).round(3)} in {seconds:.0f} CPU-s", flush=True)
-            rows += [
-                [method, seed, step, f"{each.mean():.4g}", f"{each.min():.4g}", f"{seconds:.0f}"]
-                for step, each in enumerate(returns)
-            ]
-    with (HERE / "results.csv").open("w", newline="") as file:
-        writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(["method", "seed", "step", "mean", "worst", "cpu_seconds"])
-        writer.writerows(rows)
+    }[method]
+    started = time.process_time()
+    agent = train(config, seed, told=method == "told")
+    seconds = time.process_time() - started
+    if method == "multitask":
+        sizes = {int(k): rates for k, rates in tuned["sizes"].items()}
+        returns = evaluate_tuned(agent, goals, sizes, episodes=EPISODES)
+    else:
+        returns = agent.evaluate(goals, steps=0 if method == "told" else STEPS, episodes=EPISODES)
+    return [
+        [method, seed, step, f"{each.mean():.4g}", f"{each.min():.4g}", f"{seconds:.0f}"]
+        for step, each in enumerate(returns)
+    ]
 
+
+def parts() -> list[Part]:
+    """Return the tuning of the multitask policy, then every method and seed."""
+    tuning = [Part(f"tuning {k} {noise[0]}", tune, (k, noise)) for k in LENGTHS for noise in NOISE]
+    after = tuple(part.name for part in tuning)
+    runs = [(method, seed) for method in ("MAML", "multitask", "told") for seed in SEEDS]
+    return tuning + [Part(f"{method} {seed}", run, (method, seed), after) for method, seed in runs]
+
+
+def finish(results: Results) -> Files:
+    """Return the content of both files."""
+    rows = [row for part in parts() if part.make is run for row in results[part.name]]
+    return {
+        "settings.json": json.dumps(best(results), indent=2) + "\n",
+        "results.csv": [("method", "seed", "step", "mean", "worst", "cpu_seconds"), *rows],
+    }
+
+
+EXPERIMENT = Experiment(__file__, __doc__, 8, ("settings.json", "results.csv"), parts, finish)
 
 if __name__ == "__main__":
-    main()
+    EXPERIMENT.main()

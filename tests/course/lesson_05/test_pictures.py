@@ -1,5 +1,6 @@
 """The widgets and tables of lesson 05, and the long run that resumes."""
 
+import dataclasses
 import importlib.util
 from pathlib import Path
 from types import ModuleType
@@ -53,48 +54,47 @@ def plain_start(seed: int = 0):
 
 
 class TestLongRun:
-    def options(self, folder: Path, updates: int) -> list[str]:
-        return f"--updates {updates} --every 2 --tasks 3 --no-compile --folder {folder}".split()
-
-    def test_interrupted_and_resumed_it_ends_as_if_never_stopped(self, tmp_path, monkeypatch, capsys):
+    def small(self, monkeypatch, folder, updates: int) -> ModuleType:
+        """Return the script with two short runs, whose files go to `folder`."""
         train = script("train")
-        monkeypatch.setattr(train, "RUNS", (("torch", 0.001, 5, 0), ("paper", 0.01, 10, 1)))
-        monkeypatch.setattr(train, "STREAMS", {5: 1, 10: 2})
+        (folder / "train.py").write_text("the same script")
+        for name, value in {
+            "RUNS": (("torch", 0.001, 5, 0), ("paper", 0.01, 10, 1)),
+            "STREAMS": {5: 1, 10: 2},
+            "UPDATES": updates,
+            "CHECKPOINT_EVERY": 2,
+            "COMPILED": False,
+            "TEST_TASKS": 3,
+            "EXPERIMENT": dataclasses.replace(train.EXPERIMENT, script=str(folder / "train.py"), needs=()),
+        }.items():
+            monkeypatch.setattr(train, name, value)
+        return train
+
+    def make(self, train: ModuleType, *options: str) -> None:
+        with pytest.raises(SystemExit) as ended:
+            dataclasses.replace(train.EXPERIMENT, parts=train.parts, finish=train.finish).main([*options])
+        assert not ended.value.code
+
+    def test_interrupted_and_resumed_it_ends_as_if_never_stopped(self, tmp_path, monkeypatch):
         folders = [tmp_path / "once", tmp_path / "twice"]
         for folder in folders:
             folder.mkdir()
-        train.main(self.options(folders[0], 6))
-        train.main(self.options(folders[1], 4))
-        assert "alpha0.001_k5_seed0:      4 of 4 updates, mean query loss" in capsys.readouterr().out
-        (folders[1] / "weights.safetensors").unlink()  # runs that stand in it are finished
-        train.main(self.options(folders[1], 6))
+            train = self.small(monkeypatch, folder, 6)
+            if folder.name == "twice":
+                self.make(train, "alpha0.001_k5_seed0 to 2", "alpha0.001_k5_seed0 to 4")
+                first, last = (part for part in train.parts()[:2])
+                train.train(*last.arguments, done={first.name: 0})  # the checkpoint was there, the part not
+                assert (
+                    len(train.MetaLearner.load(train.checkpoint(train.RUNS[0]), sine_network(0)).history) == 4
+                )
+                assert not (folder / "table.csv").exists()
+            self.make(train)
         once, twice = (load_file(folder / "weights.safetensors") for folder in folders)
         assert once.keys() == twice.keys()
         assert all(torch.equal(once[name], twice[name]) for name in once)
         tables = [(folder / "table.csv").read_text() for folder in folders]
         assert tables[0] == tables[1]
         assert len(tables[0].splitlines()) == 1 + 11 + 2 * 2 * 11  # K = 10 is tested with 5 and with 10
-        monkeypatch.setattr(train.MetaLearner, "train", None)  # what is finished is not trained again
-        train.main(self.options(folders[1], 6))
-        assert (folders[1] / "table.csv").read_text() == tables[0]
-
-    def test_a_run_that_was_cut_off_keeps_its_last_checkpoint(self, tmp_path, monkeypatch):
-        train = script("train")
-        monkeypatch.setattr(train, "RUNS", (("torch", 0.001, 5, 0),))
-        real, calls = train.MetaLearner.train, []
-
-        def cut_off(self, *arguments, **settings):
-            calls.append(1)
-            if len(calls) == 2:
-                raise KeyboardInterrupt
-            return real(self, *arguments, **settings)
-
-        monkeypatch.setattr(train.MetaLearner, "train", cut_off)
-        with pytest.raises(KeyboardInterrupt):
-            train.main(self.options(tmp_path, 6))
-        path = tmp_path / "runs" / "alpha0.001_k5_seed0.safetensors"
-        assert len(train.MetaLearner.load(path, sine_network(0), device="cpu").history) == 2
-        assert not (tmp_path / "table.csv").exists()
 
     def test_every_run_is_there_and_its_table_belongs_to_its_weights(self):
         train = script("train")
