@@ -21,11 +21,11 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import nbformat
-from cells import NAME, BuildError, ExerciseText, compose, find_exercises
+from cells import NAME, BuildError, ExerciseText, compose, find_exercises, place
 from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernelError
 from nbformat import NotebookNode
-from new_lesson import lay_out
+from new_lesson import lay_out, lesson_faults
 
 ROOT = Path(__file__).resolve().parent
 SECONDS_ALLOWED, SECONDS_TO_WARN = 60.0, 45.0
@@ -104,8 +104,8 @@ def kernel_environment(progress: Path) -> dict[str, str]:
     return kept | {"MLEARN_PROGRESS": str(progress), "OMP_NUM_THREADS": "1", "PYTHONHASHSEED": "0"}
 
 
-def execute(composed: NotebookNode, path: Path) -> float:
-    """Run `composed` in place, in the folder of `path`, and return the seconds it took.
+def execute(composed: NotebookNode, path: Path, source: Path) -> float:
+    """Run `composed`, made of `source`, in place, in the folder of `path`; return the seconds it took.
 
     The kernel sees an empty progress log of its own, one thread, and no choice of device.
 
@@ -135,7 +135,7 @@ def execute(composed: NotebookNode, path: Path) -> float:
     seconds = time.perf_counter() - started
     for i, cell in enumerate(composed.cells):
         for fault in faults(cell) if cell.cell_type == "code" else ():
-            raise BuildError(f"{label}: cell {i}: {fault}\n{trace}".rstrip())
+            raise BuildError(f"{label}: {source.name}: {place(source, i)}: {fault}\n{trace}".rstrip())
     if seconds > SECONDS_ALLOWED:
         raise BuildError(f"{label}: took {seconds:.0f} s, allowed are {SECONDS_ALLOWED:.0f} s")
     return seconds
@@ -179,9 +179,9 @@ def write(path: Path, notebook: NotebookNode) -> None:
     text = nbformat.writes(notebook, version=nbformat.NO_CONVERT) + "\n"
     if len(text.encode()) > BYTES_ALLOWED:
         raise BuildError(f"{path.name}: {len(text.encode()):,} bytes, allowed are {BYTES_ALLOWED:,}")
-    for place in (str(path.resolve().parent.parent), str(Path.home()), tempfile.gettempdir()):
-        if len(place) > 1 and f"{place}{os.sep}" in text:
-            raise BuildError(f"{path.name}: an output holds a path of this machine, below {place}")
+    for folder in (str(path.resolve().parent.parent), str(Path.home()), tempfile.gettempdir()):
+        if len(folder) > 1 and f"{folder}{os.sep}" in text:
+            raise BuildError(f"{path.name}: an output holds a path of this machine, below {folder}")
     temporary = path.with_suffix(".ipynb.part")
     temporary.write_text(text, encoding="utf-8", newline="\n")
     temporary.replace(path)
@@ -199,11 +199,13 @@ def build(
         BuildError: if the source or a run of it is not as it must be; the stored notebook is then untouched.
     """
     built = []
+    if exercises is None and (missing := lesson_faults(ROOT.parent, source)):
+        raise BuildError("\n".join(missing))
     for path, composed in targets(source, exercises):
         if not force and not differences(path, composed):
             continue
         executed = copy.deepcopy(composed)
-        seconds = execute(executed, path)
+        seconds = execute(executed, path, source)
         settle(executed, composed)
         write(path, executed)
         built.append((path, seconds))
@@ -211,12 +213,17 @@ def build(
 
 
 def check(root: Path = ROOT, lessons: list[str] | None = None) -> list[str]:
-    """Return everything in which the stored notebooks below `root` are out of date, without running one."""
+    """Return everything in which the stored notebooks below `root` are out of date, without running one.
+
+    Without a folder of solutions, as a teacher hands the course out, it looks at the students' alone.
+    """
     found = []
     for source in sources(root, lessons):
+        found += lesson_faults(ROOT.parent, source) if root == ROOT else []
         try:
             for path, composed in targets(source):
-                found += differences(path, composed)
+                if path.parent.exists():
+                    found += differences(path, composed)
         except BuildError as error:
             found.append(str(error))
     known = {source.stem for source in sources(root)}
@@ -236,6 +243,8 @@ def main(arguments: list[str]) -> int:
     options = parser.parse_args(arguments)
     try:
         if options.check:
+            if not (ROOT / "solutions").exists():
+                print("notebooks/solutions is not there, so only the students' notebooks are looked at")
             return _report(check(ROOT, options.lessons))
         if options.new:
             for path in lay_out(ROOT.parent, *options.new):

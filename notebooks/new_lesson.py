@@ -7,7 +7,7 @@ mistakes and answers, an explorer, a prediction, a quiz. It passes all tests bef
 import re
 from pathlib import Path
 
-from cells import BuildError
+from cells import NAME, BuildError
 
 TEMPLATE = Path(__file__).resolve().parent / "template"
 ROW = re.compile(r"^\| \[(\d\d) [^\n]*\n", flags=re.MULTILINE)
@@ -54,6 +54,38 @@ def lay_out(root: Path, number: str, title: str) -> list[Path]:
         path.write_text(text.replace("NN", number).replace("LESSON_TITLE", title), encoding="utf-8")
     readme.write_text(listed, encoding="utf-8")
     return list(targets.values())
+
+
+def lesson_faults(root: Path, source: Path) -> list[str]:
+    """Return which files and facts a lesson lacks, without which its notebook or the tests would fail.
+
+    Args:
+        root: the checkout.
+        source: of the lesson's notebook.
+    """
+    if not NAME.fullmatch(source.stem):
+        return [f"{source.name}: a source is called NN_name.py, in lower case"]
+    number, found = source.stem[:2], []
+    files = places(root, number, "any")
+    for name in ("__init__.py", "exercises.py", "answers.py", "quiz.json"):
+        if not files[name].exists():
+            found.append(f"{files[name].relative_to(root)}: missing; notebooks/template/{name} shows one")
+    if files["__init__.py"].exists():
+        text = files["__init__.py"].read_text(encoding="utf-8")
+        lacking = [name for name in ("TITLE", "MINUTES", "SESSIONS") if name not in text]
+        found += [f"{files['__init__.py'].relative_to(root)}: {name} is missing" for name in lacking]
+    if files["quiz.json"].exists():
+        from mlearn_utils.course.widgets.quizzes import load_bank
+
+        try:
+            load_bank(files["quiz.json"])
+        except ValueError as error:
+            found.append(f"data/{error}")
+    if f"(notebooks/{source.stem}.ipynb)" not in (root / "README.md").read_text(encoding="utf-8"):
+        found.append(
+            f"README.md: the table of lessons has no row that links to notebooks/{source.stem}.ipynb"
+        )
+    return found
 
 
 def _with_row(text: str, number: str, title: str, name: str) -> str:

@@ -1,7 +1,6 @@
 """The repository as a whole: directions between rooms, imports without side effects, the wheel, the pins."""
 
 import importlib
-import linecache
 import os
 import re
 import shutil
@@ -9,18 +8,13 @@ import subprocess
 import sys
 import zipfile
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import environment
-import numpy as np
 import pytest
 from packaging.markers import Marker
 from packaging.requirements import Requirement
 
-from mlearn_utils.course.grading.exercise import NotYet
-from mlearn_utils.course.grading.grade import grade
-from mlearn_utils.course.widgets.quizzes import load_bank
 from tests.rooms import PAGE_ONLY, wrong_imports
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -285,59 +279,6 @@ def test_the_code_of_the_readme_runs_as_it_is_read(capsys: pytest.CaptureFixture
             assert names["agent"].params["4.weight"].shape == (1, 32)
     assert names["first"].shape == names["second"].shape == (1, 1)
     assert len(README_CODE) >= 5
-
-
-CONTRIBUTING_CODE = re.findall(r"```python\n(.*?)```", read("CONTRIBUTING.md"), re.DOTALL)
-
-
-def run_block(text: str, **names: Any) -> dict[str, Any]:
-    """Run the code block of CONTRIBUTING that holds `text`; return the names it leaves."""
-    (block,) = (code for code in CONTRIBUTING_CODE if text in code)
-    source, file = block.replace("from mlearn_utils.course.lesson_NN import mistakes\n", ""), f"<{text}>"
-    linecache.cache[file] = (len(source), None, source.splitlines(keepends=True), file)
-    exec(compile(source, file, "exec"), names)
-    return names
-
-
-def test_the_exercise_of_contributing_is_judged_as_it_says() -> None:
-    mistakes = SimpleNamespace(**run_block("def wrong_returns"))
-    (exercise,) = run_block("def discounted_return", mistakes=mistakes)["EXERCISES"]
-
-    def from_the_wrong_end(rewards: np.ndarray, gamma: float) -> float:
-        return (gamma ** np.arange(len(rewards))[::-1] * rewards).sum()
-
-    assert grade(exercise, exercise.reference).ok
-    assert "from the wrong end" in grade(exercise, from_the_wrong_end).message
-    assert "gamma is not used" in grade(exercise, lambda rewards, gamma: rewards.sum()).message
-    assert "2 times" in grade(exercise, lambda r, gamma: 2 * exercise.reference(r, gamma)).message
-
-
-def test_the_custom_check_of_contributing_judges() -> None:
-    check = run_block("def check_drawn")["check_drawn"]
-
-    assert "as its chance says" in check(lambda chances, rng: rng.choice(len(chances), p=chances))
-    for wrong, told in (
-        (lambda chances, rng: rng.integers(len(chances)), "equally often"),
-        (lambda chances, rng: int(np.argmax(chances)), "not drawn as often"),
-        (lambda chances, rng: rng.choice(chances), "should be a whole number"),
-    ):
-        with pytest.raises(NotYet, match=told):
-            check(wrong)
-
-
-def test_the_quiz_of_contributing_is_a_bank(tmp_path: Path) -> None:
-    (bank,) = re.findall(r"```json\n(.*?)```", read("CONTRIBUTING.md"), re.DOTALL)
-    (tmp_path / "lesson_NN").mkdir()
-    (tmp_path / "lesson_NN" / "quiz.json").write_text(bank, encoding="utf-8")
-
-    assert len(load_bank(tmp_path / "lesson_NN" / "quiz.json")) == 1
-
-
-def test_the_family_of_contributing_learns() -> None:
-    names = run_block("class Sides")
-
-    assert names["returns"].shape == (4, 20)
-    assert names["returns"][1].mean() > names["returns"][0].mean() + 2
 
 
 def test_the_readme_lists_every_lesson_there_is() -> None:

@@ -46,6 +46,8 @@ def load_bank(path: Path) -> tuple[Question, ...]:
     name = f"{path.parent.name}/{path.name}"
     try:
         bank = json.loads(path.read_text(encoding="utf-8"))
+        if not isinstance(bank, dict):
+            raise TypeError('it must be an object, {"lesson": "NN", "questions": [...]}, got a list')
         questions = tuple(_question(entry) for entry in bank["questions"])
     except (KeyError, TypeError, ValueError) as error:
         reason = f"lacks {error}" if isinstance(error, KeyError) else str(error)
