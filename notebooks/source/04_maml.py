@@ -58,7 +58,7 @@ for i, marker in enumerate("osD"):
     ax.plot(x_support[i], y_support[i], marker, color=color, linestyle="", label=f"task {i}: support")
     ax.plot(x_query[i], y_query[i], marker, mfc="white", color=color, linestyle="", label=f"task {i}: query")
 ax.set(xlabel="x", ylabel="y", ylim=(-5, 7), title="Three tasks of one family")
-ax.legend(fontsize=7, ncols=3, loc="upper left")
+ax.legend(fontsize=8, ncols=3, loc="upper left")
 print("x of the support sets has shape [task, example, feature] =", list(x_support.shape))
 
 # %% [markdown]

@@ -1,6 +1,8 @@
 """One notebook open in JupyterLab in a browser: run it, work its widgets, edit a cell, look for trouble."""
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -139,6 +141,20 @@ class NotebookPage:
             if cell["cell_type"] == "code":
                 found += [f"cell {i}: {fault}" for fault in faults(from_dict(cell))]
         return found
+
+    @contextmanager
+    def width_of(self, pixels: int) -> Iterator[None]:
+        """Make the window as narrow as a phone's for a while."""
+        before = self.page.viewport_size
+        assert before is not None
+        self.page.set_viewport_size({"width": pixels, "height": before["height"]})
+        self.page.wait_for_timeout(400)  # the notebook is laid out anew
+        yield
+        self.page.set_viewport_size(before)
+
+    def look(self) -> dict[str, Any]:
+        """Return what a designer would mark on the page as it is, by kind; `look.js` measures it."""
+        return self.page.evaluate(Path(__file__).with_name("look.js").read_text(encoding="utf-8"))
 
     def photograph(self) -> None:
         """Save the page in several images, if the variable MLEARN_SCREENSHOTS names a folder for them."""

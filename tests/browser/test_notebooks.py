@@ -127,6 +127,25 @@ def test_an_answer_gets_its_report(notebook: NotebookPage, kind: str, verdict: s
     assert notebook.troubles() == []
 
 
+def test_at_400_pixels_words_controls_and_pictures_are_whole_or_scroll(notebook: NotebookPage) -> None:
+    with notebook.width_of(400):
+        look = notebook.look()
+
+    assert look["cut_buttons"] == []
+    assert look["beyond_the_page"] == []
+    assert look["page_scrolls_sideways"] is False
+    assert look["short_tracks"] == []
+    assert look["shrunk_pictures"] == []
+
+
+def test_lines_of_prose_and_sliders_are_set_as_they_are_read(notebook: NotebookPage) -> None:
+    look = notebook.look()
+
+    assert look["long_lines"] == []
+    assert look["ragged_sliders"] == []
+    assert look["cut_buttons"] == []
+
+
 def with_body(source: str, statement: str) -> str:
     """Return the function in `source` with `statement` for its body."""
     tree = ast.parse(source)

@@ -8,9 +8,11 @@ from pathlib import Path
 from types import ModuleType
 
 import pytest
+from matplotlib.figure import Figure
 
 from mlearn_utils.course import lessons
 from mlearn_utils.course.grading import progress
+from mlearn_utils.course.widgets import view
 
 FAKE = Path(__file__).with_name("fake_lesson.py")
 
@@ -29,6 +31,32 @@ def no_check_raised(caplog) -> Iterator[None]:
     """A checker that raises is answered with a report and logged: here it must not happen unseen."""
     yield
     assert [r.getMessage() for r in caplog.get_records("call") if r.name == "mlearn_utils.course"] == []
+
+
+@pytest.fixture(autouse=True)
+def every_color_has_its_scale(monkeypatch) -> None:
+    """Where color means a number, a picture of the course says which: no test may draw one that does not."""
+    render = view.Picture.render
+
+    def checked(self: view.Picture) -> bytes:
+        png = render(self)
+        assert unscaled(self.figure) == []
+        return png
+
+    monkeypatch.setattr(view.Picture, "render", checked)
+
+
+def unscaled(figure: Figure) -> list[str]:
+    """Return what in a figure turns numbers into colors without a scale of these colors beside it."""
+    axes = [ax for ax in figure.axes if ax.get_label() != "<colorbar>"]
+    found = [artist for ax in axes for artist in (*ax.images, *ax.collections)]
+    colored = [artist for artist in found if (array := artist.get_array()) is not None and array.ndim < 3]
+    known = [(artist.get_cmap().name, artist.get_clim()) for artist in colored if artist.colorbar]
+    return [
+        f"{type(artist).__name__} from {artist.get_clim()[0]} to {artist.get_clim()[1]}"
+        for artist in colored
+        if (artist.get_cmap().name, artist.get_clim()) not in known
+    ]
 
 
 @pytest.fixture(scope="session")

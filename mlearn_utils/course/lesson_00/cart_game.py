@@ -24,6 +24,7 @@ from mlearn_utils.course.lesson_00.cart_rounds import (
     verdict,
 )
 from mlearn_utils.course.widgets.canvas import Canvas, CanvasEvent
+from mlearn_utils.course.widgets.controls import row
 from mlearn_utils.course.widgets.view import View
 
 KEYS = {"ArrowLeft": LEFT, "ArrowRight": RIGHT}
@@ -58,7 +59,7 @@ class CartGame(View):
         self.next.on_click(lambda button: self.canvas.send("key", key=NEXT))
         self.new.on_click(lambda button: self._begin(self.seed + 1))
         self.table = widgets.HTML(_table(self.match))
-        buttons = widgets.HBox([self.left, self.right, self.next, self.new])
+        buttons = row([self.left, self.right, self.next, self.new])
         self.widget = widgets.VBox([buttons, self.canvas.widget, self.table])
         self.widget.add_class("mlearn-game")
 
@@ -185,4 +186,7 @@ def _row(name: str, cells: list[str], kind: str = "td") -> str:
 
 
 def _button(name: str, tip: str) -> widgets.Button:
-    return widgets.Button(description=name, tooltip=f"{name} ({tip})", layout=widgets.Layout(width="130px"))
+    layout = widgets.Layout(width="auto", min_width="130px")
+    return widgets.Button(description=name, tooltip=f"{name} ({tip})", layout=layout).add_class(
+        "mlearn-button"
+    )

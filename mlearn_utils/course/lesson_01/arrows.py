@@ -95,7 +95,7 @@ def arrow_editor(task: GridTask, policy: IntArray, gamma: float) -> Canvas:
     arrows = Arrows(task, policy, gamma)
 
     def make(figure: Figure) -> Callable[[], str]:
-        figure.set_size_inches(4.6, 5.3)
+        figure.set_size_inches(5.3, 5.3)
         ax = figure.subplots()
         board = ValueMap(ax, task, title=f"What your arrows are worth (γ = {gamma:g})", rows=task.size + ROOM)
         _draw_buttons(ax, task.size)

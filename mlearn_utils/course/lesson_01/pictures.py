@@ -103,7 +103,7 @@ def discount(task: GridTask) -> Callable[[Figure], Callable[[float, float], str]
     gains = {"trap": task.trap_reward, "goal": task.goal_reward}
 
     def make(figure: Figure) -> Callable[[float, float], str]:
-        figure.set_size_inches(8.6, 3.9)
+        figure.set_size_inches(9.0, 3.9)
         left, right = figure.subplots(1, 2, width_ratios=(1, 1.1))
         board = ValueMap(left, task, title="Best value and best move")
         right.set(xlim=(0, LAST_STEP), ylim=(0, 1.35), xlabel="step t", title="What counts, and when")
@@ -174,7 +174,7 @@ def sweeps(task: GridTask, gamma: float, count: int) -> Callable[[Figure], Calla
     errors = [float(np.abs(V - best).max()) for V in values]
 
     def make(figure: Figure) -> Callable[[int], str]:
-        figure.set_size_inches(8.6, 3.9)
+        figure.set_size_inches(9.0, 3.9)
         left, right = figure.subplots(1, 2, width_ratios=(1, 1.1))
         board = ValueMap(left, task)
         right.semilogy(errors, color=BLUE, linestyle="-", label="largest error")

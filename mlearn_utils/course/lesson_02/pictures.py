@@ -53,7 +53,7 @@ def update_steps(
     """Return the picture of these updates, two moments each, for a `Stepper`."""
 
     def make(figure: Figure) -> Callable[[int], str]:
-        figure.set_size_inches(4.6, 4.2)
+        figure.set_size_inches(5.4, 4.2)
         table = ActionMap(figure.subplots(), STEPPED, title="q(s, a)", numbers=True)
 
         def update(step: int) -> str:
@@ -110,7 +110,7 @@ def best_return(task: GridTask = RETRAINED) -> float:
 
 def retrain(figure: Figure) -> Callable[..., str]:
     """Draw what a batch of learners earns while it learns (left) and the table of one of them (right)."""
-    figure.set_size_inches(8.4, 3.8)
+    figure.set_size_inches(8.9, 3.8)
     left, right = figure.subplots(1, 2)
     mdp, table = grid_mdp(RETRAINED), ActionMap(right, RETRAINED, title="q of the first learner")
     x = (np.arange(WINDOWS) + 0.5) * STEPS / WINDOWS

@@ -17,7 +17,7 @@ from torch import Tensor
 from mlearn_utils.course.figures.style import COLORS
 from mlearn_utils.course.lesson_05.sines import curves, stacked, task_loss
 from mlearn_utils.course.widgets.canvas import KINDS, Surface
-from mlearn_utils.course.widgets.controls import Button, choice, int_slider
+from mlearn_utils.course.widgets.controls import Button, choice, int_slider, row
 from mlearn_utils.course.widgets.explorer import Explorer
 from mlearn_utils.meta.maml import InnerRate, Params, trajectory
 from mlearn_utils.runtime import make_generator
@@ -164,7 +164,7 @@ class PointExplorer(Explorer):
         self.refresh()
 
     def _control_rows(self) -> list[widgets.Widget]:
-        return [*super()._control_rows(), widgets.HBox(self._buttons)]
+        return [*super()._control_rows(), row(self._buttons)]
 
     def _make_screen(self, alt: str) -> Surface:
         surface = Surface(alt=alt, listen=list(KEYS), width=self.picture.width)

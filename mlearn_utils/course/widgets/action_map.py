@@ -55,6 +55,8 @@ class ActionMap:
             linewidths=0.6,
         )
         ax.add_collection(self._triangles)
+        scale = ax.figure.colorbar(self._triangles, ax=ax, label="q(s, a)", shrink=0.8)
+        scale.set_ticks([low, low / 2, 0.0, high / 2, high])
         self._texts = [_label(ax, int(s), a, n) for s in self._alive for a in range(4)] if numbers else []
         (self._best,) = ax.plot([], [], "o", color="white", markeredgecolor=BLACK, markersize=4, zorder=5)
         self._frame = Rectangle((0, 0), 1, 1, fill=False, edgecolor=ORANGE, linewidth=3, zorder=6)

@@ -2,6 +2,8 @@
 // One event is in flight at a time. While it is, a newer "move" replaces one that waits; "down", "up" and
 // first key presses are never dropped.
 
+const LEAST = 0.8; // of its width: on a page that is narrower the picture scrolls, so that it can be read
+
 function eventQueue(model, signal) {
   const view = Math.random().toString(36).slice(2);
   const waiting = [];
@@ -100,6 +102,7 @@ function render({ model, el }) {
   picture.alt = model.get("alt");
   picture.draggable = false;
   picture.style.width = `${model.get("width")}px`;
+  picture.style.minWidth = surface.style.minWidth = `${LEAST * model.get("width")}px`;
   surface.append(picture);
   el.append(surface);
 

@@ -15,7 +15,7 @@ import traitlets
 from matplotlib.figure import Figure
 
 from mlearn_utils.course.grading.report import error_box
-from mlearn_utils.course.widgets.view import Drawing, frame
+from mlearn_utils.course.widgets.view import Drawing, frame, scrolling
 
 Kind = Literal["down", "move", "up", "key"]
 KINDS: tuple[str, ...] = get_args(Kind)
@@ -81,7 +81,7 @@ class Canvas(Drawing):
         self.text = f"Canvas: {alt}"
         self._surface = Surface(alt=alt, listen=list(keys), width=self.picture.width)
         self._surface.on_msg(self._on_message)
-        self.widget = frame([self._surface, self.caption], "canvas", name)
+        self.widget = frame([scrolling(self._surface), self.caption], "canvas", name)
         self.refresh()
 
     def send(self, kind: Kind, x: float = math.nan, y: float = math.nan, key: str = "") -> None:

@@ -71,11 +71,22 @@ class Button(widgets.Button):
     def __init__(self, label: str, action: Callable[[], object], tooltip: str = ""):
         layout = widgets.Layout(width="auto", min_width="120px", align_self="flex-start")
         super().__init__(description=label, tooltip=tooltip or label, layout=layout)
+        self.add_class("mlearn-button")
         self._action = action
 
     def click(self) -> None:
         """Do what a click in the page does."""
         self._action()
+
+
+def column(controls: Sequence[widgets.Widget]) -> widgets.VBox:
+    """Put controls below each other, their labels, tracks and numbers in columns (`course.css`)."""
+    return widgets.VBox(list(controls)).add_class("mlearn-controls")
+
+
+def row(buttons: Sequence[widgets.Button]) -> widgets.HBox:
+    """Put buttons beside each other, as many as there is room for."""
+    return widgets.HBox(list(buttons)).add_class("mlearn-buttons")
 
 
 def set_control(control: Any, name: str, value: Any) -> None:

@@ -6,8 +6,8 @@ from typing import Any
 import ipywidgets as widgets
 from matplotlib.figure import Figure
 
-from mlearn_utils.course.widgets.controls import Control, set_control
-from mlearn_utils.course.widgets.view import Drawing, frame, image
+from mlearn_utils.course.widgets.controls import Control, column, set_control
+from mlearn_utils.course.widgets.view import Drawing, frame, image, scrolling
 
 Update = Callable[..., str | None]
 
@@ -52,7 +52,8 @@ class Explorer(Drawing):
         self.controls: dict[str, Any] = dict(controls)
         self.text = f"{self.kind.capitalize()}: {alt}"
         self._screen = self._make_screen(alt)
-        self.widget = frame([*self._control_rows(), self._screen, self.caption], self.kind, name, alt)
+        rows = [*self._control_rows(), scrolling(self._screen), self.caption]
+        self.widget = frame(rows, self.kind, name, alt)
         self._is_held = False
         self.refresh()
         for control in self.controls.values():
@@ -81,7 +82,7 @@ class Explorer(Drawing):
         self.refresh()
 
     def _control_rows(self) -> list[widgets.Widget]:
-        return list(self.controls.values())
+        return [column(list(self.controls.values()))]
 
     def _on_change(self, change: object) -> None:
         if not self._is_held:

@@ -9,8 +9,8 @@ from matplotlib.figure import Figure
 from mlearn_utils.course.grading.progress import current_recorder
 from mlearn_utils.course.grading.report import error_box, rich
 from mlearn_utils.course.widgets.choices import Choices
-from mlearn_utils.course.widgets.controls import Button, set_control
-from mlearn_utils.course.widgets.view import Picture, View, frame, image, spoken
+from mlearn_utils.course.widgets.controls import Button, column, set_control
+from mlearn_utils.course.widgets.view import LEAST, Picture, View, frame, image, scrolling, spoken
 
 Slider = widgets.FloatSlider | widgets.IntSlider
 
@@ -53,13 +53,13 @@ class Predict(View):
         self._image = image(0)
         self._image.layout.display = "none"
         self.png = b""
-        shown = self._input.widget if isinstance(self._input, Choices) else self._input
+        shown = self._input.widget if isinstance(self._input, Choices) else column([self._input])
         self._is_moved = False
         if is_slider:
             options.observe(self._on_move, names="value")
         asked = widgets.HTMLMath(f"<p><strong>Predict</strong> · {rich(question)}</p>")
         self.widget = frame(
-            [asked, shown, self.button, self.caption, self._image],
+            [asked, shown, self.button, self.caption, scrolling(self._image)],
             "predict",
             name,
             alt or f"The answer to: {question}",
@@ -109,6 +109,7 @@ class Predict(View):
             picture = Picture(self._reveal_picture)
             self.png = picture.render()
             self._image.value, self._image.width = self.png, str(picture.width)
+            self._image.layout.min_width = f"{round(LEAST * picture.width)}px"
             self._image.layout.display = ""
         note = current_recorder().note("predict", self.name, "committed", answer=self.guess)
         saved = f"<p>{rich(note)}</p>" if note else ""

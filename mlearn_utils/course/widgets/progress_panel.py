@@ -11,7 +11,7 @@ import ipywidgets as widgets
 from mlearn_utils import runtime
 from mlearn_utils.course.grading.progress import LessonSummary, Progress
 from mlearn_utils.course.grading.report import rich
-from mlearn_utils.course.widgets.controls import Button
+from mlearn_utils.course.widgets.controls import Button, row
 from mlearn_utils.course.widgets.quizzes import load_bank
 from mlearn_utils.course.widgets.view import View, frame, spoken
 
@@ -46,7 +46,7 @@ class ProgressPanel(View):
         self.refresh_button = Button("Refresh", self.refresh, "Read the progress file again")
         self.csv_button = Button("Export CSV", lambda: self._export(".csv"), f"Write {EXPORT}.csv")
         self.json_button = Button("Export JSON", lambda: self._export(".json"), f"Write {EXPORT}.json")
-        buttons = widgets.HBox([self.refresh_button, self.csv_button, self.json_button])
+        buttons = row([self.refresh_button, self.csv_button, self.json_button])
         self.widget = frame([self.table, buttons, self.message], "progress", "")
         self.refresh()
 

@@ -5,7 +5,7 @@ from collections.abc import Callable
 import ipywidgets as widgets
 from matplotlib.figure import Figure
 
-from mlearn_utils.course.widgets.controls import Button, int_slider
+from mlearn_utils.course.widgets.controls import Button, int_slider, row
 from mlearn_utils.course.widgets.explorer import Explorer, Update
 
 
@@ -35,7 +35,7 @@ class Stepper(Explorer):
         super().__init__(make, {"step": int_slider("Step", 0, self._last, 1, 0)}, alt=alt, name=name)
 
     def _control_rows(self) -> list[widgets.Widget]:
-        return [*super()._control_rows(), widgets.HBox([self.previous, self.next])]
+        return [*super()._control_rows(), row([self.previous, self.next])]
 
     def _fallback(self) -> tuple[bytes, int]:
         self.picture.update(step=self._last)

@@ -9,6 +9,7 @@ from collections.abc import Iterable
 import matplotlib as mpl
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.cm import ScalarMappable
 from matplotlib.colors import Normalize
 from matplotlib.patches import PathPatch, Rectangle
 from matplotlib.path import Path
@@ -43,6 +44,9 @@ class ValueMap:
         self._image = ax.imshow(self._tiles, extent=(0, n, n, 0), interpolation="bilinear")
         ax.set(xlim=(-0.62, n), ylim=(rows or n, -0.55))
         ax.axis("off")
+        colors = ScalarMappable(WORTH, "cividis")
+        scale = ax.figure.colorbar(colors, ax=ax, label="value", shrink=0.7)
+        scale.set_ticks([-1.0, -0.5, 0.0, 0.5, 1.0])
         self.title = ax.set_title(title, y=1.0)
         _draw_frame(ax, task)
         self._dark, self._light = (Numbers(ax, 0.225, color) for color in (BLACK, "white"))

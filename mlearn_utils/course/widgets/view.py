@@ -27,6 +27,8 @@ Text = TypeVar("Text", widgets.HTML, widgets.HTMLMath)
 
 WIDGET_VIEW = "application/vnd.jupyter.widget-view+json"
 FOLDER = Path(__file__).parent
+LEAST = 0.8
+"""A picture shrinks to this share of its width on a narrow page; then it scrolls, so that it can be read."""
 
 
 class Page(anywidget.AnyWidget):
@@ -142,8 +144,14 @@ class Drawing(View):
 
 def image(width: int) -> widgets.Image:
     """Return an image widget of this width on the page; its alternative text is given to `frame`."""
-    layout = widgets.Layout(align_self="flex-start", max_width="100%", height="auto")
+    narrowest = f"{round(LEAST * width)}px"
+    layout = widgets.Layout(align_self="flex-start", max_width="100%", min_width=narrowest, height="auto")
     return widgets.Image(format="png", width=width, layout=layout)
+
+
+def scrolling(picture: widgets.Widget) -> widgets.Box:
+    """Put a picture into a box that scrolls sideways where the page is narrower than the picture."""
+    return widgets.Box([picture]).add_class("mlearn-screen")
 
 
 def frame(children: list[widgets.Widget], kind: str, name: str, alt: str = "") -> widgets.VBox:

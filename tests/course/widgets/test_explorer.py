@@ -138,10 +138,30 @@ def test_pyplot_and_its_figures_are_left_alone():
     assert not _pylab_helpers.Gcf.figs
 
 
+def test_a_color_without_a_scale_is_found():
+    def make(scaled: bool):
+        def build(figure):
+            ax = figure.subplots()
+            mesh = ax.pcolormesh(np.arange(6.0).reshape(2, 3))
+            if scaled:
+                figure.colorbar(mesh)
+            return lambda a: None
+
+        return build
+
+    def explorer_of(scaled: bool) -> course.Explorer:
+        return course.Explorer(make(scaled), {"a": course.slider("a", 0, 1, 1, 0)}, alt="A mesh.")
+
+    explorer_of(True)
+    with pytest.raises(AssertionError, match="QuadMesh"):
+        explorer_of(False)
+
+
 def test_only_core_widgets_besides_the_page_helper_and_no_output():
     kinds = {type(child) for child in children(explorer().widget) if not isinstance(child, view.Page)}
     assert kinds == {
         widgets.VBox,
+        widgets.Box,
         widgets.FloatSlider,
         widgets.Dropdown,
         widgets.Checkbox,
