@@ -51,7 +51,13 @@
     (image) => image.naturalWidth && image.clientWidth < (0.79 * image.naturalWidth) / 2,
   );
 
+  // A picture scrolls by itself: neither its sliders and caption with it, nor a row of buttons.
+  const overflows = (box) => box.scrollWidth > box.clientWidth + 1;
+  const rows = seen(".widget-hbox").filter((row) => row.querySelector(":scope > button") && overflows(row));
+  const views = seen(".mlearn-view").map((view) => view.closest(".jp-OutputArea-output")).filter(overflows);
+
   return {
+    scrolling_rows: [...rows, ...views].map(name),
     cut_buttons: seen(":is(.mlearn-view, .mlearn-game) button").filter(isCut).map(name),
     beyond_the_page: beyond(":is(table, img, button, pre, mjx-container, .mlearn-view *)").map(name),
     page_scrolls_sideways: page.scrollWidth > page.clientWidth + 1,

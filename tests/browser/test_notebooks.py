@@ -134,6 +134,7 @@ def test_at_400_pixels_words_controls_and_pictures_are_whole_or_scroll(notebook:
     assert look["cut_buttons"] == []
     assert look["beyond_the_page"] == []
     assert look["page_scrolls_sideways"] is False
+    assert look["scrolling_rows"] == []
     assert look["short_tracks"] == []
     assert look["shrunk_pictures"] == []
 

@@ -321,6 +321,14 @@ def test_an_environment_that_was_damaged_is_mended(ready: Clone) -> None:
         assert (code, name, ready.works()) == (0, name, True), told
 
 
+def test_an_environment_whose_making_was_cut_short_is_made_anew(ready: Clone) -> None:
+    for name in ("making", "leftover"):
+        (ready.root / ".venv" / name).touch()
+
+    assert ready.run()[0] == 0
+    assert not (ready.root / ".venv" / "leftover").exists()
+
+
 def change(clone: Clone) -> None:
     """Change the list of requirements, so that the next start sets up again."""
     with (clone.root / "requirements.txt").open("a") as file:

@@ -187,6 +187,4 @@ def _row(name: str, cells: list[str], kind: str = "td") -> str:
 
 def _button(name: str, tip: str) -> widgets.Button:
     layout = widgets.Layout(width="auto", min_width="130px")
-    return widgets.Button(description=name, tooltip=f"{name} ({tip})", layout=layout).add_class(
-        "mlearn-button"
-    )
+    return widgets.Button(description=name, tooltip=f"{name} ({tip})", layout=layout)

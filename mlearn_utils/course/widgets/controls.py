@@ -71,7 +71,6 @@ class Button(widgets.Button):
     def __init__(self, label: str, action: Callable[[], object], tooltip: str = ""):
         layout = widgets.Layout(width="auto", min_width="120px", align_self="flex-start")
         super().__init__(description=label, tooltip=tooltip or label, layout=layout)
-        self.add_class("mlearn-button")
         self._action = action
 
     def click(self) -> None:

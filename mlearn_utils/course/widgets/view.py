@@ -150,8 +150,8 @@ def image(width: int) -> widgets.Image:
 
 
 def scrolling(picture: widgets.Widget) -> widgets.Box:
-    """Put a picture into a box that scrolls sideways where the page is narrower than the picture."""
-    return widgets.Box([picture]).add_class("mlearn-screen")
+    """Put a picture into a box, which scrolls where the page is narrower than the picture."""
+    return widgets.Box([picture])
 
 
 def frame(children: list[widgets.Widget], kind: str, name: str, alt: str = "") -> widgets.VBox:
