@@ -225,10 +225,11 @@ def _set_up(root: Path, build: str, lock: int) -> None:
     log.write_text("")
     half_made = (venv / "making").exists()
     is_new = half_made or not _runs(python, "import pip._internal.commands.install")
+    if not is_new and not OLDEST <= _version(python) <= NEWEST:
+        print("The environment in .venv has a Python that does not fit; it is made anew.", flush=True)
+        is_new = True
     if is_new:
         require_python(sys.version_info[:2], "this one")
-    else:
-        require_python(_version(python), f"the one in {venv}")
     chosen = build or torch_build(python) or _fitting_build()
     _announce(root, chosen, is_new)
     with contextlib.suppress(FileNotFoundError, NotADirectoryError):
@@ -350,6 +351,8 @@ def _install(python: Path, root: Path, build: str, is_asked: bool, log: Path, lo
             print(f"No CPU build ({error}) Taking the registry's, {GIGABYTES[REGISTRY]} GB.", flush=True)
     elif is_asked and build == REGISTRY and has == CPU:
         run_pip(python, only_torch, root, log, lock)
+        if torch_build(python) == CPU:
+            raise InstallError("The package index that pip asks has no build of torch with CUDA.")
     run_pip(python, ["-r", "requirements.txt"], root, log, lock)
     shutil.rmtree(str(python.parent.parent / "downloads"), ignore_errors=True)
 

@@ -329,6 +329,29 @@ def test_an_environment_whose_making_was_cut_short_is_made_anew(ready: Clone) ->
     assert not (ready.root / ".venv" / "leftover").exists()
 
 
+def test_an_environment_of_a_python_that_does_not_fit_is_made_anew(ready: Clone) -> None:
+    (ready.root / ".venv" / "leftover").touch()
+    code, told = ready.run(code="import environment as e; e._version = lambda python: (3, 9)")
+
+    assert code == 0
+    assert "has a Python that does not fit; it is made anew" in told
+    assert not (ready.root / ".venv" / "leftover").exists()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere the index has one build")
+def test_cuda_where_the_index_has_no_such_build_is_told(ready: Clone) -> None:
+    (plain,) = (ready.index.folder / "simple").glob("torch-*.whl")
+    aside = plain.rename(plain.with_suffix(".aside"))
+    make_wheel(ready.index.folder / "simple", "torch", f"{pins()['torch']}+cpu", ("torch",))
+    assert ready.run("notebooks", "--cpu")[0] == 0
+    code, told = ready.run("notebooks", "--cuda")
+    (ready.index.folder / "simple" / f"torch-{pins()['torch']}+cpu-py3-none-any.whl").unlink()
+    aside.rename(plain)
+
+    assert code == 1
+    assert "has no build of torch with CUDA" in told
+
+
 def change(clone: Clone) -> None:
     """Change the list of requirements, so that the next start sets up again."""
     with (clone.root / "requirements.txt").open("a") as file:
