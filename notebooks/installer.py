@@ -236,18 +236,16 @@ def mend(python: Path) -> "list[str]":
 
 def _is_whole(info: Path) -> bool:
     """Return whether the records of a package are there, and all the files that they name."""
-    record = info / "RECORD"
-    if not (record.exists() and (info / "INSTALLER").exists() and (info / "METADATA").exists()):
+    if not (info / "INSTALLER").exists() or not (info / "METADATA").exists():
         return False
-    names = (line.rsplit(",", 2) for line in record.read_text(encoding="utf-8").splitlines())
-    for name, _, size in names:
-        path = info.parent / name.strip('"')
-        try:
-            found = path.stat().st_size
-        except OSError:
-            return False
-        if size and found != int(size):
-            return False
+    try:
+        for line in (info / "RECORD").read_text(encoding="utf-8").splitlines():
+            name, _, size = line.rsplit(",", 2)
+            found = (info.parent / name.strip('"')).stat().st_size
+            if size and found != int(size):
+                return False
+    except (OSError, ValueError):  # a file is gone, or the records are not what pip writes
+        return False
     return True
 
 

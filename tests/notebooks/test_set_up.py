@@ -312,6 +312,7 @@ def test_an_environment_that_was_damaged_is_mended(ready: Clone) -> None:
         "a file is gone": lambda: [change(ready), site(ready, "jupyterlab/__main__.py")[0].unlink()],
         "a file is empty": lambda: [change(ready), site(ready, "jupyterlab/__main__.py")[0].write_text("")],
         "records are gone": lambda: [change(ready), site(ready, "optuna-*/RECORD")[0].unlink()],
+        "records are torn": lambda: [change(ready), site(ready, "tqdm-*/RECORD")[0].write_bytes(b"\0\xff,x")],
         "its Python is gone": lambda: [ready.python.unlink(), ready.python.symlink_to("/gone")],
         "its pip is gone": lambda: [change(ready), shutil.rmtree(site(ready, "pip")[0])],
     }
