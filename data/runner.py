@@ -149,7 +149,7 @@ class Experiment:
             print("\n".join(f"{'done' if part.name in results else '-   '}  {part.name}" for part in parts))
             return 0
         complete = all((self.folder / name).exists() for name in self.files)
-        if complete and not options.force and not self.kept.exists():
+        if complete and not options.force and not results:
             print(
                 f"Nothing to do: its files are there ({', '.join(self.files)}). --force makes them again "
                 f"({self.terms()[:-1].lower()}); the old ones stand until the new ones are complete."

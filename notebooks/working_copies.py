@@ -34,7 +34,8 @@ def update(root: Path) -> "list[str]":
     origins = folder / ORIGINS
     origins.mkdir(parents=True, exist_ok=True)
     for stem, (name, text) in lessons(root).items():
-        path, known = folder / name, _known(origins, stem)
+        known = _known(origins, stem)
+        path = _own_copy(folder, known) or folder / name
         if not path.exists():
             _place(path, text, origins, stem, text)
         elif text == path.read_bytes() or _digest(text) in [entry["version"] for entry in known.values()]:
@@ -68,10 +69,12 @@ def set_back(root: Path, number: str) -> str:
     if number not in found:
         raise ValueError(f"--fresh needs the number of a lesson ({', '.join(found)}), got {number!r}")
     stem, name, text = found[number]
-    path, origins, kept = root / FOLDER / name, root / FOLDER / ORIGINS, None
+    folder, kept = root / FOLDER, None
+    origins = folder / ORIGINS
     origins.mkdir(parents=True, exist_ok=True)
+    path = _own_copy(folder, _known(origins, stem)) or folder / name
     if path.exists() and path.read_bytes() != text:
-        kept = _free(path.parent, f"{path.stem} (mine until {time.strftime('%d %b %Y')})")
+        kept = _free(folder, f"{path.stem} (mine until {time.strftime('%d %b %Y')})")
         path.rename(kept)
     if not path.exists():
         _place(path, text, origins, stem, text)
@@ -163,6 +166,15 @@ def _known(origins: Path, lesson: str) -> "dict[str, dict[str, Any]]":
             if entry["lesson"] == lesson and {"version", "written", "at"} <= set(entry):
                 found[path.stem] = entry
     return found
+
+
+def _own_copy(folder: Path, known: "dict[str, dict[str, Any]]") -> "Path | None":
+    """Return the copy that the student was given first, also when the lesson has a new title by now."""
+    for stem in sorted(known, key=lambda stem: known[stem]["at"]):
+        path = folder / f"{stem}.ipynb"
+        if path.exists():
+            return path
+    return None
 
 
 def _is_untouched(path: Path, known: "dict[str, dict[str, Any]]") -> bool:

@@ -153,6 +153,7 @@ def test_the_old_files_stand_until_the_new_ones_are_complete(script: Script) -> 
     process.communicate()
 
     assert script.written() == WRITTEN
+    assert "Nothing to do" in script.run()[1], "no part was made, so there is nothing to go on with"
 
 
 def test_parts_of_another_version_are_laid_aside(script: Script) -> None:

@@ -88,6 +88,17 @@ def test_a_changed_lesson_is_laid_beside_an_answer_with_what_changed(root: Path)
     assert working_copies.update(root) == [], "also when the student has thrown it away"
 
 
+def test_a_new_title_gives_no_second_copy(root: Path) -> None:
+    mine = write_into(root / "my_course" / "04 MAML.ipynb")
+    write_lesson(root, [("markdown", "# 04 · Learning to learn"), *FIRST[1:]])
+    told = working_copies.update(root)
+
+    assert (root / "my_course" / "04 MAML.ipynb").read_bytes() == mine
+    assert told[1:] == ["    04 · Learning to learn: 1 cell"]
+    assert len(names(root)) == 2
+    assert working_copies.set_back(root, "04").startswith("04 MAML is fresh; yours is kept as: ")
+
+
 def test_two_updates_on_one_day_get_two_names(root: Path) -> None:
     write_into(root / "my_course" / "04 MAML.ipynb")
     for cells in (NEXT, NEXT[:-1]):
