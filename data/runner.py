@@ -116,7 +116,7 @@ class Experiment:
 
     def _read(self, arguments: list[str]) -> argparse.Namespace:
         parser = argparse.ArgumentParser(
-            prog=f"python {self._command()}",
+            prog=self._command(),
             description=f"{self.text.strip()}\n\nMakes: {', '.join(self.files)}.\n{self.terms()}",
             formatter_class=argparse.RawDescriptionHelpFormatter,
         )
@@ -150,14 +150,15 @@ class Experiment:
             return 0
         complete = all((self.folder / name).exists() for name in self.files)
         if complete and not options.force and not results:
+            terms = self.terms()[:-1].replace("About", "about")
             print(
                 f"Nothing to do: its files are there ({', '.join(self.files)}). --force makes them again "
-                f"({self.terms()[:-1].lower()}); the old ones stand until the new ones are complete."
+                f"({terms}); the old ones stand until the new ones are complete."
             )
             return 0
         for need in self.needs:
             if not NEEDS[need]():
-                print(f"{self._command()} needs {need} and found none; install one and repeat.")
+                print(f"{self._command()} needs {need}, and there is none; install one and repeat.")
                 return 1
         self.kept.mkdir(parents=True, exist_ok=True)
         (self.kept / "script").write_text(self._digest())
@@ -240,7 +241,7 @@ class Experiment:
 
     def _command(self) -> str:
         path = Path(self.script).resolve()
-        return path.relative_to(ROOT).as_posix() if path.is_relative_to(ROOT) else str(path)
+        return f"python {path.relative_to(ROOT).as_posix() if path.is_relative_to(ROOT) else path}"
 
 
 def _results_of(parts: list[Part], results: Results, processes: int, bar: tqdm) -> Iterator[tuple[str, Any]]:

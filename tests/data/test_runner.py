@@ -120,7 +120,7 @@ def test_a_second_run_says_that_there_is_nothing_to_do_and_how_to_force_it(scrip
 
     assert code == 0
     assert "Nothing to do: its files are there (squares.csv, sum.txt). --force makes them again" in told
-    assert "about 3 cpu-minutes" in told
+    assert "about 3 CPU-minutes" in told
     assert "making" not in told
     assert (script.folder / "sum.txt").read_text() == "31"
     code, told = script.run("--force")
@@ -137,7 +137,7 @@ def test_what_was_finished_is_kept_whatever_stops_it(script: Script, number: sig
         assert code == -signal.SIGKILL
     else:
         assert code == 130
-        assert f"Stopped: 3 of 6 parts are kept. To go on, repeat: {script.path}" in told
+        assert f"Stopped: 3 of 6 parts are kept. To go on, repeat: python {script.path}" in told
         assert "Traceback" not in told
     assert not (script.folder / "squares.csv").exists()
     code, told = script.run()
@@ -199,7 +199,7 @@ def test_what_it_needs_is_looked_for_before_it_begins(script: Script) -> None:
     code, told = script.run()
 
     assert code == 1
-    assert "needs a unicorn and found none; install one and repeat" in told
+    assert "needs a unicorn, and there is none; install one and repeat" in told
     assert "making" not in told
     (script.folder / "unicorn").touch()
     assert script.run()[0] == 0
