@@ -141,7 +141,12 @@ def fit_ridge(features: Tensor, targets: Tensor, mask: Tensor, *, ridge: float =
         return fit_ridge(*wide, ridge=ridge).to(features)
     penalty = ridge * torch.eye(x.shape[-1], dtype=x.dtype, device=x.device)
     moment = (x.mT @ y.unsqueeze(-1)) / steps
-    return torch.linalg.solve(gram + penalty, moment).squeeze(-1)
+    weights, info = torch.linalg.solve_ex(gram + penalty, moment)
+    if bool((info != 0).any()):  # features so large that the penalty is lost beside them
+        weights = torch.where(
+            (info != 0)[..., None, None], torch.linalg.pinv(gram + penalty, hermitian=True) @ moment, weights
+        )
+    return weights.squeeze(-1)
 
 
 def baseline_values(weights: Tensor, features: Tensor) -> Tensor:

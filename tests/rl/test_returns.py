@@ -216,3 +216,20 @@ def test_a_baseline_on_numbers_that_run_away_is_fitted_in_float64():
 def test_pixels_leave_the_baseline_the_time():
     assert baseline_features(torch.zeros(1, 5, 2, 101)).shape[-1] == 4
     assert baseline_features(torch.zeros(1, 5, 2, 100)).shape[-1] == 204
+
+
+def test_features_beside_which_the_penalty_is_lost_leave_a_fit_and_the_other_tasks_as_they_are():
+    generator = make_generator(0)
+    features, targets = (
+        torch.randn(2, 6, 3, 2, generator=generator),
+        torch.randn(2, 6, 3, generator=generator),
+    )
+    mask = torch.ones(2, 6, 3)
+    alone = fit_ridge(features[:1].double(), targets[:1].double(), mask[:1].double())
+    features[1] = 1e12  # a task that has run away: two columns that are the same, and huge
+    weights = fit_ridge(features.double(), targets.double(), mask.double())
+
+    assert torch.equal(weights[:1], alone)
+    fitted = baseline_values(weights, features.double())[1]
+    assert torch.allclose(fitted, targets[1].double().mean().expand_as(fitted), atol=1e-6)
+    assert fit_ridge(features, targets, mask).isfinite().all(), "in float32, too"
