@@ -1,29 +1,50 @@
 """One runner for all experiments of this folder: a bar, parts that are kept, sentences for what goes wrong.
 
 An experiment is a list of parts: functions of a few plain arguments that return what JSON can hold. Each
-finished part is written to `.parts/NAME/` beside its script, so whatever stops a run, the same command goes
-on with the next part. Once all are there, `finish` makes the files; only then do these replace the old ones.
+finished part is kept below `.parts/` beside its script (`parts.py`), so whatever stops a run, the same
+command goes on with the next part. Once all are there, `finish` makes the files; only then do these replace
+the old ones.
+
+Scripts import this module before the course's packages: it says which of them are lacking, and makes a
+sentence of a Ctrl-C while they are imported.
 """
 
 import argparse
 import csv
-import hashlib
 import importlib.util
 import io
-import json
-import multiprocessing
 import os
+import shlex
 import shutil
 import signal
 import sys
 import traceback
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 ROOT = Path(__file__).resolve().parent.parent
+
+
+def _end_before_main(*_: object) -> NoReturn:
+    """End at once, with a sentence: at an exception some compiled modules abort while they are imported."""
+    command = shlex.join(["python", *sys.argv])
+    text = f"\nStopped before it began; nothing was changed. To begin, repeat: {command}\n"
+    os.write(2, text.encode())
+    os._exit(130)
+
+
+def _is_imported_by_script() -> bool:
+    """Return whether the process was started with the script that imports this module."""
+    names = (frame.f_globals["__name__"] for frame, _ in traceback.walk_stack(None))
+    importers = (name for name in names if name != __name__ and "importlib" not in name)
+    return next(importers, "") == "__main__"
+
+
+if _is_imported_by_script() and signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+    signal.signal(signal.SIGINT, _end_before_main)
+
 sys.path.insert(0, str(ROOT / "notebooks"))
 
 if lacking := [name for name in ("torch", "tqdm", "mlearn_utils") if importlib.util.find_spec(name) is None]:
@@ -33,33 +54,22 @@ if lacking := [name for name in ("torch", "tqdm", "mlearn_utils") if importlib.u
     )
 
 from environment import only_one
-from tqdm import tqdm
+from parts import Part, Results, Store, handled, make_parts, version_of
 
-Results = Mapping[str, Any]
 Files = Mapping[str, "list[Sequence[object]] | str | Path"]
 
-COMPILERS = ("g++", "clang++", "c++", "cl")
-NEEDS: dict[str, Callable[[], bool]] = {
-    "a C++ compiler": lambda: any(shutil.which(name) for name in (os.environ.get("CXX") or "", *COMPILERS)),
-}
-"""What an experiment may need beyond the course's packages, and how it is looked for."""
+
+def _lacking_compiler() -> str:
+    """Look for the C++ compiler that torch takes, and for no other: see torch._inductor.config.cpp.cxx."""
+    usual = {"darwin": "clang++", "win32": "cl"}.get(sys.platform, "g++")
+    name = os.environ.get("CXX", usual)
+    if shutil.which(name):
+        return ""
+    return f"torch would take {name!r}{' (from $CXX)' if 'CXX' in os.environ else ''}, which is not there"
 
 
-@dataclass(frozen=True)
-class Part:
-    """A piece of an experiment.
-
-    Attributes:
-        name: unique in its experiment; words first that tell what belongs together.
-        make: a function at the top of its module, so that another process finds it.
-        arguments: for `make`.
-        after: names of parts that come first; `make` then gets `done`, their results by name, as a keyword.
-    """
-
-    name: str
-    make: Callable[..., Any]
-    arguments: tuple[Any, ...] = ()
-    after: tuple[str, ...] = ()
+NEEDS: dict[str, Callable[[], str]] = {"a C++ compiler": _lacking_compiler}
+"""What an experiment may need beyond the course's packages; each returns what is lacking, "" for nothing."""
 
 
 @dataclass(frozen=True)
@@ -68,7 +78,7 @@ class Experiment:
 
     Attributes:
         script: the path of the script; the files are written next to it.
-        text: the script's docstring, for --help.
+        text: the script's docstring, for --help; None under `python -OO`.
         minutes: on one core, about.
         files: the names of all files that it makes.
         parts: returns the parts, in an order in which they can be run.
@@ -77,7 +87,7 @@ class Experiment:
     """
 
     script: str
-    text: str
+    text: str | None
     minutes: int
     files: tuple[str, ...]
     parts: Callable[[], list[Part]]
@@ -94,30 +104,27 @@ class Experiment:
         """Where finished parts are, and what a part keeps for the next one."""
         return self.folder / ".parts" / Path(self.script).stem
 
+    @property
+    def command(self) -> str:
+        """What starts it, from the root of the checkout."""
+        path = Path(self.script).resolve()
+        return shlex.join(
+            ["python", path.relative_to(ROOT).as_posix() if path.is_relative_to(ROOT) else str(path)]
+        )
+
+    def terms(self) -> str:
+        """Return how long it takes and what it needs, as --help and the README say it."""
+        needs = f"; needs {' and '.join(self.needs)}" if self.needs else ""
+        return f"About {self.minutes} CPU-minutes on one core{needs}."
+
     def main(self, arguments: list[str] | None = None) -> None:
         """Do what the command line asks for; end the process with its exit code."""
-        options = self._read(sys.argv[1:] if arguments is None else arguments)
-        try:
-            with _ended_by_sigterm(), only_one(self._lock(), "run of this experiment"):
-                sys.exit(self._run(options))
-        except KeyboardInterrupt:
-            done, all_parts = len(self._results()), len(self.parts())
-            print(f"\nStopped: {done} of {all_parts} parts are kept. To go on, repeat: {self._command()}")
-            sys.exit(130)
-        except Exception as error:
-            if not isinstance(error, OSError):
-                traceback.print_exc()
-                sys.exit(
-                    f"A part failed (see above); the finished ones are kept. Then repeat: {self._command()}"
-                )
-            sys.exit(
-                f"{error.filename or self.folder}: {error.strerror}. Mend that and repeat: {self._command()}"
-            )
+        sys.exit(_Run(self, self._read(sys.argv[1:] if arguments is None else arguments)).main())
 
     def _read(self, arguments: list[str]) -> argparse.Namespace:
         parser = argparse.ArgumentParser(
-            prog=self._command(),
-            description=f"{self.text.strip()}\n\nMakes: {', '.join(self.files)}.\n{self.terms()}",
+            prog=self.command,
+            description=f"{(self.text or '').strip()}\n\nMakes: {', '.join(self.files)}.\n{self.terms()}",
             formatter_class=argparse.RawDescriptionHelpFormatter,
         )
         parser.add_argument("names", nargs="*", help="only parts whose names begin so; without it, all")
@@ -135,143 +142,121 @@ class Experiment:
                 parser.error(f"no part begins with {start!r}; --parts lists them")
         return options
 
-    def terms(self) -> str:
-        """Return how long it takes and what it needs, as --help and the README say it."""
-        needs = f"; needs {' and '.join(self.needs)}" if self.needs else ""
-        return f"About {self.minutes} CPU-minutes on one core{needs}."
 
-    def _run(self, options: argparse.Namespace) -> int:
-        parts = self.parts()
-        if options.force:
-            shutil.rmtree(self.kept, ignore_errors=True)
-        results = self._results()
-        if options.parts:
-            print("\n".join(f"{'done' if part.name in results else '-   '}  {part.name}" for part in parts))
+class _Run:
+    """One call of an experiment's command: what it was told, and how far it is."""
+
+    def __init__(self, experiment: Experiment, options: argparse.Namespace):
+        self.experiment, self.options, self.parts = experiment, options, experiment.parts()
+        self.store = Store(experiment.kept, version_of(Path(experiment.script)))
+        self.results: dict[str, Any] = {}
+        """Those it goes on from, and those it has made."""
+
+    def main(self) -> int | str:
+        """Run; return an exit code, or the sentence to fail with."""
+        try:
+            if signal.getsignal(signal.SIGINT) is _end_before_main:
+                signal.signal(signal.SIGINT, signal.default_int_handler)
+            if self.options.parts:
+                self._list()
+            else:
+                with handled(signal.SIGTERM, _stop), only_one(self._lock(), "run of this experiment"):
+                    self._run()
+            sys.stdout.flush()
             return 0
-        complete = all((self.folder / name).exists() for name in self.files)
-        if complete and not options.force and not results:
-            terms = self.terms()[:-1].replace("About", "about")
+        except KeyboardInterrupt:
+            signal.signal(signal.SIGINT, signal.SIG_IGN)  # a second one is not to cut the sentence off
+            kept = f"{len(self.store.results(self.parts))} of {len(self.parts)} parts are kept"
+            print(f"\nStopped: {kept}. To go on, repeat: {self._again()}", file=sys.stderr)
+            return 130
+        except BrokenPipeError:  # whoever reads the output, such as `head`, has enough
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # for Python's own last flush
+            return 128 + 13  # as if ended by SIGPIPE
+        except OSError as error:
+            place = error.filename or self.experiment.folder
+            return f"{place}: {error.strerror}. Mend that and repeat: {self._again()}"
+        except Exception:
+            traceback.print_exc()
+            return f"A part failed (see above); the finished ones are kept. Then repeat: {self._again()}"
+
+    def _again(self) -> str:
+        """Return the command that goes on; as long as --force has made nothing, only --force does."""
+        words = list(self.options.names)
+        if self.options.processes > 1:
+            words += ["--processes", str(self.options.processes)]
+        if self.options.force and not self.results:
+            words += ["--force"]
+        return " ".join([self.experiment.command, *map(shlex.quote, words)])
+
+    def _list(self) -> None:
+        """List the parts. This only reads, and so does not wait for a run."""
+        done = self.store.results(self.parts)
+        print("\n".join(f"{'done' if part.name in done else '-   '}  {part.name}" for part in self.parts))
+
+    def _run(self) -> None:
+        """Make what is missing: first all checks, then the first change."""
+        experiment, options = self.experiment, self.options
+        kept = {} if options.force else self.store.results(self.parts)
+        complete = all((experiment.folder / name).exists() for name in experiment.files)
+        if complete and not options.force and not kept:
+            terms = experiment.terms()[:-1].replace("About", "about")
             print(
-                f"Nothing to do: its files are there ({', '.join(self.files)}). --force makes them again "
-                f"({terms}); the old ones stand until the new ones are complete."
+                f"Nothing to do: its files are there ({', '.join(experiment.files)}). --force makes them "
+                f"again ({terms}); the old ones stand until the new ones are complete."
             )
-            return 0
-        for need in self.needs:
-            if not NEEDS[need]():
-                print(f"{self._command()} needs {need}, and there is none; install one and repeat.")
-                return 1
-        self.kept.mkdir(parents=True, exist_ok=True)
-        (self.kept / "script").write_text(self._digest())
+            return
         wanted = tuple(options.names)
-        chosen = [part for part in parts if part.name.startswith(wanted) or not wanted]
-        self._make(chosen, results, options.processes)
-        missing = len(parts) - len(results)
-        if missing:
-            print(f"{missing} parts are missing still. To make them: {self._command()}")
-            return 0
-        self._write(self.finish(results))
-        shutil.rmtree(self.kept)
-        print(f"Written: {', '.join(self.files)}")
-        return 0
+        chosen = [part for part in self.parts if part.name.startswith(wanted) or not wanted]
+        self._check(chosen, kept)
+        if options.force:
+            self.store.clear()
+        if aside := self.store.begin():
+            print(
+                "The script has changed, or what it imports of mlearn_utils: parts of another version were "
+                f"laid aside, in {aside}"
+            )
+        self.results = kept
+        make_parts(chosen, self.results, self.store, options.processes)
+        if missing := len(self.parts) - len(self.results):
+            print(f"{missing} parts are missing still. To make them: {experiment.command}")
+            return
+        self._write(experiment.finish(self.results))
+        self.store.clear()
+        print(f"Written: {', '.join(experiment.files)}")
 
-    def _make(self, chosen: list[Part], results: dict[str, Any], processes: int) -> None:
-        """Make the chosen parts that are missing, as soon as those before them are there."""
-        waiting = [part for part in chosen if part.name not in results]
-        hidden = None if sys.stdout.isatty() else True
-        with tqdm(total=len(chosen), initial=len(chosen) - len(waiting), disable=hidden, unit="part") as bar:
-            while waiting:
-                ready = [part for part in waiting if all(name in results for name in part.after)]
-                if not ready:
-                    raise SystemExit(f"{waiting[0].name} comes after parts that are not made; make all")
-                for name, result in _results_of(
-                    ready if processes > 1 else ready[:1], results, processes, bar
-                ):
-                    results[name] = result
-                    self._keep(name, result)
-                    bar.update()
-                    if hidden:
-                        print(f"{name}: done", flush=True)
-                waiting = [part for part in waiting if part.name not in results]
-
-    def _results(self) -> dict[str, Any]:
-        """Return the results of the finished parts; those of another version of the script are laid aside."""
-        mark = self.kept / "script"
-        if mark.exists() and mark.read_text() != self._digest():
-            aside = self.kept.with_name(f"{self.kept.name}-{mark.read_text()}")
-            shutil.rmtree(aside, ignore_errors=True)
-            self.kept.rename(aside)
-            print(f"The script has changed: parts of another version were laid aside, in {aside}")
-        found = {}
-        for part in self.parts():
-            path = self._path(part.name)
-            if path.exists():
-                found[part.name] = json.loads(path.read_text(encoding="utf-8"))
-        return found
-
-    def _path(self, name: str) -> Path:
-        return self.kept / f"{hashlib.sha256(name.encode()).hexdigest()[:16]}.json"
-
-    def _keep(self, name: str, result: Any) -> None:
-        path = self._path(name)
-        part = path.with_suffix(".part")
-        part.write_text(json.dumps(result), encoding="utf-8")
-        part.replace(path)
+    def _check(self, chosen: list[Part], kept: Results) -> None:
+        """Raise SystemExit if the chosen parts cannot be made."""
+        for need in self.experiment.needs:
+            if lack := NEEDS[need]():
+                sys.exit(f"{self.experiment.command} needs {need}, and {lack}; install one and repeat.")
+        made = set(kept)
+        for part in chosen:
+            if not made.issuperset(part.after):
+                sys.exit(f"{part.name} comes after parts that are not made; make all")
+            made.add(part.name)
 
     def _write(self, files: Files) -> None:
-        """Write all files beside the old ones, then put each in its place."""
-        if set(files) != set(self.files):
-            raise ValueError(f"finish made {sorted(files)}, files says {sorted(self.files)}")
+        """Write all files among the parts, on the same disk, then put each in its place."""
+        if set(files) != set(self.experiment.files):
+            raise ValueError(f"finish made {sorted(files)}, files says {sorted(self.experiment.files)}")
+        halves = {name: self.store.folder / f"{name}.part" for name in files}
         for name, content in files.items():
-            temporary = self.folder / f"{name}.part"
             if isinstance(content, Path):
-                shutil.copy(content, temporary)
+                shutil.copy(content, halves[name])
             else:
                 text = content if isinstance(content, str) else _csv(content)
-                temporary.write_text(text, encoding="utf-8", newline="\n")
-        for name in files:
-            (self.folder / f"{name}.part").replace(self.folder / name)
-
-    def _digest(self) -> str:
-        return hashlib.sha256(Path(self.script).read_bytes()).hexdigest()[:12]
+                halves[name].write_text(text, encoding="utf-8", newline="\n")
+        for name, half in halves.items():
+            half.replace(self.experiment.folder / name)
 
     def _lock(self) -> Path:
-        path = self.folder / ".parts" / f"{self.kept.name}.lock"
+        path = self.store.folder.with_name(f"{self.store.folder.name}.lock")
         path.parent.mkdir(exist_ok=True)
         return path
 
-    def _command(self) -> str:
-        path = Path(self.script).resolve()
-        return f"python {path.relative_to(ROOT).as_posix() if path.is_relative_to(ROOT) else path}"
 
-
-def _results_of(parts: list[Part], results: Results, processes: int, bar: tqdm) -> Iterator[tuple[str, Any]]:
-    """Yield the name and the result of each part, in whatever order they come."""
-    calls = [(part, {name: results[name] for name in part.after}) for part in parts]
-    if processes == 1 or len(calls) == 1:
-        _use_one_thread()
-        for part, done in calls:
-            bar.set_description(part.name)
-            yield _call((part, done))
-        return
-    bar.set_description(f"{len(calls)} parts")
-    with multiprocessing.get_context("spawn").Pool(processes, _begin_worker) as pool:
-        yield from pool.imap_unordered(_call, calls)  # leaving it by an exception ends the workers
-
-
-def _begin_worker() -> None:
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    _use_one_thread()
-
-
-def _use_one_thread() -> None:
-    """Let torch, if the experiment uses it, run on one core: small networks are slower on two."""
-    if "torch" in sys.modules:
-        sys.modules["torch"].set_num_threads(1)
-
-
-def _call(call: tuple[Part, Results]) -> tuple[str, Any]:
-    part, done = call
-    return part.name, part.make(*part.arguments, **({"done": done} if part.after else {}))
+def _stop(*_: object) -> NoReturn:
+    raise KeyboardInterrupt
 
 
 def _csv(rows: list[Sequence[object]]) -> str:
@@ -283,15 +268,3 @@ def _csv(rows: list[Sequence[object]]) -> str:
 def table(rows: list[dict[str, object]]) -> list[Sequence[object]]:
     """Return dictionaries with the same keys as a header and rows."""
     return [list(rows[0]), *(list(row.values()) for row in rows)]
-
-
-@contextmanager
-def _ended_by_sigterm() -> Iterator[None]:
-    def stop(*_: object) -> None:
-        raise KeyboardInterrupt
-
-    before = signal.signal(signal.SIGTERM, stop)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)

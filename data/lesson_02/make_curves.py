@@ -11,13 +11,13 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-import gymnasium as gym
-import numpy as np
-from numpy.typing import NDArray
-
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from runner import Experiment, Files, Part, Results
+
+import gymnasium as gym
+import numpy as np
+from numpy.typing import NDArray
 
 from mlearn_utils.course.lesson_02.settings import (
     CART_BINS,

@@ -21,11 +21,11 @@ import sys
 import time
 from pathlib import Path
 
-import gymnasium as gym
-
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from runner import Experiment, Files, Part, Results, table
+
+import gymnasium as gym
 
 from mlearn_utils.rl.policy_gradient import PolicyGradientAgent
 from mlearn_utils.tasks.cartpole import CartPolePhysics, CartPoleTask, CartPoleTasks

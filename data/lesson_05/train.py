@@ -23,13 +23,13 @@ import itertools
 import sys
 from pathlib import Path
 
-import torch
-from safetensors.torch import save_file
-from torch import nn
-
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from runner import Experiment, Files, Part, Results, table
+
+import torch
+from safetensors.torch import save_file
+from torch import nn
 
 from mlearn_utils import MetaLearner, SineTasks
 from mlearn_utils.course.lesson_05.sines import (

@@ -20,11 +20,11 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from runner import Experiment, Files, Part, Results
+
+import numpy as np
 
 from mlearn_utils.meta.policies.agent import MAMLAgent, MAMLConfig
 from mlearn_utils.meta.policies.baselines import (

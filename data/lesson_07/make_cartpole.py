@@ -13,11 +13,11 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from runner import Experiment, Files, Part, Results
+
+import numpy as np
 
 from mlearn_utils.course.lesson_07 import carts
 from mlearn_utils.course.lesson_07.grids import best_default, portfolio

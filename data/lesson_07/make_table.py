@@ -22,12 +22,12 @@ from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import numpy as np
-import optuna
-
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from runner import Experiment, Files, Part, Results
+
+import numpy as np
+import optuna
 
 from mlearn_utils.course.lesson_07 import grids
 from mlearn_utils.course.lesson_07.exercises import surrogate_columns

@@ -15,12 +15,12 @@ import time
 from pathlib import Path
 from typing import Any
 
-import gymnasium as gym
-import numpy as np
-
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from runner import Experiment, Files, Part, Results
+
+import gymnasium as gym
+import numpy as np
 
 from mlearn_utils.meta.policies.agent import MAMLAgent, MAMLConfig
 from mlearn_utils.meta.policies.baselines import evaluate_tuned, multitask_config, tune_inner_lr

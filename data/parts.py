@@ -1,0 +1,193 @@
+"""Parts of an experiment: what they are, how they are made, and how their results are kept.
+
+The result of a finished part is a JSON file in the experiment's folder below `.parts/`, beside a mark that
+tells which version of the code made it. Every file is written under another name and renamed when it is
+whole, so that a kill or a full disk leaves the old content or the new, and nothing half.
+"""
+
+import ast
+import hashlib
+import json
+import multiprocessing
+import shutil
+import signal
+import sys
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from tqdm import tqdm
+
+Results = Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Part:
+    """A piece of an experiment.
+
+    Attributes:
+        name: unique in its experiment; words first that tell what belongs together.
+        make: a function at the top of its module, so that another process finds it.
+        arguments: for `make`.
+        after: names of parts that come first; `make` then gets `done`, their results by name, as a keyword.
+    """
+
+    name: str
+    make: Callable[..., Any]
+    arguments: tuple[Any, ...] = ()
+    after: tuple[str, ...] = ()
+
+
+def version_of(script: Path) -> str:
+    """Return a digest of the code that results come from: the script, and what is imported of the package.
+
+    Comments and docstrings do not count. Left out, and so not noticed: other packages, files that the code
+    reads, and modules that are imported only while a part is made.
+    """
+    modules = [(name, getattr(module, "__file__", None)) for name, module in sorted(sys.modules.items())]
+    files = [file for name, file in modules if file and name.partition(".")[0] == "mlearn_utils"]
+    digest = hashlib.sha256()
+    for path in (script, *map(Path, files)):
+        digest.update(_code(path.read_text(encoding="utf-8")).encode())
+    return digest.hexdigest()[:12]
+
+
+def _code(text: str) -> str:
+    tree = ast.parse(text)
+    for node in ast.walk(tree):
+        if isinstance(body := getattr(node, "body", None), list):
+            body[:] = [
+                each
+                for each in body
+                if not (isinstance(each, ast.Expr) and isinstance(each.value, ast.Constant))
+            ]
+    return ast.dump(tree)
+
+
+@dataclass(frozen=True)
+class Store:
+    """The results of finished parts, kept in a folder.
+
+    Attributes:
+        folder: where they are, and what a part keeps there for the next one.
+        version: of the code that would make them now.
+    """
+
+    folder: Path
+    version: str
+
+    def results(self, parts: Sequence[Part]) -> dict[str, Any]:
+        """Return the results of the finished parts by name; none if another version made them."""
+        found = {}
+        if self._mark() == self.version:
+            for part in parts:
+                with suppress(FileNotFoundError):  # not made; or a run that has just ended removed it
+                    found[part.name] = json.loads(self._path(part.name).read_text(encoding="utf-8"))
+        return found
+
+    def begin(self) -> Path | None:
+        """Get ready to keep parts; return where those of another version, if any, were laid aside."""
+        mark, aside = self._mark(), None
+        if self.folder.exists() and mark != self.version:
+            aside = self.folder.with_name(f"{self.folder.name}-{mark or 'unknown'}")
+            shutil.rmtree(aside, ignore_errors=True)
+            self.folder.rename(aside)
+        self.folder.mkdir(parents=True, exist_ok=True)
+        if self._mark() != self.version:
+            _write_whole(self.folder / "script", self.version)
+        return aside
+
+    def keep(self, name: str, result: Any) -> None:
+        """Keep the result of a part."""
+        _write_whole(self._path(name), json.dumps(result))
+
+    def clear(self) -> None:
+        """Forget all parts at once: however this is stopped, all of them are kept or none."""
+        gone = self.folder.with_name(f"{self.folder.name}-cleared")
+        shutil.rmtree(gone, ignore_errors=True)
+        if self.folder.exists():
+            self.folder.rename(gone)
+            shutil.rmtree(gone, ignore_errors=True)
+
+    def _mark(self) -> str:
+        with suppress(FileNotFoundError, NotADirectoryError):
+            return (self.folder / "script").read_text(encoding="utf-8")
+        return ""
+
+    def _path(self, name: str) -> Path:
+        return self.folder / f"{hashlib.sha256(name.encode()).hexdigest()[:16]}.json"
+
+
+def _write_whole(path: Path, text: str) -> None:
+    half = path.with_name(f"{path.name}.part")
+    half.write_text(text, encoding="utf-8")
+    half.replace(path)
+
+
+def make_parts(chosen: Sequence[Part], results: dict[str, Any], store: Store, processes: int) -> None:
+    """Make what is missing of the chosen parts, in an order in which each finds those before it.
+
+    Args:
+        chosen: the parts; each comes behind all that it needs.
+        results: of the finished parts, by name; every part is added once it is kept.
+        store: where they are kept.
+        processes: how many parts are made at once.
+    """
+    waiting = [part for part in chosen if part.name not in results]
+    hidden = None if sys.stdout.isatty() else True
+    with tqdm(total=len(chosen), initial=len(chosen) - len(waiting), disable=hidden, unit="part") as bar:
+        while waiting:
+            ready = [part for part in waiting if all(name in results for name in part.after)]
+            for name, result in _results_of(ready if processes > 1 else ready[:1], results, processes, bar):
+                store.keep(name, result)
+                results[name] = result
+                bar.update()
+                if hidden:
+                    print(f"{name}: done", flush=True)
+            waiting = [part for part in waiting if part.name not in results]
+
+
+def _results_of(
+    parts: Sequence[Part], results: Results, processes: int, bar: tqdm
+) -> Iterator[tuple[str, Any]]:
+    """Yield the name and the result of each part, in whatever order they come."""
+    calls = [(part, {name: results[name] for name in part.after}) for part in parts]
+    if processes == 1 or len(calls) == 1:
+        _use_one_thread()
+        for part, done in calls:
+            bar.set_description(part.name)
+            yield _call((part, done))
+        return
+    bar.set_description(f"{len(calls)} parts")
+    with handled(signal.SIGINT, signal.SIG_IGN):  # the workers inherit it: Ctrl-C is for this process alone
+        pool = multiprocessing.get_context("spawn").Pool(processes, _begin_worker)
+    with pool:
+        yield from pool.imap_unordered(_call, calls)  # leaving it by an exception ends the workers
+
+
+def _begin_worker() -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    _use_one_thread()
+
+
+def _use_one_thread() -> None:
+    """Let torch, if the experiment uses it, run on one core: small networks are slower on two."""
+    if "torch" in sys.modules:
+        sys.modules["torch"].set_num_threads(1)
+
+
+def _call(call: tuple[Part, Results]) -> tuple[str, Any]:
+    part, done = call
+    return part.name, part.make(*part.arguments, **({"done": done} if part.after else {}))
+
+
+@contextmanager
+def handled(number: signal.Signals, handler: Any) -> Iterator[None]:
+    """Let `handler` have a signal within the block."""
+    before = signal.signal(number, handler)
+    try:
+        yield
+    finally:
+        signal.signal(number, before)
