@@ -8,18 +8,23 @@ from mlearn_utils.meta.hyperparameters.model import HyperparameterModel
 from mlearn_utils.meta.learner import MetaLearner
 from mlearn_utils.meta.policies.agent import MAMLAgent, MAMLConfig
 from mlearn_utils.meta.policies.check_family import check_family
+from mlearn_utils.meta.policies.memory_agent import MemoryAgent, MemoryConfig
 from mlearn_utils.rl.q_learning import QLearningAgent
+from mlearn_utils.tasks.bandit import BernoulliBandits
 from mlearn_utils.tasks.cartpole import BatchedCartPole, CartPoleTasks
 from mlearn_utils.tasks.point import PointTasks
 from mlearn_utils.tasks.regression import LinearTasks, SineTasks, TaskBatch
 
 __all__ = [
     "BatchedCartPole",
+    "BernoulliBandits",
     "CartPoleTasks",
     "HyperparameterModel",
     "LinearTasks",
     "MAMLAgent",
     "MAMLConfig",
+    "MemoryAgent",
+    "MemoryConfig",
     "MetaLearner",
     "PointTasks",
     "QLearningAgent",

@@ -119,6 +119,21 @@ def policy_loss(
     return -objective.sum(dim=-1) / mask.sum(dim=(-2, -1))
 
 
+def clipped_objective(ratio: Tensor, adv: Tensor, *, clip: float) -> Tensor:
+    """Return min(ratio A, clip(ratio, 1 - c, 1 + c) A) [...], the PPO objective of each step.
+
+    Args:
+        ratio: [...] probability of the action under the policy that is differentiated, over that under the
+            one that took it.
+        adv: [...] advantages A, constants.
+        clip: c > 0; a ratio beyond 1 +- c earns nothing more.
+
+    Reference:
+        Schulman et al. (2017), "Proximal policy optimization algorithms", equation 7.
+    """
+    return torch.minimum(ratio * adv, ratio.clamp(1 - clip, 1 + clip) * adv)
+
+
 SURROGATES: dict[str, Surrogate] = {"plain": plain_surrogate, "lvc": lvc_surrogate, "dice": dice_surrogate}
 """The three by name."""
 

@@ -9,6 +9,7 @@ cannot be seen: in `dirv`, `dir` and `goalv` a policy has to try, look at its re
 | dir    | direction d = +-1; length 0.3-0.8, force 8-12            | clip(0.5 + 0.5 d x_dot, 0, 1) |
 | phys   | gravity 5-15, cart 0.5-2, pole 0.05-0.5, length 0.25-1, force 5-15 | 1                   |
 | goalv  | target velocity v* in [-1, 1]                            | clip(1 - abs(x_dot - v*), 0, 1) |
+| once   | as dirv; of several episodes in a task only the first shows its rewards, all are paid | as dirv |
 
 The velocity is that of the state which the step reaches, and the step that ends an episode is paid too.
 """
@@ -59,19 +60,26 @@ class Family(NamedTuple):
         reward: (state [..., 4], target [...]) -> reward [...].
         target: (numpy generator, T) -> targets [T]; None where the reward hides nothing.
         physics: constant -> (low, high), drawn uniformly; the others keep their defaults.
+        seen_episodes: how many episodes in the same task show their rewards; None for all. The others are
+            paid just as well.
     """
 
     reward: Callable[[Array, Array], Array]
     target: Callable[[np.random.Generator, int], np.ndarray] | None
     physics: Mapping[str, tuple[float, float]]
+    seen_episodes: int | None = None
 
 
 def _random_sign(rng: np.random.Generator, n_tasks: int) -> np.ndarray:
     return rng.choice([-1.0, 1.0], size=n_tasks)
 
 
+def _velocity_away_from_zero(rng: np.random.Generator, n_tasks: int) -> np.ndarray:
+    return _random_sign(rng, n_tasks) * rng.uniform(0.5, 1.0, n_tasks)
+
+
 FAMILIES: dict[str, Family] = {
-    "dirv": Family(velocity_reward, lambda rng, n: _random_sign(rng, n) * rng.uniform(0.5, 1.0, n), {}),
+    "dirv": Family(velocity_reward, _velocity_away_from_zero, {}),
     "dir": Family(direction_reward, _random_sign, {"length": (0.3, 0.8), "force_mag": (8.0, 12.0)}),
     "phys": Family(
         survival_reward,
@@ -85,6 +93,7 @@ FAMILIES: dict[str, Family] = {
         },
     ),
     "goalv": Family(velocity_reward, lambda rng, n: rng.uniform(-1.0, 1.0, n), {}),
+    "once": Family(velocity_reward, _velocity_away_from_zero, {}, seen_episodes=1),
 }
 
 
@@ -136,7 +145,7 @@ class CartPoleTasks:
     """A distribution over cart-pole tasks.
 
     Args:
-        family: "dirv", "dir", "phys" or "goalv"; the module's table says what each hides.
+        family: "dirv", "dir", "phys", "goalv" or "once"; the module's table says what each hides.
         physics: constants that the family does not vary; those of CartPole-v1 by default.
 
     Example:
@@ -147,6 +156,8 @@ class CartPoleTasks:
     Attributes:
         observation_scale: [F] what observations are divided by before a policy sees them.
         horizon: steps after which an episode is truncated, if nothing else is said.
+        seen_episodes: how many episodes in a task show their rewards; None for all. `MemoryAgent` and
+            `BeliefTasks` heed it; `MAMLAgent` learns from whatever it plays before its inner step.
 
     Raises:
         ValueError: if the family is unknown.
@@ -158,6 +169,7 @@ class CartPoleTasks:
     def __init__(self, family: str, *, physics: CartPolePhysics | None = None):
         check_family(family)
         self.family = family
+        self.seen_episodes = FAMILIES[family].seen_episodes
         self.physics = CartPolePhysics() if physics is None else physics
 
     def __repr__(self) -> str:

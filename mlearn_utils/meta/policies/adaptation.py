@@ -32,7 +32,7 @@ from mlearn_utils.meta.maml import Params, TaskLoss, expand_params, last, walk
 from mlearn_utils.rl.policies import log_prob, mlp
 from mlearn_utils.rl.returns import advantages
 from mlearn_utils.rl.rollout import Rollout
-from mlearn_utils.rl.surrogates import Surrogate
+from mlearn_utils.rl.surrogates import Surrogate, clipped_objective
 
 
 class EpisodeBatch(NamedTuple):
@@ -172,8 +172,7 @@ def clipped_losses(
     """
     episodes = query.episodes
     ratio = torch.exp(_log_probs(log_probs, adapted, episodes) - query.logp)
-    clipped = ratio.clamp(1 - clip, 1 + clip)
-    objective = torch.minimum(ratio * episodes.adv, clipped * episodes.adv) * episodes.mask
+    objective = clipped_objective(ratio, episodes.adv, clip=clip) * episodes.mask
     return -objective.sum(dim=-2).mean(dim=-1) / horizon
 
 

@@ -44,19 +44,20 @@ class BatchedPolicyTasks(PolicyTasks, Protocol):
         ...
 
 
-def find_family(env: object) -> PolicyTasks:
+def find_family(env: object, *, stacklevel: int = 5) -> PolicyTasks:
     """Return the family that `env` is, or the default family of a plain cart-pole.
 
     Args:
         env: an object with `sample` and `make_env`; or a Gymnasium cart-pole or its id. That is one task, and
             nothing can be learnt about learning from one: it is made a family, `CartPoleTasks("dirv")` with
             the same physics (or the family of its task, for `mlearn/CartPole-v0`), and a warning says so.
+        stacklevel: of that warning, so that it names the line that made the agent.
 
     Raises:
         TypeError: if it is neither, or the environments have another kind of observations or actions.
     """
     if isinstance(env, (gym.Env, str)):
-        return _family_of(gym.make(env) if isinstance(env, str) else env)
+        return _family_of(gym.make(env) if isinstance(env, str) else env, stacklevel)
     if isinstance(env, type) or not isinstance(env, PolicyTasks):
         raise TypeError(
             "env must be a family of tasks with the methods sample(n_tasks, seed=) and make_env(task), such "
@@ -108,7 +109,7 @@ def observation_scale(family: PolicyTasks, num_features: int) -> Tensor | None:
     return scale
 
 
-def _family_of(env: gym.Env) -> CartPoleTasks:
+def _family_of(env: gym.Env, stacklevel: int) -> CartPoleTasks:
     check_spaces(env, continuous=True)
     task = cartpole_task(env.unwrapped)
     others = other_wrappers(env)
@@ -130,7 +131,7 @@ def _family_of(env: gym.Env) -> CartPoleTasks:
         "with another hidden reward in every task, and episodes of 100 steps or config.horizon, whatever its "
         "own time limit. Pass a family to choose another.",
         UserWarning,
-        stacklevel=5,  # the line that made the MAMLAgent
+        stacklevel=stacklevel,
     )
     return CartPoleTasks(family, physics=physics)
 
