@@ -130,7 +130,7 @@ def test_experience_is_drawn_with_the_told_policy_as_a_line(family):
     ax = Figure().subplots()
     pictures.draw_experience(ax, family)
     assert len(ax.lines) == 5
-    assert ax.lines[-1].get_ydata()[0] == pytest.approx(results.returns(family, "told").mean())
+    assert np.asarray(ax.lines[-1].get_ydata())[0] == pytest.approx(results.returns(family, "told").mean())
 
 
 @pytest.mark.parametrize("family", ["once", "dirv"])
