@@ -1,10 +1,10 @@
 """Bandits of five arms: RL^2 on ten pulls, its memory, and networks that learn to act from labels.
 
-bandits.csv        what, seed, value, error: what five trainings each came to. "argmax" and "sampled" are mean
-                   returns over 100,000 new bandits of ten pulls, with the standard error over the bandits;
-                   "order" and "read out" are measures of the memory, and the same "untrained"; "pretrained"
-                   are exact expected returns, and total variations (TV) to the exact P(best), of networks
-                   trained to name the best arm, by ten pulls and by fifty
+bandits.csv        what, seed, value, error: what five trainings each came to. "argmax" and "sampled" are
+                   mean returns over 100,000 new bandits of ten pulls, with the standard error over the
+                   bandits; "order" and "read out" are measures of the memory, the same "untrained", and of an
+                   untrained network that forgets slowly, "slow"; "pretrained" are exact expected returns, and
+                   total variations (TV) to the exact P(best), of networks trained to name the best arm
 distilled.csv      who, seed, pull, reward: mean reward at each of fifty pulls over 4000 new bandits, of UCB
                    (c = 0.6), of a GRU that learned from its histories, and of a network that learned from
                    them and sees the last pull alone
@@ -49,7 +49,8 @@ def recurrent(seed: int, memory: bool) -> list[list[Any]]:
         )
     if memory:
         seen = inside.play(agent, histories=4000, pulls=9, seed=PROBE_SEED)
-        for name, player in (("", agent), (", untrained", untrained)):
+        slow = inside.slow_twin(agent, seed=seed)
+        for name, player in (("", agent), (", untrained", untrained), (", slow", slow)):
             rows.append([f"order{name}", seed, f"{inside.order_shift(player, seen):.4g}", ""])
             rows.append([f"read out{name}", seed, f"{inside.read_out(player, seen):.4g}", ""])
     return rows

@@ -55,6 +55,10 @@ def chance_best(wins: np.ndarray, losses: np.ndarray, *, nodes: int | None = Non
         raise ValueError(f"wins and losses must be [..., A] integers >= 0, alike, got {wins} and {losses}")
     if nodes is None:
         degree = int((wins + losses + 1).sum(axis=-1).max(initial=1.0)) - 1
+        if degree > MOST_DEGREE:
+            raise ValueError(
+                f"wins and losses must be at most {MOST_DEGREE} in all, got {degree}; or give nodes"
+            )
         nodes = degree // 2 + 1
     x, weights = np.polynomial.legendre.leggauss(nodes)
     x, weights = (x + 1) / 2, weights / 2
@@ -108,6 +112,10 @@ def ucb_rule(constant: float) -> Rule:
         return _largest(posterior_mean(wins, losses) + constant * np.sqrt(np.log(total + 1) / (n + 1)))
 
     return rule
+
+
+MOST_DEGREE = 2000
+"""Pulls of all arms together up to which the quadrature is exact by default: its nodes take a second then."""
 
 
 class Level(NamedTuple):

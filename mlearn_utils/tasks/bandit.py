@@ -21,6 +21,10 @@ from mlearn_utils.runtime import check_fraction, check_integer, make_rng
 
 ENV_ID = "mlearn/Bandit-v0"
 
+LUCK = 1
+"""What the luck of a batch is seeded with beside its seed: `sample` and `reset` with the same seed must not
+draw the same numbers, or whoever pulls the first arm first meets its own chance as luck, and always loses."""
+
 Array = Any  # numpy array or torch tensor
 
 
@@ -197,7 +201,9 @@ class BatchedBandit:
 
     def reset(self, *, seed: int) -> Array:
         """Start an episode everywhere; `seed` fixes the luck of its pulls. Return observations [T, E, 1]."""
-        self._luck = make_rng(seed).uniform(size=(self.horizon, self.num_tasks, self.num_envs))
+        check_integer("seed", seed, minimum=0)
+        luck = np.random.default_rng([int(seed), LUCK])
+        self._luck = luck.uniform(size=(self.horizon, self.num_tasks, self.num_envs))
         self._ended = self._array(np.zeros((self.num_tasks, self.num_envs), dtype=bool))
         self.alive = ~self._ended
         self.elapsed = 0
@@ -264,12 +270,15 @@ class BanditEnv(gym.Env[np.ndarray, int | np.int64]):
         self.observation_space = gym.spaces.Box(0.0, 1.0, (1,), np.float32)
         self.action_space = gym.spaces.Discrete(task.num_actions)
         self._means = task.means()[0]
+        self._rng = np.random.default_rng()
 
     def reset(
         self, *, seed: int | None = None, options: dict[str, Any] | None = None
     ) -> tuple[np.ndarray, dict[str, Any]]:
         """Start an episode: nothing changes but the generator of its luck."""
         super().reset(seed=seed)
+        if seed is not None:
+            self._rng = np.random.default_rng([seed, LUCK])
         return np.ones(1, dtype=np.float32), {}
 
     def step(self, action: int | np.int64) -> tuple[np.ndarray, float, bool, bool, dict[str, Any]]:
@@ -282,7 +291,7 @@ class BanditEnv(gym.Env[np.ndarray, int | np.int64]):
             raise ValueError(f"action must be an arm from 0 to {len(self._means) - 1}, got {action!r}")
         chance = float(self._means[action])
         safe = action == self.task.chances.shape[1]
-        reward = chance if safe else float(self.np_random.uniform() < chance)
+        reward = chance if safe else float(self._rng.uniform() < chance)
         return np.ones(1, dtype=np.float32), reward, False, False, {}
 
 

@@ -597,7 +597,7 @@ print(f"adjusted from 0.5, at last γ = {ends[0]:.2f}, λ = {ends[1]:.2f}")
 # | what is learned from many tasks | what adapts to the new one | example | where |
 # |---|---|---|---|
 # | initial parameters | parameters, by gradient steps | MAML (Finn et al. 2017) | lessons 04-06 |
-# | a recurrent network's weights | its hidden state, while it acts | RL² (Duan et al. 2016) | not here |
+# | a recurrent network's weights | its hidden state, while it acts | RL² (Duan et al. 2016) | lesson 08 |
 # | an encoder of experience | a context vector for the policy | PEARL (Rakelly et al. 2019) | not here |
 # | rates, discounts, losses | as before, by better updates | Meta-SGD; Xu et al. 2018 | sections 6, 7 |
 # | a model of settings | the choice of settings | this lesson's model | sections 1 to 5 |

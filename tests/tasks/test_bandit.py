@@ -12,7 +12,7 @@ from mlearn_utils.meta.policies.agent import MAMLAgent
 from mlearn_utils.meta.policies.check_family import check_family
 from mlearn_utils.meta.policies.memory_agent import MemoryAgent
 from mlearn_utils.meta.policies.memory_config import bandit_config
-from mlearn_utils.tasks.bandit import ENV_ID, BanditEnv, BanditTask, BatchedBandit, BernoulliBandits
+from mlearn_utils.tasks.bandit import ENV_ID, LUCK, BanditEnv, BanditTask, BatchedBandit, BernoulliBandits
 
 
 def rewards_of(env, actions, seed):
@@ -83,13 +83,25 @@ def test_a_family_says_what_it_is():
 # --- the batch
 
 
+def test_the_luck_of_a_seed_is_not_the_chances_of_the_same_seed():
+    """Else whoever pulls the first arm first meets its chance as its luck, and always loses."""
+    family, won = BernoulliBandits(3), np.zeros(2)
+    for seed in range(200):
+        task = family.sample(1, seed=seed)
+        env, batch = family.make_env(task), family.make_batch(task, 1)
+        env.reset(seed=seed)
+        batch.reset(seed=seed)
+        won += env.step(0)[1], batch.step(np.array([[0]]))[1].item()
+    assert (abs(won / 200 - 0.5) < 0.15).all()
+
+
 @pytest.mark.parametrize("safe", [None, 0.37])
 @pytest.mark.parametrize("horizon", [1, 3])
 def test_a_batch_pays_what_a_plain_loop_with_the_same_luck_pays(safe, horizon):
     tasks = BernoulliBandits(3, safe=safe).sample(4, seed=1)
     env = BatchedBandit(tasks, 50, horizon=horizon)
     actions = random_actions(env, horizon)
-    luck = np.random.default_rng(7).uniform(size=(horizon, 4, 50))
+    luck = np.random.default_rng([7, LUCK]).uniform(size=(horizon, 4, 50))
     paid = np.zeros((horizon, 4, 50), dtype=np.float32)
     for step, task, player in np.ndindex(*paid.shape):
         arm = actions[step, task, player]

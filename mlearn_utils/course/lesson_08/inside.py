@@ -5,6 +5,7 @@ Every measure is taken of an untrained network of the same shape as well: what i
 
 from typing import NamedTuple
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -53,17 +54,42 @@ def order_shift(agent: MemoryAgent, seen: Histories, *, seed: int = 0) -> float:
     return float(moved / apart)
 
 
-def read_out(agent: MemoryAgent, seen: Histories, *, ridge: float = 1e-4) -> float:
+def slow_twin(agent: MemoryAgent, *, seed: int = 0, bias: float = 2.0) -> MemoryAgent:
+    """Return an untrained agent of the same shape whose GRU forgets slowly: a constant on its update gate."""
+    twin = MemoryAgent(agent.family, agent.config, seed=seed, device="cpu")
+    weights = dict(twin.network.named_parameters())
+    with torch.no_grad():
+        weights["body.bias_ih_l0"].chunk(3)[1].add_(bias)  # torch's order: reset, update, new
+    return twin
+
+
+def win_stay(*, pulls: int = 10, histories: int = 200_000, seed: int = 0) -> float:
+    """Return the mean return of who stays with one of five arms after a win, and goes on after a loss.
+
+    It needs to see the last pull and its reward, and nothing else.
+    """
+    chances = BernoulliBandits(5).sample(histories, seed=seed).chances
+    rng, row = np.random.default_rng([seed, 2]), np.arange(histories)
+    arm, wins = np.zeros(histories, dtype=int), np.zeros(histories)
+    for _ in range(pulls):
+        won = rng.uniform(size=histories) < chances[row, arm]
+        wins += won
+        arm = np.where(won, arm, (arm + 1) % 5)
+    return float(wins.mean())
+
+
+def read_out(agent: MemoryAgent, seen: Histories, *, ridge: float = 1e-8) -> float:
     """Return R^2 of the posterior means of all arms, read linearly out of the memory.
 
     The weights are fitted (with a small ridge penalty) on even histories and judged on odd ones.
     """
     wins, losses = count(seen.arms, seen.rewards, agent.encode.action_size)
     target = torch.from_numpy(posterior_mean(wins, losses)).float()
-    x = memories(agent, seen)
-    x = torch.cat((x, torch.ones(len(x), 1)), dim=1)
+    target = target.double()
+    x = memories(agent, seen).double()
+    x = torch.cat((x, torch.ones(len(x), 1).double()), dim=1)
     fit, test = slice(0, None, 2), slice(1, None, 2)
-    gram = x[fit].T @ x[fit] + ridge * len(x[fit]) * torch.eye(x.shape[1])
+    gram = x[fit].T @ x[fit] + ridge * len(x[fit]) * torch.eye(x.shape[1]).double()
     weights = torch.linalg.solve(gram, x[fit].T @ target[fit])
     error = (x[test] @ weights - target[test]).square().sum()
     spread = (target[test] - target[fit].mean(dim=0)).square().sum()

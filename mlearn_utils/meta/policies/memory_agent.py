@@ -403,7 +403,9 @@ class MemoryAgent:
         tasks = draw_tasks(self.family, self.config.trials, seed=0)
         with closing_batch(self._batch(self.family, tasks, 1)) as env:
             width = actions_of(env).width
-            played = collect(env, lambda obs: obs.new_zeros(*obs.shape[:2], width), generator=make_generator(0))
+            played = collect(
+                env, lambda obs: obs.new_zeros(*obs.shape[:2], width), generator=make_generator(0)
+            )
         center, scale = played.center_and_scale()
         return center.to(self.device), scale.to(self.device)
 

@@ -24,7 +24,7 @@ class MemoryConfig:
             them the last action, reward and end, and remembers nothing else.
         hidden: units of the GRU; the twin has two layers of twice as many, which is about as many parameters.
         crossed: show the network the previous action a second time, times the previous reward. What an action
-            brought is then one input, which a GRU finds hard to make of two; bandits need it.
+            brought is then one input, and need not be made of two.
         gamma: discount in [0, 1], over the steps of the trial: it does not start anew with an episode.
         lam: GAE's lambda in [0, 1].
         learning_rate: Adam's step size at the start, > 0; it falls linearly to a tenth over `updates`.

@@ -134,3 +134,25 @@ def test_noise_cannot_be_read(agent, monkeypatch):
     generator = torch.Generator().manual_seed(0)
     monkeypatch.setattr(inside, "memories", lambda *_: torch.randn(800, 8, generator=generator))
     assert abs(inside.read_out(agent, seen)) < 0.1
+
+
+def test_a_slow_twin_is_untrained_and_forgets_slowly(agent):
+    seen, twin = inside.play(agent, histories=300, pulls=6, seed=1), inside.slow_twin(agent)
+    assert inside.order_shift(twin, seen) < 0.5 * inside.order_shift(agent, seen)
+    changed = [
+        (name, (a != b).sum().item())
+        for (name, a), b in zip(agent.network.named_parameters(), twin.network.parameters(), strict=True)
+        if not torch.equal(a, b)
+    ]
+    assert changed == [("body.bias_ih_l0", 8)]
+
+
+def test_win_stay_earns_what_a_loop_by_hand_earns():
+    rng, total = np.random.default_rng(0), 0
+    for _ in range(4000):
+        chances, arm = rng.uniform(size=5), 0
+        for _ in range(4):
+            won = rng.uniform() < chances[arm]
+            total += won
+            arm = arm if won else (arm + 1) % 5
+    assert inside.win_stay(pulls=4, histories=20_000) == pytest.approx(total / 4000, abs=0.08)
