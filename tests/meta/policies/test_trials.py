@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 
+from mlearn_utils import BernoulliBandits, CartPoleTasks
 from mlearn_utils.meta.policies.trials import (
     InputEncoder,
     MemoryNetwork,
@@ -76,6 +77,154 @@ def by_hand(played: Trials, trial: int, *, seen=2, crossed=False):
             ended = float(step == LENGTHS[episode, trial] - 1)
             k += 1
     return torch.tensor(rows)
+
+
+# --- the same trial played by hand
+
+
+def cell_of(network: MemoryNetwork) -> torch.nn.GRUCell:
+    """Return the network's recurrent layer as a cell that takes one step."""
+    layer = network.body
+    assert isinstance(layer, torch.nn.GRU)
+    cell = torch.nn.GRUCell(layer.input_size, layer.hidden_size)
+    cell.load_state_dict({name.removesuffix("_l0"): value for name, value in layer.state_dict().items()})
+    return cell
+
+
+@torch.no_grad()
+def twin(actions: Any, trial: int, *, seen: int, crossed: bool) -> dict[str, Any]:
+    """Play one trial of Scripted alone, a step at a time; the noise is that of three environments."""
+    network, _ = player(actions, crossed=crossed)
+    cell, generator = cell_of(network), make_generator(1)
+    size = 3  # three actions, or three numbers
+    rows: dict[str, list[Any]] = {name: [] for name in ("inputs", "act", "reward", "logp", "clock")}
+    hidden, act_seen, reward_seen, ended = torch.zeros(5), torch.zeros(size), 0.0, 0.0
+    returns = [0.0, 0.0]
+    for episode in (0, 1):
+        torch.randint(2**31 - 1, (), generator=generator)  # the seed of the environments
+        noise = actions.noise((5, 3), generator)[:, trial]
+        for step in range(LENGTHS[episode, trial]):
+            obs = [(episode - 0.5) / 2, step / 4]
+            x = torch.tensor([*obs, *act_seen.tolist(), reward_seen, ended])
+            x = torch.cat((x, act_seen * reward_seen)) if crossed else x
+            hidden = cell(x[None], hidden[None])[0]
+            outputs = network.policy(hidden)
+            if isinstance(actions, DiscreteActions):
+                chances = outputs.softmax(0).tolist()
+                act = next(k for k in range(3) if noise[step] < sum(chances[: k + 1]))
+                logp, act_seen, paid = np.log(chances[act]), torch.eye(3)[act], float(act)
+            else:
+                law = torch.distributions.Normal(outputs[:3], outputs[3:].exp())
+                act = law.mean + law.stddev * noise[step]
+                logp, act_seen, paid = law.log_prob(act).sum().item(), act, act[0].item()
+            reward = 10 * episode + step + 1 + 0.1 * paid
+            for name, value in zip(rows, (x, act, reward, logp, 5 * episode + step), strict=True):
+                rows[name].append(value)
+            reward_seen, ended = reward * (episode < seen), float(step == LENGTHS[episode, trial] - 1)
+            returns[episode] += reward
+    stacked = {
+        name: torch.stack(v) if isinstance(v[0], torch.Tensor) else torch.tensor(v)
+        for name, v in rows.items()
+    }
+    return stacked | {"returns": torch.tensor(returns)}
+
+
+@pytest.mark.parametrize("actions", [THREE, GaussianActions(3)])
+@pytest.mark.parametrize("crossed", [False, True])
+@pytest.mark.parametrize("seen", [2, 1, 0])
+def test_a_batch_of_trials_is_each_of_them_played_alone(actions, crossed, seen):
+    size = None if actions is THREE else 3
+    played = play(actions, crossed=crossed, size=size, seen_episodes=seen)
+    for trial in range(3):
+        expected = twin(actions, trial, seen=seen, crossed=crossed)
+        length = len(expected["act"])
+        assert played.mask[:, trial].tolist() == [1.0] * length + [0.0] * (len(played.mask) - length)
+        torch.testing.assert_close(played.returns[:, trial], expected.pop("returns"))
+        for name, value in expected.items():
+            found = getattr(played, name)[:length, trial]
+            torch.testing.assert_close(found, value, check_dtype=False, msg=lambda m, n=name: f"{n}: {m}")
+
+
+class Spy:
+    """A network that notes the hidden states it is given and those it returns."""
+
+    def __init__(self, network: MemoryNetwork):
+        self.network, self.given, self.returned = network, [], []
+
+    def __call__(self, x: torch.Tensor, state: torch.Tensor | None) -> Any:
+        outputs = self.network(x, state)
+        self.given.append(state)
+        self.returned.append(outputs[2])
+        return outputs
+
+
+def test_the_state_lasts_over_episodes_and_rests_while_an_environment_waits():
+    network, encode = player(THREE)
+    spy: Any = Spy(network)
+    play_trials(Scripted(), spy, encode, episodes=2, generator=make_generator(1))
+    assert spy.given[0] is None
+    assert len(spy.given) == 5 + 4  # each episode is as long as its longest
+    for trial in range(3):
+        last = LENGTHS[0, trial] - 1
+        for step in range(last + 1, 6):  # waiting in the first episode, and at the start of the second
+            assert torch.equal(spy.given[step][:, trial], spy.returned[last][:, trial])
+        assert spy.given[5][:, trial].abs().max() > 0
+        assert not torch.equal(spy.given[last][:, trial], spy.returned[last][:, trial])
+
+
+def test_a_wiped_network_starts_every_episode_without_a_state():
+    network, encode = player(THREE)
+    spy: Any = Spy(network)
+    play_trials(Scripted(), spy, encode, episodes=2, generator=make_generator(1), wipe=True)
+    assert [k for k, state in enumerate(spy.given) if state is None] == [0, 5]
+
+
+@pytest.mark.parametrize("seen", [None, 0])
+def test_the_flag_stands_at_the_first_input_after_the_end_of_an_episode_and_nowhere_else(seen):
+    played = play(seen_episodes=seen)
+    for trial in range(3):
+        length = LENGTHS[:, trial].sum()
+        where = played.inputs[:length, trial, 6].nonzero().flatten().tolist()
+        assert where == [LENGTHS[0, trial]]
+        assert played.inputs[where[0], trial, 6] == 1
+
+
+@pytest.mark.parametrize("family", ["dirv", "once"])
+def test_batches_of_numpy_and_of_torch_give_the_same_numbers(family):
+    tasks = CartPoleTasks(family).sample(5, seed=0)
+    actions = DiscreteActions(2)
+    encode = InputEncoder(actions, torch.zeros(4), torch.ones(4))
+    network = build(
+        lambda: MemoryNetwork(encode.width, actions.width, hidden=5, memory=True), make_generator(0)
+    )
+    numpys, torchs = (
+        play_trials(
+            CartPoleTasks(family).make_batch(tasks, 3, horizon=20, device=device),
+            network,
+            encode,
+            episodes=2,
+            generator=make_generator(4),
+        )
+        for device in (None, torch.device("cpu"))
+    )
+    assert numpys.mask.sum() < numpys.mask.numel()  # some fell earlier than others
+    for name, value in numpys._asdict().items():
+        torch.testing.assert_close(getattr(torchs, name), value, rtol=1e-4, atol=1e-5)
+
+
+def test_one_trial_of_one_step():
+    bandits, actions = BernoulliBandits(2), DiscreteActions(2)
+    encode = InputEncoder(actions, torch.zeros(1), torch.ones(1))
+    network = build(lambda: MemoryNetwork(encode.width, 1, hidden=2, memory=True), make_generator(0))
+    env = bandits.make_batch(bandits.sample(1, seed=0), 1)
+    played = play_trials(env, network, encode, episodes=1, generator=make_generator(0))
+    assert played.inputs.tolist() == [[[1.0, 0.0, 0.0, 0.0, 0.0]]]
+    assert played.returns.tolist() == played.reward.tolist()
+    found = trial_advantages(played, torch.full((1, 1), 0.25), gamma=0.9, lam=0.9)
+    assert found.tolist() == [[played.reward.item() - 0.25]]
+
+
+# --- what the network sees, keeps and forgets
 
 
 @pytest.mark.parametrize("crossed", [False, True])
@@ -181,6 +330,34 @@ def test_without_waiting_they_are_the_usual_ones_of_one_long_episode():
     torch.testing.assert_close(found, gae(reward, values, ones, gamma=0.9, lam=0.8))
 
 
+def test_episodes_that_last_for_the_whole_horizon_are_one_long_one():
+    tasks, actions = CartPoleTasks("dirv").sample(4, seed=0), DiscreteActions(2)
+    encode = InputEncoder(actions, torch.zeros(4), torch.ones(4))
+    network = build(lambda: MemoryNetwork(encode.width, 1, hidden=3, memory=True), make_generator(0))
+    env = CartPoleTasks("dirv").make_batch(tasks, 1, horizon=3)  # in three steps nobody falls
+    played = play_trials(env, network, encode, episodes=3, generator=make_generator(0))
+    values = torch.randn(9, 4, generator=make_generator(1))
+    found = trial_advantages(played, values, gamma=0.9, lam=0.8)
+    torch.testing.assert_close(found, gae(played.reward, values, played.mask, gamma=0.9, lam=0.8))
+    cut = torch.cat([gae(*(x[k : k + 3] for x in (played.reward, values, played.mask)), gamma=0.9, lam=0.8)
+                     for k in (0, 3, 6)])  # fmt: skip
+    assert (found - cut)[:6].abs().min() > 1e-3  # and not three short ones
+    torch.testing.assert_close(found[6:], cut[6:])
+
+
+@pytest.mark.parametrize("gamma", [0.0, 0.9, 1.0])
+def test_nothing_follows_the_last_step_of_a_trial(gamma):
+    played = play()
+    values = torch.where(played.mask > 0, 0.5, 1e6)  # what stands behind a trial is not looked at
+    found = trial_advantages(played, values, gamma=gamma, lam=0.9)
+    lengths = LENGTHS.sum(axis=0)
+    for trial in range(3):
+        last = lengths[trial] - 1
+        assert found[last, trial].item() == pytest.approx(played.reward[last, trial].item() - 0.5)
+        assert (found[last + 1 :, trial] == 0).all()
+    assert found.abs().max() < 1e3
+
+
 def test_an_episode_that_ends_early_does_not_bring_the_next_one_nearer():
     """What the second episode pays counts alike from the first step, however long the first episode was."""
     played = play()
@@ -190,6 +367,10 @@ def test_an_episode_that_ends_early_does_not_bring_the_next_one_nearer():
     late = (played.clock == 5) * played.mask
     found = trial_advantages(played._replace(reward=late), nothing, gamma=0.9, lam=1.0)
     torch.testing.assert_close(found[0], torch.full((3,), 0.9**5))
+    bootstrapped = trial_advantages(played._replace(reward=nothing), late, gamma=0.9, lam=0.0)
+    for trial in range(3):  # nor the value of its first state: seen from the last step before, by the clock
+        last = LENGTHS[0, trial] - 1
+        assert bootstrapped[last, trial].item() == pytest.approx(0.9 ** float(5 - last))
 
 
 def test_build_draws_from_its_generator_alone():
