@@ -6,6 +6,7 @@ once; `meta.checks` has those of tensors and tasks.
 
 import math
 import os
+import sys
 from numbers import Integral, Real
 from pathlib import Path
 from typing import TypeGuard
@@ -115,6 +116,28 @@ def check_decay(name: str, value: object, expected: str = "in [0, 1)") -> None:
     """Raise ValueError, saying what is expected, unless `value` is a number in [0, 1)."""
     if not (is_number(value) and 0 <= value < 1):
         raise ValueError(f"{name} must be {expected}, got {value!r}")
+
+
+def level_outside() -> int:
+    """Return the `stacklevel` that makes a warning, given where this is called, name a line outside."""
+    frame, level = sys._getframe(1), 1
+    while frame.f_back is not None and frame.f_globals.get("__name__", "").startswith(f"{__package__}."):
+        frame, level = frame.f_back, level + 1
+    return level
+
+
+def check_target(name: str, path: str | Path) -> None:
+    """Raise, naming the argument, unless a file can be written there: its folder exists, it is no folder.
+
+    Raises:
+        FileNotFoundError: if the folder of `path` does not exist.
+        IsADirectoryError: if `path` is a folder.
+    """
+    path = Path(path)
+    if not path.parent.is_dir():
+        raise FileNotFoundError(f"{name}: the folder {path.parent} does not exist")
+    if path.is_dir():
+        raise IsADirectoryError(f"{name} must be a file, got the folder {path}")
 
 
 def data_path(*parts: str) -> Path:

@@ -1,6 +1,7 @@
-"""What every test may rely on: one thread, no display, its own progress log, GPU tests only with a GPU."""
+"""What every test may rely on: one thread, no display, own progress log, same weights, GPU tests only with one."""
 
 import os
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,13 @@ def own_progress_log(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     log = tmp_path / "progress.jsonl"
     monkeypatch.setenv("MLEARN_PROGRESS", str(log))
     return log
+
+
+@pytest.fixture(autouse=True)
+def same_weights() -> None:
+    """Start torch's global generator anew: a network that a test makes is the same in every run."""
+    if "torch" in sys.modules:
+        sys.modules["torch"].manual_seed(0)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

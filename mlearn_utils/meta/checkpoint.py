@@ -25,7 +25,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
-from mlearn_utils.runtime import is_number
+from mlearn_utils.runtime import check_target, is_number
 
 FORMAT = 2
 """Version of the layout; a file with another one is refused."""
@@ -48,11 +48,11 @@ def save_checkpoint(path: str | Path, kind: str, tensors: dict[str, Tensor], fac
 
     Raises:
         FileNotFoundError: if the folder of `path` does not exist.
+        IsADirectoryError: if `path` is a folder.
         TypeError: if `facts` holds what JSON cannot.
     """
+    check_target("path", path)
     path = Path(path)
-    if not path.parent.is_dir():
-        raise FileNotFoundError(f"path: the folder {path.parent} does not exist")
     text = json.dumps({"format": FORMAT, "kind": kind, "facts": facts}, default=_plain)
     stored = {name: tensor.detach().cpu().contiguous().clone() for name, tensor in tensors.items()}
     header = {"checkpoint": text, "digests": json.dumps(_digests(text, stored))}

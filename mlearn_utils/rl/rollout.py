@@ -150,9 +150,9 @@ def _pack(steps: list[tuple[Any, ...]], last_obs: Tensor) -> Rollout:
     """Stack the steps along the time axis and cut off those that nobody took."""
     obs, act, reward, mask, terminated = (_stack(values) for values in zip(*steps, strict=True))
     taken = int(mask.amax(dim=(0, 2)).sum())
-    _check_finite("observation", obs, mask)
-    _check_finite("observation after the last step", last_obs.unsqueeze(1), mask[:, :1])
-    _check_finite("reward", reward, mask)
+    check_played("observation", obs, mask)
+    check_played("observation after the last step", last_obs.unsqueeze(1), mask[:, :1])
+    check_played("reward", reward, mask)
     fields = (obs, act, reward.float(), mask.float(), (terminated & mask).float())
     return Rollout(*(field[:, :taken] for field in fields), last_obs=last_obs)
 
@@ -177,7 +177,7 @@ def _check_outputs(outputs: Any, env: BatchEnv, actions: Actions) -> None:
         raise ValueError(f"policy must return {what} of shape {' or '.join(map(str, shapes))}, got {got}")
 
 
-def _check_finite(name: str, values: Tensor, mask: Tensor) -> None:
+def check_played(name: str, values: Tensor, mask: Tensor, *, of: str = "an episode") -> None:
     """Raise, naming the first step, unless values [T, S, E, ...] are finite wherever the mask is true."""
     good = torch.isfinite(values)
     if bool(good.all()):
@@ -188,6 +188,6 @@ def _check_finite(name: str, values: Tensor, mask: Tensor) -> None:
         task, step, env = where[where[:, 1].argmin()].tolist()
         got = values[task, step, env].flatten()[:8].tolist()
         raise ValueError(
-            f"{name} must be finite, got {got[0] if values.ndim == 3 else got} at step {step} of an episode "
+            f"{name} must be finite, got {got[0] if values.ndim == 3 else got} at step {step} of {of} "
             f"(task {task}, environment {env})"
         )

@@ -49,6 +49,12 @@ from mlearn_utils.tasks.target_belief import TargetFilter
 # it did and what that brought**, and a **hidden state** goes from each step to the next. The weights are
 # trained over many tasks and then never change again. Whatever it learns of a task is in the hidden state.
 #
+# As a formula: with $x_t$ = (observation, previous action, previous reward, whether an episode has just
+# ended), the hidden state is $h_t = f_\theta(h_{t-1}, x_t)$, and the action is drawn from $\pi_\theta(a
+# \mid h_t)$. Our $f_\theta$ is a **GRU** (gated recurrent unit; Cho et al. 2014): for each of its numbers
+# an *update gate* in $[0, 1]$ says how much of the old value stays. Its control in this lesson is a
+# **feed-forward twin**: a network of about the same size that is fed the same $x_t$ and has no $h$.
+#
 # A **trial** is several episodes in one and the same task. The hidden state is kept over the ends of the
 # episodes, and set to zero when a new trial, and with it a new task, begins:
 
@@ -77,8 +83,10 @@ plt.show()
 bandit_game.bandit_game(seed=0)
 
 # %% [markdown]
-# The band is what is known of an arm. Bayes' rule makes it: after $w$ wins and $l$ losses the chance has
-# the density of $\text{Beta}(w + 1, l + 1)$, proportional to $p^w (1 - p)^l$, and its mean is
+# The band is what is known of an arm: the mean of its chance, and one standard deviation to each side; a
+# frame marks the last pull. After the tenth pull diamonds show the true chances. Bayes' rule makes the
+# band: after $w$ wins and $l$ losses the chance has the density of $\text{Beta}(w + 1, l + 1)$,
+# proportional to $p^w (1 - p)^l$, and its mean is
 #
 # $$m_a = \frac{w + 1}{w + l + 2}.$$
 #
@@ -92,8 +100,8 @@ bandit_game.bandit_game(seed=0)
 lesson.check(posterior_means)
 
 # %% [markdown]
-# What did the game mean by "gives away 0.04 on average"? Wins and losses of all arms are all that matters
-# of the past. With $k$ pulls left the best player therefore earns
+# What did the game mean by a pull that "gives away" something? Wins and losses of all arms are all that
+# matters of the past. With $k$ pulls left the best player therefore earns
 #
 # $$V_k(\text{counts}) = \max_a \big[\, m_a \,(1 + V_{k-1}(\text{counts after a win of } a))
 # + (1 - m_a)\, V_{k-1}(\text{counts after a loss of } a) \,\big], \qquad V_0 = 0.$$
@@ -248,10 +256,11 @@ runs = {
 fig, axes = plt.subplots(1, 3, figsize=(8.4, 2.8), sharey=True)
 for ax, (name, ascent) in zip(axes, runs.items(), strict=True):
     ax.plot(ascent.values.T, linestyle="-", linewidth=1)
-    ax.axhline(1.725, color=course.COLORS["truth"], linestyle="--", linewidth=1)
-    ax.axhline(1.65, color=course.COLORS["muted"], linestyle=":", linewidth=1)
+    ax.axhline(1.725, color=course.COLORS["truth"], linestyle="--", linewidth=1, label="the best")
+    ax.axhline(1.65, color=course.COLORS["muted"], linestyle=":", linewidth=1, label="always safe")
     ax.set(title=name, xlabel="step of Adam", ylim=(1.5, 1.75))
 axes[0].set_ylabel("exact expected return")
+axes[2].legend(loc="lower right", fontsize=8)
 plt.show()
 
 # %%
@@ -262,13 +271,14 @@ assert (abs(runs["network"].values[:, -1] - 1.65) < 1e-3).all()
 assert all((runs[name].values[:, -1] > 1.715).all() for name in ("network, entropy bonus", "table"))
 
 # %% [markdown]
-# The dashed line is the best, the dotted one always safe. **Six of six networks learn never to try**, with
-# an exact gradient. At the start all histories are played alike, and then the first pull of the safe arm
-# *is* better; by the time the network could learn to use a win, it sees none. Noise has no part in it: it
-# is the landscape.
+# Every line is one start. **Six of six networks learn never to try**, with an exact gradient. At the start
+# all histories are played alike, and then the first pull of the safe arm *is* better; by the time the
+# network could learn to use a win, it sees none. Noise has no part in it: it is the landscape.
 #
 # A reward for being undecided helps: add the policy's **entropy** to the objective, with a weight that
-# falls to 0. It keeps the network trying until it has learned what a win is good for: six of six.
+# falls to 0 in the first three quarters of the steps. (The entropy $-\sum_a \pi(a) \ln \pi(a)$ is largest
+# where both arms are equally likely, and 0 where one is certain.) It keeps the network trying until it has
+# learned what a win is good for: six of six.
 #
 # The third picture is a control. A *table*, with a number of its own for every count of wins and losses,
 # gets there without any bonus: what to do after a win is learned apart from what to do at first. In the
@@ -281,7 +291,7 @@ assert all((runs[name].values[:, -1] > 1.715).all() for name in ("network, entro
 #
 # Now a network that samples its trials, five arms and ten pulls. What does it see at each step?
 #
-# **Exercise `memory_input`** (core, 5 minutes).
+# **Exercise `memory_input`** (core, 5 minutes). This exercise and those that follow are in numpy.
 
 # %% exercise="memory_input"
 
@@ -354,7 +364,8 @@ print(f"win-stay, by 200 000 simulated trials: {inside.win_stay():.2f}")
 #
 # The hidden state has 32 numbers. Has it become the posterior? A common test is to **read it out**: fit a
 # linear map from the hidden state to the posterior means of all arms, and see how good that is on new
-# trials.
+# trials. Its measure is $R^2 = 1 - $ (mean squared error of the fit) / (variance of what it should give): 1
+# if all is read out, 0 if it is no better than always saying the mean.
 
 # %%
 predictions.predict_probe()
@@ -421,7 +432,8 @@ lesson.check(next_state)
 # %% [markdown]
 # Second: what is a step of the first episode worth? The trial goes on after it. The value of the first
 # step of the second episode belongs to the last step of the first, because what was *seen* in the first
-# will pay in the second. After the trial, nothing does.
+# will pay in the second. After the trial, nothing does. The building block of the advantages is the **TD
+# error** of lessons 02 and 03, $\delta_t = r_t + \gamma V_{t+1} - V_t$: which step is $t + 1$ here?
 #
 # **Exercise `trial_errors`** (core, 6 minutes).
 
@@ -431,10 +443,10 @@ lesson.check(next_state)
 lesson.check(trial_errors)
 
 # %% [markdown]
-# One more trap. If one discounts by the steps *taken*, a policy that lets the pole fall at once comes to
-# the second episode sooner: its rewards count more. We saw trainings learn just that. `MemoryAgent`
-# discounts by the clock, as if every episode lasted for its whole horizon, so that an episode that ends
-# early does not bring the next one nearer.
+# One more trap. If one discounts by the steps *taken*, as this exercise does, a policy that lets the pole
+# fall at once comes to the second episode sooner: its rewards count more. We saw trainings learn just that.
+# `MemoryAgent` discounts by the clock, as if every episode lasted for its whole horizon, so that an episode
+# that ends early does not bring the next one nearer.
 
 # %% [markdown]
 # ## 8. Is it the memory? (6 minutes)
@@ -573,7 +585,8 @@ plt.show()
 # - **Belief and policy** is as good as knowing the target, for less training, where somebody can write down
 #   the reward function and a filter.
 # - On `once` a *single* episode is all that MAML's step may use, and it hardly adapts by that, with the
-#   best rates of those tried on validation tasks. Gradients need many episodes, memory one.
+#   best rates of those tried on validation tasks. Here a gradient needed more than one episode; memory did
+#   not.
 # - **`phys`**: nothing is hidden, nothing to remember; everything earns 100.
 #
 # Adapting by memory and adapting by gradient are both adaptation. Which one you need depends on what is
@@ -671,6 +684,8 @@ lesson.quiz()
 #   via Slow Reinforcement Learning", 2016, arXiv:1611.02779.
 # - J. X. Wang, Z. Kurth-Nelson, D. Tirumala, H. Soyer, J. Z. Leibo, R. Munos, C. Blundell, D. Kumaran,
 #   M. Botvinick, "Learning to Reinforcement Learn", 2016, arXiv:1611.05763.
+# - K. Cho et al., "Learning Phrase Representations using RNN Encoder-Decoder for Statistical Machine
+#   Translation", EMNLP 2014, arXiv:1406.1078. The GRU.
 # - P. Ortega et al., "Meta-Learning of Sequential Strategies", 2019, arXiv:1905.03030. Why memory-based
 #   meta-learning approximates Bayesian inference.
 # - L. Zintgraf, K. Shiarlis, M. Igl, S. Schulze, Y. Gal, K. Hofmann, S. Whiteson, "VariBAD: A Very Good

@@ -17,11 +17,11 @@ def posterior_means(arms, rewards, n_arms):
     arms: [t] which arm was pulled, 0 to A - 1. rewards: [t] what that paid, 0 or 1.
     """
     means = np.empty(n_arms)
+    ### BEGIN SOLUTION
     for arm in range(n_arms):
-        ### BEGIN SOLUTION
         paid = rewards[arms == arm]
         means[arm] = (paid.sum() + 1) / (len(paid) + 2)
-        ### END SOLUTION
+    ### END SOLUTION
     return means
 
 

@@ -143,7 +143,7 @@ def input_probes() -> list[Probe]:
         (np.array([[0.3, -1.2], [2.04, 0.7]]), np.array([2, 0]), np.array([0.6, -0.4]), np.array([0.0, 1.0]),
         3), (np.array([[1.5], [-0.2], [0.9]]), np.array([1, 1, 0]), np.array([1.0, 0.0, 0.37]),
          np.array([1.0, 0.0, 0.0]), 2),
-        (np.array([[0.1, 0.2, -0.8]]), np.array([3]), np.array([-2.5]), np.array([1.0]), 4),
+        (np.array([[0.1, 0.2, -0.8]]), np.array([3]), np.array([-2.5]), np.array([1.0]), 6),
         (np.array([[-0.6, 0.9], [1.1, -0.05]]), np.array([1, 2]), np.array([0.15, 1.4]), np.array([1.0, 0.0]),
          3),
     ]  # fmt: skip
@@ -173,6 +173,8 @@ def wrong_inputs(
         (beside(obs, one_hot, paid, 1 - end), "the end is turned round: it is 1 where the step before ended "
          "an episode"),
         (beside(obs, 1 - one_hot, paid, end), "the action is turned round: 1 at the action taken"),
+        (beside(obs, np.eye(action.max() + 1)[action], paid, end), "the action has as many numbers as its "
+         "largest value asks for: A = n_actions, whichever were taken"),
         (beside(obs, one_hot, one_hot * paid, end), "the reward is multiplied into the action: it is an "
          "input of its own here"),
     ]  # fmt: skip

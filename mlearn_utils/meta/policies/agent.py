@@ -33,7 +33,7 @@ from mlearn_utils.meta.policies.film import film
 from mlearn_utils.meta.policies.policy_model import LOG_STD
 from mlearn_utils.meta.policies.tasks import PolicyTasks, draw_tasks, family_name
 from mlearn_utils.rl.rollout import Rollout, closing_batch, collect
-from mlearn_utils.runtime import check_integer, make_generator, next_seed
+from mlearn_utils.runtime import check_integer, check_target, make_generator, next_seed
 
 __all__ = ["MAMLAgent", "MAMLConfig"]
 
@@ -121,13 +121,14 @@ class MAMLAgent(AdaptivePolicy):
             ValueError: if `iterations` is not an integer >= 1, or None and nothing is left; if `seed` is not
                 an integer >= 0.
             FileNotFoundError: if the folder of `checkpoint` does not exist.
+            IsADirectoryError: if `checkpoint` is a folder.
             FloatingPointError: if a gradient is not finite; the agent stays as it was before.
         """
         iterations = self._left() if iterations is None else iterations
         check_integer("iterations", iterations, minimum=1)
         seed = next_seed(seed, self._seed)
-        if checkpoint is not None and not Path(checkpoint).parent.is_dir():
-            raise FileNotFoundError(f"checkpoint: the folder {Path(checkpoint).parent} does not exist")
+        if checkpoint is not None:
+            check_target("checkpoint", checkpoint)
         self._seed = seed
         begin = len(self.history)
         bar = tqdm(range(iterations), desc="meta-iterations", disable=not progress)
@@ -138,7 +139,7 @@ class MAMLAgent(AdaptivePolicy):
                 if checkpoint is not None and len(self.history) % SAVE_EVERY == 0:
                     self.save(checkpoint)
         finally:
-            if checkpoint is not None:
+            if checkpoint is not None and len(self.history) > begin:
                 self.save(checkpoint)
         return self.history[begin:]
 
@@ -181,10 +182,13 @@ class MAMLAgent(AdaptivePolicy):
             device: as in the constructor.
 
         Raises:
+            TypeError: if `config` is no MAMLConfig, or as in the constructor.
             FileNotFoundError: if there is no such file.
             ValueError: if the file is truncated or was changed, lacks something, is of another format, or of
                 another configuration, family, network or shape of policy; the message names what.
         """
+        if config is not None and not isinstance(config, MAMLConfig):
+            raise TypeError(f"config must be a MAMLConfig, got {config!r}")
         tensors, facts = checkpoint.load_checkpoint(path, cls.__name__, facts=FACTS)
         fields = {field.name for field in dataclasses.fields(MAMLConfig)}
         checkpoint.check_fact(path, "config", isinstance(facts["config"], dict), "a dict", facts["config"])

@@ -12,7 +12,7 @@ import torch
 from mlearn_utils.meta.losses import Params
 from mlearn_utils.meta.policies.adaptive_policy import AdaptivePolicy
 from mlearn_utils.rl.gymnasium_batch import checked_reset, checked_step, first_action
-from mlearn_utils.runtime import check_integer, make_generator
+from mlearn_utils.runtime import check_integer, check_target, make_generator
 
 MOST_FRAMES = 300
 """Longer episodes are thinned out to about as many frames."""
@@ -38,12 +38,12 @@ def film(
 
     Raises:
         FileNotFoundError: if the folder of `path` does not exist.
+        IsADirectoryError: if `path` is a folder.
         TypeError: if the family's environments cannot be drawn.
         ValueError: if a number is out of range.
     """
+    check_target("path", path)
     path = Path(path)
-    if not path.parent.is_dir():
-        raise FileNotFoundError(f"path: the folder {path.parent} does not exist")
     if path.suffix.lower() not in (".png", ".apng"):
         raise ValueError(f"path must end in .png or .apng, an animated PNG, got {path.name!r}")
     check_integer("fps", fps, minimum=1)

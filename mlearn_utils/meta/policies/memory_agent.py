@@ -12,6 +12,7 @@ https://arxiv.org/abs/1611.05763; Schulman et al. (2017), "Proximal policy optim
 
 import copy
 import dataclasses
+import math
 from pathlib import Path
 from typing import Any
 
@@ -43,7 +44,7 @@ from mlearn_utils.rl.actions import actions_of
 from mlearn_utils.rl.returns import normalise
 from mlearn_utils.rl.rollout import BatchEnv, closing_batch, collect
 from mlearn_utils.rl.surrogates import clipped_objective
-from mlearn_utils.runtime import check_integer, make_generator, next_seed, pick_device
+from mlearn_utils.runtime import check_integer, check_target, make_generator, next_seed, pick_device
 
 __all__ = ["MemoryAgent", "MemoryConfig"]
 
@@ -97,7 +98,7 @@ class MemoryAgent:
             raise TypeError(f"config must be a MemoryConfig, got {self.config!r}")
         generator = make_generator(seed)
         self.device = pick_device(device)
-        self.family = find_family(env, stacklevel=4)
+        self.family = find_family(env)
         with closing_batch(self._batch(self.family, self.family.sample(1, seed=0), 1)) as example:
             actions, features = actions_of(example), example.num_features
         self.encode = InputEncoder(actions, *self._find_scale(features), self.config.crossed)
@@ -134,20 +135,21 @@ class MemoryAgent:
 
         Returns:
             One dict for each update of this call: `update` (from 1), `first` and `last` (mean undiscounted
-            return of the trials' first and last episode), `entropy` (mean over the steps, nats), `steps`
-            (environment steps so far).
+            return of the trials' first and last episode), `entropy` (of the policy in the first pass over the
+            trials, a mean over its minibatches, nats), `steps` (environment steps so far).
 
         Raises:
             ValueError: if `updates` is not an integer >= 1, or None and nothing is left; if `seed` is not an
                 integer >= 0.
             FileNotFoundError: if the folder of `checkpoint` does not exist.
+            IsADirectoryError: if `checkpoint` is a folder.
             FloatingPointError: if a gradient is not finite; the agent stays as it was before.
         """
         updates = self._left() if updates is None else updates
         check_integer("updates", updates, minimum=1)
         seed = next_seed(seed, self._seed)
-        if checkpoint is not None and not Path(checkpoint).parent.is_dir():
-            raise FileNotFoundError(f"checkpoint: the folder {Path(checkpoint).parent} does not exist")
+        if checkpoint is not None:
+            check_target("checkpoint", checkpoint)
         self._seed = seed
         begin = len(self.history)
         bar = tqdm(range(updates), desc="updates", disable=not progress)
@@ -158,7 +160,7 @@ class MemoryAgent:
                 if checkpoint is not None and len(self.history) % SAVE_EVERY == 0:
                     self.save(checkpoint)
         finally:
-            if checkpoint is not None:
+            if checkpoint is not None and len(self.history) > begin:
                 self.save(checkpoint)
         return self.history[begin:]
 
@@ -214,7 +216,7 @@ class MemoryAgent:
             self.encode,
             episodes=episodes,
             generator=make_generator(seed),
-            seen_episodes=getattr(family or self.family, "seen_episodes", None),
+            seen_episodes=getattr(self.family if family is None else family, "seen_episodes", None),
             greedy=greedy,
             wipe=wipe,
         )
@@ -227,10 +229,10 @@ class MemoryAgent:
         """
         check_integer("trials", trials, minimum=1)
         if family is not None:
-            family = find_family(family, stacklevel=5)
-        env = self._batch(family or self.family, tasks, trials)
+            family = find_family(family)
+        env = self._batch(self.family if family is None else family, tasks, trials)
         found, own = (env.num_features, actions_of(env)), (len(self.encode.scale), self.encode.actions)
-        if found != own:
+        if found != own or type(found[1]) is not type(own[1]):
             getattr(env, "close", lambda: None)()
             raise ValueError(
                 f"tasks must have observations of {own[0]} numbers and {own[1]}, as the agent's own family "
@@ -274,11 +276,14 @@ class MemoryAgent:
             device: as in the constructor.
 
         Raises:
+            TypeError: if `config` is no MemoryConfig, or as in the constructor.
             FileNotFoundError: if there is no such file.
             ValueError: if the file is truncated or was changed, lacks something, is of another format, or of
                 another configuration (the feed-forward twin's, for example), family or shape; the message
                 names what.
         """
+        if config is not None and not isinstance(config, MemoryConfig):
+            raise TypeError(f"config must be a MemoryConfig, got {config!r}")
         tensors, facts = checkpoint.load_checkpoint(path, cls.__name__, facts=FACTS)
         fields = {field.name for field in dataclasses.fields(MemoryConfig)}
         checkpoint.check_fact(path, "config", isinstance(facts["config"], dict), "a dict", facts["config"])
@@ -301,9 +306,15 @@ class MemoryAgent:
         others = {name for name in tensors if not name.startswith(("optimizer.", "model."))}
         checkpoint.check_names(path, "tensors", others, own)
         for name, value in own.items():
-            good = tensors[name].shape == value.shape and bool(tensors[name].isfinite().all())
-            checkpoint.check_fact(path, name, good, f"{list(value.shape)} numbers", tensors[name].tolist())
+            found, least = tensors[name], 0.0 if name == "scale" else -math.inf
+            good = (found.shape, found.dtype) == (value.shape, value.dtype)
+            good = good and bool((found.isfinite() & (found > least)).all())
+            expected = f"{list(value.shape)} finite numbers{' > 0' * (name == 'scale')}, {value.dtype}"
+            checkpoint.check_fact(path, name, good, expected, found.tolist())
         checkpoint.check_model(self.network, tensors, path)
+        for name in checkpoint.model_tensors(self.network):
+            good = bool(tensors[name].isfinite().all())
+            checkpoint.check_fact(path, name, good, "finite numbers", tensors[name].tolist())
         checkpoint.check_optimizer(self._optimizer, tensors, facts["optimizer"], path)
         checkpoint.check_history(path, facts["history"], COLUMNS)
         seed = facts["seed"]
@@ -340,13 +351,13 @@ class MemoryAgent:
         try:
             for _ in range(config.epochs):
                 order = torch.randperm(config.trials, generator=generator).to(self.device)
-                for chosen in order.chunk(config.minibatches):
+                for chosen in order.tensor_split(config.minibatches):
                     entropies.append(self._step(trials, adv, targets, chosen, config.entropy_at(number)))
             row = {
                 "update": number + 1,
                 "first": trials.returns[0].mean().item(),
                 "last": trials.returns[-1].mean().item(),
-                "entropy": entropies[0],
+                "entropy": float(np.mean(entropies[: config.minibatches])),
                 "steps": (self.history[-1]["steps"] if self.history else 0) + int(trials.mask.sum()),
             }
             self.history.append(row)
@@ -358,10 +369,10 @@ class MemoryAgent:
         return row
 
     def _credit(self, trials: Trials) -> tuple[Tensor, Tensor]:
-        """Return advantages, normalised over all steps of an update, and targets of the values; both [S, B].
+        """Return advantages [S, B], normalised over all steps of an update, and targets of the values [S, B].
 
-        Values count in units of what the
-        discount lets add up, so that their targets are of the order of a reward.
+        Values count in units of what the discount lets add up, so that their targets are of the order of a
+        reward.
         """
         with torch.no_grad():
             values = self.network(trials.inputs)[1] * self._value_unit(trials)
@@ -378,7 +389,10 @@ class MemoryAgent:
         mask = trials.mask[:, chosen]
         outputs, values, _ = self.network(trials.inputs[:, chosen])
         logp = actions.log_prob(outputs, trials.act[:, chosen])
-        ratio = torch.exp(logp - trials.logp[:, chosen])
+        change = logp - trials.logp[:, chosen]
+        ratio = torch.exp(
+            change.where(mask.bool(), torch.zeros_like(change))
+        )  # what pads a trial is no number
         gain = clipped_objective(ratio, adv[:, chosen], clip=config.clip)
         entropy = (actions.entropy(outputs) * mask).sum() / mask.sum()
         error = (values - targets[:, chosen]).square()

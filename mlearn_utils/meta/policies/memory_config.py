@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from mlearn_utils.runtime import check_fraction, check_integer, check_not_negative, check_positive, is_number
+from mlearn_utils.runtime import check_fraction, check_integer, check_not_negative, check_positive
 
 
 @dataclass(frozen=True)
@@ -68,7 +68,7 @@ class MemoryConfig:
         if self.max_grad_norm is not None:
             check_positive("max_grad_norm", self.max_grad_norm)
         for name in ("memory", "crossed"):
-            if not isinstance(getattr(self, name), bool):
+            if not isinstance(getattr(self, name), (bool, np.bool_)):
                 raise ValueError(f"{name} must be True or False, got {getattr(self, name)!r}")
         for name in ("learning_rate", "clip"):
             check_positive(name, getattr(self, name))
@@ -117,8 +117,9 @@ def bandit_config(pulls: int = 10, **changes: Any) -> MemoryConfig:
 
 def _two_weights(value: object) -> tuple[float, float]:
     numbers = list(value) if isinstance(value, Sequence) and not isinstance(value, str) else []
-    if len(numbers) != 2 or not all(is_number(each) and 0 <= each < np.inf for each in numbers):
-        raise ValueError(
-            f"entropy must be two finite numbers >= 0, at the start and at the end, got {value!r}"
-        )
+    expected = "two finite numbers >= 0, at the start and at the end"
+    if len(numbers) != 2:
+        raise ValueError(f"entropy must be {expected}, got {value!r}")
+    for each in numbers:
+        check_not_negative("entropy", each, expected)
     return float(numbers[0]), float(numbers[1])

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from mlearn_utils.rl.gymnasium_batch import GymnasiumBatch, cartpole_task, check_spaces, other_wrappers
 from mlearn_utils.rl.rollout import BatchEnv
+from mlearn_utils.runtime import level_outside
 from mlearn_utils.tasks.cartpole import FAMILIES, CartPolePhysics, CartPoleTasks
 
 DEFAULT_FAMILY = "dirv"
@@ -44,20 +45,20 @@ class BatchedPolicyTasks(PolicyTasks, Protocol):
         ...
 
 
-def find_family(env: object, *, stacklevel: int = 5) -> PolicyTasks:
+def find_family(env: object) -> PolicyTasks:
     """Return the family that `env` is, or the default family of a plain cart-pole.
 
     Args:
         env: an object with `sample` and `make_env`; or a Gymnasium cart-pole or its id. That is one task, and
             nothing can be learnt about learning from one: it is made a family, `CartPoleTasks("dirv")` with
-            the same physics (or the family of its task, for `mlearn/CartPole-v0`), and a warning says so.
-        stacklevel: of that warning, so that it names the line that made the agent.
+            the same physics (or the family of its task, for `mlearn/CartPole-v0`), and a warning says so; it
+            names the line that gave the cart-pole to this package.
 
     Raises:
         TypeError: if it is neither, or the environments have another kind of observations or actions.
     """
     if isinstance(env, (gym.Env, str)):
-        return _family_of(gym.make(env) if isinstance(env, str) else env, stacklevel)
+        return _family_of(gym.make(env) if isinstance(env, str) else env)
     if isinstance(env, type) or not isinstance(env, PolicyTasks):
         raise TypeError(
             "env must be a family of tasks with the methods sample(n_tasks, seed=) and make_env(task), such "
@@ -109,7 +110,7 @@ def observation_scale(family: PolicyTasks, num_features: int) -> Tensor | None:
     return scale
 
 
-def _family_of(env: gym.Env, stacklevel: int) -> CartPoleTasks:
+def _family_of(env: gym.Env) -> CartPoleTasks:
     check_spaces(env, continuous=True)
     task = cartpole_task(env.unwrapped)
     others = other_wrappers(env)
@@ -131,7 +132,7 @@ def _family_of(env: gym.Env, stacklevel: int) -> CartPoleTasks:
         "with another hidden reward in every task, and episodes of 100 steps or config.horizon, whatever its "
         "own time limit. Pass a family to choose another.",
         UserWarning,
-        stacklevel=stacklevel,
+        stacklevel=level_outside(),
     )
     return CartPoleTasks(family, physics=physics)
 

@@ -21,7 +21,7 @@ import torch
 from torch import Tensor, nn
 
 from mlearn_utils.rl.actions import Actions, DiscreteActions
-from mlearn_utils.rl.rollout import BatchEnv
+from mlearn_utils.rl.rollout import BatchEnv, check_played
 
 
 class Trials(NamedTuple):
@@ -180,7 +180,14 @@ def play_trials(
         seen_episodes: episodes whose rewards are seen; None for all. Later ones are paid, but read 0.
         greedy: take the most probable actions.
         wipe: forget at the end of each episode: the hidden state and the previous action, reward and end.
+
+    Raises:
+        ValueError: if an observation or a reward is not finite; step, task and environment are named.
     """
+
+    def by_task(values: Tensor) -> Tensor:  # [S, B, ...] as [T, S, E, ...]
+        return values.unflatten(1, (env.num_tasks, env.num_envs)).transpose(0, 1)
+
     device = encode.scale.device
     batch = env.num_tasks * env.num_envs
     steps: list[tuple[Tensor, ...]] = []
@@ -217,6 +224,9 @@ def play_trials(
                 break
     inputs, act, reward, mask, logp, clock = (torch.stack(values) for values in zip(*steps, strict=True))
     inputs, act, reward, mask, logp, clock = _without_gaps(mask, inputs, act, reward, mask, logp, clock)
+    observations = inputs[..., : len(encode.scale)] * encode.scale + encode.center
+    for name, values in (("observation", observations), ("reward", reward)):
+        check_played(name, by_task(values), by_task(mask), of="a trial")
     return Trials(inputs, act, reward, mask, logp, clock, returns)
 
 

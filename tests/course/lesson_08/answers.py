@@ -183,6 +183,10 @@ def input_with_a_number(obs, action, reward, ended, n_actions):
     return np.column_stack((obs, action, reward, ended))
 
 
+def input_of_the_actions_seen(obs, action, reward, ended, n_actions):
+    return np.column_stack((obs, np.eye(action.max() + 1)[action], reward, ended))
+
+
 def input_in_another_order(obs, action, reward, ended, n_actions):
     return np.column_stack((obs, np.eye(n_actions)[action], ended, reward))
 
@@ -354,6 +358,7 @@ WRONG_ANSWERS = {
         (input_without_end, "the end of the episode is not among the inputs"),
         (input_with_a_number, "enters as its number"),
         (input_in_another_order, "reward, then end"),
+        (input_of_the_actions_seen, "whichever were taken"),
     ],
     "next_state": [
         (state_wiped_at_the_border, "wiped at every end of an episode"),

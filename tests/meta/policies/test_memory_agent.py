@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from gymnasium.spaces import Discrete
+from gymnasium.spaces import Box, Discrete
 from safetensors import safe_open
 from safetensors.torch import save_file
 
@@ -509,6 +509,14 @@ def failing(call: Any, at: int) -> Any:
     return wrapper
 
 
+def test_a_training_stopped_before_its_first_update_overwrites_nothing(tmp_path, monkeypatch):
+    agent, path = trained(tmp_path / "agent"), tmp_path / "agent"
+    monkeypatch.setattr(MemoryAgent, "_step", failing(MemoryAgent._step, 1))
+    with pytest.raises(StopError):
+        cart(seed=9).train(3, progress=False, checkpoint=path)
+    assert same(MemoryAgent.load(path, CartPoleTasks("once"), device="cpu"), agent)
+
+
 @pytest.mark.parametrize("where", ["sample", "play", "step", "before the last", "optimizer", "row"])
 def test_stopped_anywhere_in_the_third_update_nothing_is_lost(tmp_path, monkeypatch, where):
     """Going on after that equals never having been stopped, from the agent and from the file."""
@@ -603,6 +611,8 @@ def test_a_gradient_that_is_not_finite_is_refused():
         (lambda a, t: a.train(0), ValueError, "updates must be an integer >= 1"),
         (lambda a, t: a.train(1, seed=-1), ValueError, "seed must be"),
         (lambda a, t: a.train(1, checkpoint="/no/such/folder/file"), FileNotFoundError, "checkpoint"),
+        (lambda a, t: a.train(1, checkpoint="/tmp"), IsADirectoryError, "checkpoint must be a file"),
+        (lambda a, t: MemoryAgent.load("/no/file", a.family, {}), TypeError, "config must be a MemoryConfig"),
         (lambda a, t: a.evaluate(CartPoleTasks("dir").sample(2, seed=0)), ValueError, "family 'once'"),
         (
             lambda a, t: a.evaluate(PointTasks().sample(2, seed=0), family=PointTasks()),
@@ -758,3 +768,91 @@ def test_the_first_update_is_the_same_on_a_gpu():
     assert rows[0]["first"] == pytest.approx(rows[1]["first"], rel=1e-4)
     for a, b in zip(*(agent.network.parameters() for agent in agents), strict=True):
         torch.testing.assert_close(a, b.cpu(), rtol=1e-3, atol=1e-4)
+
+
+def test_a_file_of_weights_that_are_no_numbers_or_of_a_scale_below_zero_is_refused(tmp_path):
+    trained(path := tmp_path / "agent")
+    tensors, facts = load_checkpoint(path, "MemoryAgent")
+    for name, value in (("model.value.bias", torch.nan), ("scale", 0.0), ("scale", -1.0)):
+        broken = tensors | {name: torch.full_like(tensors[name], value)}
+        save_checkpoint(path, "MemoryAgent", broken, facts)
+        refused(path, f"has {name} = .* expected .*numbers")
+    save_checkpoint(path, "MemoryAgent", tensors | {"center": tensors["center"].double()}, facts)
+    refused(path, "has center = .* torch.float32")
+
+
+def test_a_pass_takes_as_many_steps_as_it_has_minibatches(monkeypatch):
+    agent, sizes, step = cart(trials=6, minibatches=4), [], MemoryAgent._step
+
+    def note(self, *arguments):
+        sizes.append(len(arguments[3]))
+        return step(self, *arguments)
+
+    monkeypatch.setattr(MemoryAgent, "_step", note)
+    agent.train(1, progress=False)
+    assert sorted(sizes) == [1, 1, 2, 2]
+
+
+def test_what_pads_a_trial_is_never_a_number(monkeypatch):
+    """After the end of a trial stands what other trials left: here as far from the policy as can be."""
+    agent, twin = cart(horizon=14), cart(horizon=14)
+    play = agent.play
+
+    def far(*arguments, **more):
+        trials = play(*arguments, **more)
+        assert (trials.mask == 0).any()
+        return trials._replace(logp=trials.logp.where(trials.mask.bool(), torch.tensor(-1e6)))
+
+    monkeypatch.setattr(agent, "play", far)
+    for each in (agent, twin):
+        with torch.no_grad():
+            each.network.policy.bias.fill_(2.0)  # pushes mostly to the right, and falls
+        each.train(2, progress=False)
+    assert same(agent, twin)
+
+
+class Vectors(Lines):
+    """Lines as wide as they should be, with actions of another kind, of the same number."""
+
+    def make_env(self, task: float) -> Any:
+        env = super().make_env(task)
+        env.action_space = Box(-1.0, 1.0, (2,), np.float32)
+        return env
+
+
+def test_actions_of_another_kind_are_refused():
+    agent = cart(family=Lines(), horizon=5)
+    with pytest.raises(ValueError, match=r"DiscreteActions\(n=2\).* got 2 and GaussianActions\(size=2\)"):
+        agent.evaluate([1.0], family=Vectors())
+
+
+def no_number(at: int, what: int) -> Any:
+    """Return what breaks the observation (0) or the reward (1) of a step of a `Line`."""
+
+    def broken(env: Line, result: Any) -> Any:
+        seen, reward, *rest = result
+        if env.steps == at:
+            seen, reward = (np.full(2, np.nan, np.float32), reward) if what == 0 else (seen, np.inf)
+        return seen, reward, *rest
+
+    return broken
+
+
+@pytest.mark.parametrize(("what", "name", "step"), [(0, "observation", 3), (1, "reward", 2)])
+def test_an_observation_or_a_reward_that_is_no_number_is_named(what, name, step):
+    agent = cart(family=Lines(), horizon=5)
+    expected = rf"{name} must be finite, got .* at step {step} of a trial \(task 0, environment 0\)"
+    with pytest.raises(ValueError, match=expected):
+        agent.evaluate([1.0, -1.0], family=Lines(broken=no_number(3, what)))
+
+
+def test_the_warning_about_a_single_cart_pole_names_the_line_that_gave_it(tmp_path):
+    with pytest.warns(UserWarning, match="made the family") as first:
+        agent = MemoryAgent("CartPole-v1", MemoryConfig(**SMALL), device="cpu")
+    agent.save(tmp_path / "agent")
+    with pytest.warns(UserWarning, match="made the family") as second:
+        MemoryAgent.load(tmp_path / "agent", "CartPole-v1", device="cpu")
+    tasks = agent.family.sample(2, seed=0)
+    with pytest.warns(UserWarning, match="made the family") as third:
+        agent.evaluate(tasks, family="CartPole-v1")  # pyright: ignore[reportArgumentType]
+    assert {record[0].filename for record in (first, second, third)} == {__file__}

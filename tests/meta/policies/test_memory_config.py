@@ -15,7 +15,8 @@ BAD = [
     ("learning_rate", 0.0), ("learning_rate", float("nan")), ("clip", -0.1), ("gamma", 1.1), ("lam", -0.1),
     ("value_weight", -1.0), ("entropy", 0.1), ("entropy", (0.1,)), ("entropy", (-0.1, 0.0)),
     ("entropy", (0.1, float("inf"))), ("entropy", "ab"), ("entropy", (0.1, 0.0, 0.0)), ("entropy", (True, 0)),
-    ("entropy", (float("nan"), 0.0)), ("minibatches", 129), ("horizon", 2.5), ("horizon", True),
+    ("entropy", (float("nan"), 0.0)), ("entropy", (10**400, 0)), ("minibatches", 129),
+    ("horizon", 2.5), ("horizon", True),
     ("max_grad_norm", -1.0), ("max_grad_norm", float("inf")), ("memory", None), ("crossed", 0),
     ("learning_rate", float("inf")), ("learning_rate", True), ("clip", 0.0), ("clip", float("nan")),
     ("gamma", -0.1), ("gamma", float("nan")), ("gamma", True), ("lam", 1.1), ("lam", "0.9"),
@@ -128,3 +129,8 @@ def test_bad_settings_for_bandits_are_named(changes, error, message):
 def test_what_is_changed_comes_before_what_is_usual():
     found = bandit_config(4, episodes=6, entropy=(0.5, 0.1), memory=False)
     assert (found.episodes, found.entropy, found.memory) == (6, (0.5, 0.1), False)
+
+
+def test_a_flag_of_numpy_is_taken_as_pythons():
+    assert MemoryConfig(memory=np.False_, crossed=np.True_) == MemoryConfig(memory=False, crossed=True)  # pyright: ignore[reportArgumentType]
+    assert type(MemoryConfig(memory=np.False_).memory) is bool  # pyright: ignore[reportArgumentType]
