@@ -1,4 +1,4 @@
-"""What every test may rely on: one thread, no display, own progress log, same weights, GPU tests only with one."""
+"""What every test may rely on: one thread, no display, its own log, same weights, GPU tests only with one."""
 
 import os
 import sys

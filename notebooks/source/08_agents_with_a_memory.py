@@ -522,8 +522,9 @@ plt.show()
 lesson.check(filter_step)
 
 # %% [markdown]
-# The stored memory agent drives; the filter watches. **Try** steps 1, 2, 3: a first reward of 0 says "not
-# near", the first above 0 leaves two targets, $\dot x \pm (1 - r)$, and a further one decides.
+# The stored memory agent drives; the filter watches. **Try** steps 1, 2, 3: a first reward above 0 leaves
+# two targets, $\dot x \pm (1 - r)$, and a further one at another velocity decides. Then take the target
+# 0.8: a reward of 0 says no more than "not near".
 
 # %%
 pictures.belief_explorer()

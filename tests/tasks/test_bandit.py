@@ -91,7 +91,7 @@ def test_the_luck_of_a_seed_is_not_the_chances_of_the_same_seed():
         env, batch = family.make_env(task), family.make_batch(task, 1)
         env.reset(seed=seed)
         batch.reset(seed=seed)
-        won += env.step(0)[1], batch.step(np.array([[0]]))[1].item()
+        won += [float(env.step(0)[1]), batch.step(np.array([[0]]))[1].item()]
     assert (abs(won / 200 - 0.5) < 0.15).all()
 
 

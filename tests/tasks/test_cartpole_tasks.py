@@ -153,7 +153,7 @@ def test_bad_arguments_are_named():
     tasks = CartPoleTasks("dirv")
     task = tasks.sample(2, seed=0)
     with pytest.raises(
-        ValueError, match=r"family must be one of \('dirv', 'dir', 'phys', 'goalv'\), got 'wind'"
+        ValueError, match=r"family must be one of \('dirv', 'dir', 'phys', 'goalv', 'once'\), got 'wind'"
     ):
         CartPoleTasks("wind")
     with pytest.raises(ValueError, match="task must be of family 'dir', got one of 'dirv'"):

@@ -90,7 +90,7 @@ def belief_explorer() -> Explorer:
     return Explorer(
         _draw_belief(*_drives()),
         {
-            "target": choice("hidden target (m/s)", [(number(t, "+.1f"), t) for t in TARGETS], 0.8),
+            "target": choice("hidden target (m/s)", [(number(t, "+.1f"), t) for t in TARGETS], -0.6),
             "step": int_slider("step of the episode", 0, STEPS, 1, 1),
         },
         alt="Left: the velocity of a cart over time and the hidden target. Right: the belief over all "
@@ -127,7 +127,7 @@ def _draw_belief(
         figure.set_size_inches(8.2, 3.2)
         left, right = figure.subplots(1, 2, width_ratios=(1.2, 1))
         left.set(xlim=(0, STEPS), ylim=(-1.6, 1.6), xlabel="step of the episode", ylabel="velocity (m/s)")
-        (line,) = left.plot([], [], color=COLORS["adapted"], linestyle="-", label="cart")
+        (line,) = left.plot([], [], color=COLORS["adapted"], linestyle="-", marker=".", label="cart")
         (goal,) = left.plot([], [], color=COLORS["truth"], linestyle="--", label="hidden target")
         left.legend(loc="lower right", fontsize=8)
         bars = right.bar(grid, np.zeros(len(grid)), 0.03, color=COLORS["support"])
@@ -146,8 +146,8 @@ def _draw_belief(
             seen = "nothing was paid yet" if at == 0 else f"the last step paid {reward[task, at - 1]:.2f}"
             right_way = float(beliefs[task, at][np.sign(grid) == np.sign(target)].sum())
             return (
-                f"After {at} steps ({seen}): the side of the target has the belief {right_way:.2f}, the "
-                f"likeliest target {sure:.2f}."
+                f"After {at} step{'s' * (at != 1)} ({seen}): the side of the target has the belief "
+                f"{right_way:.2f}, the likeliest target {sure:.2f}."
             )
 
         return update

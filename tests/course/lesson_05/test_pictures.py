@@ -57,7 +57,7 @@ class TestLongRun:
     def small(self, monkeypatch, folder, updates: int) -> ModuleType:
         """Return the script with two short runs, whose files go to `folder`."""
         train = script("train")
-        (folder / "train.py").write_text("the same script")
+        (folder / "train.py").write_text("# the same script")
         for name, value in {
             "RUNS": (("torch", 0.001, 5, 0), ("paper", 0.01, 10, 1)),
             "STREAMS": {5: 1, 10: 2},

@@ -612,7 +612,6 @@ def test_a_gradient_that_is_not_finite_is_refused():
         (lambda a, t: a.train(1, seed=-1), ValueError, "seed must be"),
         (lambda a, t: a.train(1, checkpoint="/no/such/folder/file"), FileNotFoundError, "checkpoint"),
         (lambda a, t: a.train(1, checkpoint="/tmp"), IsADirectoryError, "checkpoint must be a file"),
-        (lambda a, t: MemoryAgent.load("/no/file", a.family, {}), TypeError, "config must be a MemoryConfig"),
         (lambda a, t: a.evaluate(CartPoleTasks("dir").sample(2, seed=0)), ValueError, "family 'once'"),
         (
             lambda a, t: a.evaluate(PointTasks().sample(2, seed=0), family=PointTasks()),
@@ -648,6 +647,8 @@ def test_bad_input_is_named(call, error, message):
 def test_a_family_and_a_configuration_are_checked():
     with pytest.raises(TypeError, match="config must be a MemoryConfig"):
         MemoryAgent(CartPoleTasks("dirv"), {"episodes": 2})  # pyright: ignore[reportArgumentType]
+    with pytest.raises(TypeError, match="config must be a MemoryConfig"):
+        MemoryAgent.load("/no/file", CartPoleTasks("dirv"), {})  # pyright: ignore[reportArgumentType]
     with pytest.raises(TypeError, match="env must be"):
         MemoryAgent(3)  # pyright: ignore[reportArgumentType]
 
