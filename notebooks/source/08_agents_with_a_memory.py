@@ -364,8 +364,8 @@ print(f"win-stay, by 200 000 simulated trials: {inside.win_stay():.2f}")
 #
 # The hidden state has 32 numbers. Has it become the posterior? A common test is to **read it out**: fit a
 # linear map from the hidden state to the posterior means of all arms, and see how good that is on new
-# trials. Its measure is $R^2 = 1 - $ (mean squared error of the fit) / (variance of what it should give): 1
-# if all is read out, 0 if it is no better than always saying the mean.
+# trials. Its measure is $R^2$, one less the ratio of the fit's mean squared error to the variance of what it
+# should give: 1 if all is read out, 0 if it is no better than always saying the mean.
 
 # %%
 predictions.predict_probe()

@@ -15,7 +15,16 @@ from tests.browser.server import environment, running_url
 
 pytestmark = pytest.mark.browser
 ROOT = Path(__file__).resolve().parent.parent.parent
-FITS = "(node) => node.scrollWidth <= node.clientWidth + 1"
+FITS = """(node) => {
+  const text = document.createTreeWalker(node, NodeFilter.SHOW_TEXT).nextNode();
+  const words = document.createRange();
+  words.setStart(text, 0);
+  words.setEnd(text, text.length - ".ipynb".length);
+  const cut = node.scrollWidth > node.clientWidth + 1;
+  const ellipsis = cut ? 12 : 0;
+  return words.getBoundingClientRect().right <= node.getBoundingClientRect().right - ellipsis;
+}"""
+"""Whether an entry of the side bar shows a name whole; its ending, .ipynb, may be cut."""
 
 
 @pytest.fixture
