@@ -85,7 +85,8 @@ def memory_input(obs, action, reward, ended, n_actions):
 def next_state(state, episode_ended, task_changed):
     """Return the hidden states [B, H] that B trials go on with, from those after the last step [B, H].
 
-    episode_ended, task_changed: truth values [B]; a new task always begins with a new episode.
+    episode_ended, task_changed: truth values [B]; a new task always begins with a new episode. All are arrays
+    of numpy.
     """
     ### BEGIN SOLUTION
     return np.where(task_changed[:, None], 0.0, state)
@@ -99,7 +100,7 @@ def trial_errors(reward, values, episode_ended, trial_ended, gamma):
     """Return [S] the TD errors of S steps, in which several trials follow one another.
 
     values: [S] of the state and memory at each step. episode_ended, trial_ended: [S] 1 at the last step of an
-    episode and of a trial, else 0. The last step ends a trial.
+    episode and of a trial, else 0. The last step ends a trial. All are arrays of numpy.
     """
     ### BEGIN SOLUTION
     after = np.append(values[1:], 0.0)
@@ -114,7 +115,7 @@ def filter_step(belief, targets, velocity, reward, width):
     """Return the belief [G] over the targets [G] after a step that reached `velocity` and paid `reward`.
 
     A target v would have paid max(0, 1 - |velocity - v|). Weigh it by exp(-d^2 / 2), where d is how far that
-    is from the reward, in units of `width`.
+    is from the reward, in units of `width`. belief and targets are arrays of numpy.
     """
     ### BEGIN SOLUTION
     expected = np.maximum(0, 1 - abs(velocity - targets))

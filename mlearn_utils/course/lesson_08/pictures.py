@@ -159,19 +159,21 @@ def draw_experience(ax: Axes, family: str) -> None:
     """Draw the mean return of each episode of experience in a new task, with intervals over the trainings."""
     lines = {
         "MAML": ("maml", "-", ([1, 10], [11, 20])),
-        "memory": ("adapted", "-", ([1, 1], [2, 2])),
         "feed-forward": ("multitask", "--", ([1, 1], [2, 2])),
         "belief": ("meta", "-.", ([1, 1], [2, 2])),
+        "memory": ("adapted", "-", ([1, 1], [2, 2])),
     }
     for method, (color, dashes, spans) in lines.items():
         found = returns(family, method)
         x = np.ravel(spans) if method == "MAML" else np.array([1, 2])
         y = np.repeat(found, 2, axis=1) if method == "MAML" else found
         band(ax, x, y, label=METHODS[method], color=COLORS[color], linestyle=dashes)
+        if method == "memory":
+            ax.plot(x, y.mean(axis=0), "o", color=COLORS[color], markersize=4)
     told = returns(family, "told").mean()
     ax.axhline(told, color=COLORS["oracle"], linestyle=":", linewidth=1, label=METHODS["told"])
     ax.set(title=family, xlabel="episode of experience in the task", xlim=(0.5, 20), ylim=(0, 100))
-    ax.set_xticks([1, 2, 5, 10, 15, 20])
+    ax.set_xticks([2, 5, 10, 15, 20])
 
 
 def draw_trial(ax: Axes) -> None:
