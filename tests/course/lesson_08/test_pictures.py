@@ -129,7 +129,7 @@ def test_curves_costs_and_bandits_are_read_by_seed():
 def test_experience_is_drawn_with_the_told_policy_as_a_line(family):
     ax = Figure().subplots()
     pictures.draw_experience(ax, family)
-    assert len(ax.lines) == 5
+    assert len(ax.lines) == 6  # five methods, and the marks of one
     assert np.asarray(ax.lines[-1].get_ydata())[0] == pytest.approx(results.returns(family, "told").mean())
 
 
