@@ -157,7 +157,7 @@ class CartPoleTasks:
         observation_scale: [F] what observations are divided by before a policy sees them.
         horizon: steps after which an episode is truncated, if nothing else is said.
         seen_episodes: how many episodes in a task show their rewards; None for all. `MemoryAgent` and
-            `BeliefTasks` heed it; `MAMLAgent` learns from whatever it plays before its inner step.
+            `BeliefTasks` heed it; `MAMLAgent` refuses inner steps on more episodes.
 
     Raises:
         ValueError: if the family is unknown.

@@ -66,9 +66,16 @@ class TargetFilter:
 
         Args:
             log_belief: [..., G] before it.
-            obs: [..., 4] the state that the step reached.
-            reward: [...] what it paid.
+            obs: [..., 4] the state that the step reached, finite.
+            reward: [...] what it paid, finite: by a target within the range of the family. One that no target
+                of the range would have paid leaves those that come nearest.
+
+        Raises:
+            ValueError: if a state or a reward is not finite.
         """
+        for name, given in (("obs", obs), ("reward", reward)):
+            if not bool(given.isfinite().all()):
+                raise ValueError(f"{name} must be finite, got {given[~given.isfinite()][:3].tolist()}")
         targets = self.targets.to(obs)
         paid = reward.unsqueeze(-1)
         expected = FAMILIES[self.family].reward(obs.unsqueeze(-2), targets)

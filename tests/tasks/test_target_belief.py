@@ -254,6 +254,16 @@ def test_a_bad_number_of_points(points):
         TargetFilter("dirv", points)
 
 
+@pytest.mark.parametrize("bad", [float("nan"), float("inf"), -float("inf")])
+@pytest.mark.parametrize("name", ["obs", "reward"])
+def test_what_is_not_finite_is_refused(name, bad):
+    grid = TargetFilter("dirv")
+    given = {"obs": torch.zeros(2, 4), "reward": torch.zeros(2)}
+    given[name].view(-1)[-1] = bad
+    with pytest.raises(ValueError, match=f"{name} must be finite, got"):
+        grid.update(grid.prior(2), **given)
+
+
 # --- the family whose rewards are seen once
 
 

@@ -20,6 +20,7 @@ from mlearn_utils.meta.policies.policy_model import LOG_STD, PolicyModel
 from mlearn_utils.meta.policies.tasks import (
     PolicyTasks,
     draw_tasks,
+    family_name,
     find_family,
     make_batch,
     observation_scale,
@@ -111,10 +112,12 @@ class AdaptivePolicy:
             seed: start of the random numbers of episodes and actions.
 
         Raises:
-            ValueError: if `steps` is negative or the tasks are of another family.
+            ValueError: if `steps` is negative, the tasks are of another family, or the steps would learn from
+                more episodes than the `seen_episodes` whose rewards the family shows.
             TypeError: if `tasks` is no batch of tasks.
         """
         rates = self.config.rates(steps, inner_lr)
+        self.check_seen(steps, episodes)
         with closing_batch(self.make_batch(tasks, episodes)) as env:
             return self.explore(env, rates, make_generator(seed))[0]
 
@@ -136,6 +139,7 @@ class AdaptivePolicy:
         arguments and errors as in `adapt`; `tasks` should be held out from training.
         """
         rates = self.config.rates(steps, inner_lr)
+        self.check_seen(steps, episodes)
         with closing_batch(self.make_batch(tasks, episodes)) as env:
             generator = make_generator(seed)
             path: list[Params] = []
@@ -167,6 +171,17 @@ class AdaptivePolicy:
         episodes = self.config.episodes if episodes is None else episodes
         check_integer("episodes", episodes, minimum=1)
         return make_batch(self.family, tasks, episodes, horizon=self.config.horizon, device=self.device)
+
+    def check_seen(self, steps: int, episodes: int | None = None, names: str = "steps * episodes") -> None:
+        """Raise ValueError if inner steps would learn from rewards that the family does not show."""
+        episodes = self.config.episodes if episodes is None else episodes
+        check_integer("episodes", episodes, minimum=1)
+        seen = getattr(self.family, "seen_episodes", None)
+        if seen is not None and steps * episodes > seen:
+            raise ValueError(
+                f"{names} must be at most {seen}: {family_name(self.family)} shows the rewards of no more "
+                f"episodes in a task, got {steps} * {episodes}"
+            )
 
     def with_advantages(self, rollout: Rollout, *, inner: bool = False) -> EpisodeBatch:
         """Return episodes with advantages on the agent's device; `inner` for a support set."""

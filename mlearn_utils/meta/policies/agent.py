@@ -119,11 +119,13 @@ class MAMLAgent(AdaptivePolicy):
 
         Raises:
             ValueError: if `iterations` is not an integer >= 1, or None and nothing is left; if `seed` is not
-                an integer >= 0.
+                an integer >= 0; or if the inner steps would learn from more episodes than the `seen_episodes`
+                whose rewards the family shows.
             FileNotFoundError: if the folder of `checkpoint` does not exist.
             IsADirectoryError: if `checkpoint` is a folder.
             FloatingPointError: if a gradient is not finite; the agent stays as it was before.
         """
+        self.check_seen(self.config.inner_steps, names="config.inner_steps * config.episodes")
         iterations = self._left() if iterations is None else iterations
         check_integer("iterations", iterations, minimum=1)
         seed = next_seed(seed, self._seed)

@@ -278,6 +278,24 @@ def interrupt_in_third_iteration(agent: MAMLAgent, monkeypatch: pytest.MonkeyPat
 
 
 class TestRefusals:
+    def test_rewards_that_the_family_hides_are_not_adapted_on(self):
+        agent = make_agent("once", inner_steps=2)
+        tasks = agent.family.sample(3, seed=0)
+        with pytest.raises(
+            ValueError, match=r"config.inner_steps \* config.episodes must be at most 1: .*2 \* 4"
+        ):
+            agent.train()
+        assert not agent.history
+        with pytest.raises(ValueError, match=r"steps \* episodes must be at most 1: CartPoleTasks\('once'\)"):
+            agent.evaluate(tasks, steps=1)
+        with pytest.raises(ValueError, match=r"got 2 \* 1"):
+            agent.adapt(tasks, steps=2, episodes=1)
+        assert agent.evaluate(tasks, steps=1, episodes=1).shape == (2, 3)
+        assert agent.evaluate(tasks, steps=0, episodes=7).shape == (1, 3)
+        one = make_agent("once", episodes=1)
+        assert len(train(one, 1)) == 1
+        assert len(train(make_agent("once", inner_steps=0), 1)) == 1
+
     @pytest.mark.parametrize(
         ("field", "value"),
         [
