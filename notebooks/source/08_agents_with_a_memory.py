@@ -409,21 +409,39 @@ assert slow.max() < trained.min() and trained.max() < random.min()
 
 # %%
 print("read out, untrained and slow:", results.bandits("read out, slow").round(2))
-played = [agent.evaluate(new_bandits, greedy=True).sum(axis=0).mean() for agent in (untrained, player)]
-print("wins in ten pulls: untrained {:.2f}, trained {:.2f}".format(*played))
-assert results.bandits("read out, slow").min() > results.bandits("read out").min() - 0.02
-assert played[1] > played[0] + 1
+assert results.bandits("read out, slow").min() > results.bandits("read out").max()
 
 # %% [markdown]
-# So neither measure shows that training made a posterior. Both show how *long* the memory is. What the
-# untrained network does not have is the score: the trained one *does* something with its memory. "Its
-# hidden state is the posterior" is a sentence that this lesson cannot support.
+# So neither measure shows that training made a posterior. But the trained network earns 6.6 of its ten
+# pulls, and an untrained one, whose actions mean nothing, about 5. Is at least *that* the memory's merit?
+# One more control: leave the recurrent network as it is, random and **frozen**, and fit the last, linear
+# layer alone. `inside.frozen_head` fits it by least squares to the posterior means, on four thousand
+# trials, and then always pulls the arm that looks best:
+
+# %%
+predictions.predict_frozen()
+
+# %% tags=["nbval-ignore-output"]
+frozen = [inside.frozen_head(agent) for agent in (untrained, inside.slow_twin(untrained))]
+random_policy = untrained.evaluate(new_bandits, greedy=True).sum(axis=0).mean()
+print(f"never trained at all                        {random_policy:.2f} wins in ten pulls")
+print("random and frozen memory, fitted last layer {:.2f}; forgets slowly {:.2f}".format(*frozen))
+print(f"trained as a whole                          {wins:.2f}")
+assert wins > random_policy + 1 and min(frozen) > exact["best possible"] - 0.15
+
+# %% [markdown]
+# Within a tenth of a win of the best possible, with a memory that *nothing was ever trained to keep*. (The
+# head was told the posterior means, and RL² only what it won: that is the difficult part, and it did learn
+# it.) So neither what can be read out, nor the order, nor the score says that training shaped the memory;
+# random networks of this size remember ten pulls well enough. "Its hidden state is the posterior" is a
+# sentence that this lesson cannot support. What was learned is, at the least, *what to do* with what is
+# remembered.
 
 # %% [markdown]
 # ## 7. Carts: when to forget, and what comes next (4 minutes)
 #
-# On to the cart-poles of lesson 06, with trials of two episodes in the same task. Two details decide
-# whether it works, and both are easily wrong. First:
+# On to the cart-poles of lesson 06, with trials of two episodes in the same task. Two details are easily
+# wrong. First:
 #
 # **Exercise `next_state`** (core, 4 minutes).
 
@@ -446,8 +464,13 @@ lesson.check(next_state)
 lesson.check(trial_errors)
 
 # %% [markdown]
+# How much does this matter? As a control five agents were trained for the family `once` of the next section
+# with advantages that end with the episode. They earn as much as the others (section 10, "credit ends with
+# an episode"). On our carts looking for the target is paid for in the first episode already; it would
+# matter where looking *costs*, as in section 4.
+#
 # One more trap. If one discounts by the steps *taken*, as this exercise does, a policy that lets the pole
-# fall at once comes to the second episode sooner: its rewards count more. We saw trainings learn just that.
+# fall at once comes to the second episode sooner, and its rewards count more: falling is rewarded.
 # `MemoryAgent` discounts by the clock, as if every episode lasted for its whole horizon: at the last step
 # of an episode that ended $k$ steps too soon, $\delta_t = r_t + \gamma^{k+1} V_{t+1} - V_t$. Then an early
 # end does not bring the next episode nearer.
@@ -457,7 +480,8 @@ lesson.check(trial_errors)
 #
 # Five trainings of each method, judged on four sets of 200 test tasks that nothing was tuned on (`python
 # data/lesson_08/make_results.py`). The **feed-forward** twin sees the same inputs, the last action and the
-# last reward among them, and has no hidden state. First `dirv`:
+# last reward among them, and has no hidden state. Each method has the weight of the entropy bonus that
+# earned most on validation tasks, of four or more. First `dirv`:
 
 # %%
 predictions.predict_wiped()
@@ -469,16 +493,28 @@ for method in ("memory", "memory, wiped", "feed-forward", "told"):
 plain, wiped, blind = (
     results.returns("dirv", name)[:, 1] for name in ("memory", "memory, wiped", "feed-forward")
 )
-assert (plain - wiped).mean() < 5 and (blind > plain.min() - 5).sum() == 3
+assert (plain - wiped).mean() < 3 and blind.min() > 65 and (plain - blind).mean() < 8
 
 # %% [markdown]
 # On `dirv` the memory is hardly needed. (Its hidden target $v^*$ is 0.5 to 1 m/s to either side, and the
 # reward $r = \max(0, 1 - \lvert \dot x - v^* \rvert)$.) Where a step pays anything, $v^* = \dot x \pm (1 -
 # r)$, and often only one of the two is in the range: whoever *sees the last reward* can follow the target,
-# step by step. Wiped at the border the agent loses a point or two; and three of the five twins that never
-# had a memory come within 5 of it. (The two others ended at 58. That is their training, not what can be
-# known: they see the same.) Most of what RL² gains here it gains by having the reward among its inputs.
+# step by step. Wiped at the border the agent loses a point or two, and the twins that never had a memory
+# come within about six of it. Most of what RL² gains here it gains by having the reward among its inputs.
 #
+# **A control must be tuned as well.** At first the twins had the weight that the memory had, 0.02. On `dir`
+# none of them ever left 50, which is what standing still pays there, and this lesson said so, until a
+# reader tried other weights:
+
+# %%
+for family in ("dirv", "dir"):
+    for weight, found in results.entropies(family, "feed-forward").items():
+        earned = ", ".join(f"{value:.0f}" for value in found)
+        print(f"{family:4}  the twin with the weight {weight:4}, two trainings: {earned}")
+still = results.entropies("dir", "feed-forward")
+assert still[0.02].max() < 51 and still[0.1].min() > 70
+
+# %% [markdown]
 # To see what memory is for, take away what replaces it. In the family `once` both episodes are **paid** as
 # on `dirv`, but only the first one **shows** its rewards: in the second the input reads 0.
 
@@ -490,7 +526,7 @@ kept, wiped = results.returns("once", "memory"), results.returns("once", "memory
 blind = results.returns("once", "feed-forward")
 as_good = (kept[:, 0] - kept[:, 1] < 3) & (kept[:, 1] - wiped > 35)
 print(f"second episode within 3 of the first, and 35 above the wiped one: {as_good.sum()} of 5 trainings")
-assert (kept[:, 1] - wiped).min() > 25 and (kept[:, 1] - blind[:, 1]).min() > 20
+assert as_good.sum() >= 4 and (kept[:, 1] - blind[:, 1]).min() > 35
 
 # %%
 fig, axes = plt.subplots(1, 2, figsize=(8.2, 2.9), sharey=True)
@@ -502,10 +538,12 @@ axes[0].set_ylabel("second episode, in training")
 plt.show()
 
 # %% [markdown]
-# Every line is a training. Two of the five lose what they had for a while, and find it again; the stored
-# agents are the last ones, not the best. Now the hidden state carries the target from one episode to the
-# next, and whoever cannot carry it, for having been wiped or never having had a memory, earns about half of
-# that or less. Here, and not on `dirv`, "the agent remembers" is what the numbers show.
+# Every line is a training. Now the hidden state carries the target from one episode to the next: 76 in the
+# first, 77 in the second. Wiped at the border the same agents earn half of that, as much as the twins,
+# which never had a memory. (Without its memory an agent finds itself where no trial begins, with rewards
+# that read 0; it was not trained for that, the twins were. In their first episode the twins scatter from 40
+# to 70: their weight was tuned for the second, where nothing is to be gained.) Here, and not on `dirv`,
+# "the agent remembers" is what the numbers show.
 
 # %% [markdown]
 # ## 9. Belief and policy (4 minutes)
@@ -531,8 +569,9 @@ lesson.check(filter_step)
 # The stored memory agent drives; the filter watches. **Try** steps 1, 2, 3: a first reward above 0 leaves
 # at most two targets, $\dot x \pm (1 - r)$, as far as they are in the range, and one at another velocity
 # decides. Then take the target 0.8: a reward of 0 at the velocity −0.24 says only "further than 1 away".
-# That settles the side, since no target on the left is so far off, but not the speed; and the agent goes on
-# to the left for five more steps. Its policy is not the filter.
+# That settles the side, since no target on the left is so far off, but not the speed. Why does the agent
+# drive on to the left, for five more steps? The pole must lean to the right before the cart can go there;
+# with a target on the left it first goes to the right.
 
 # %%
 pictures.belief_explorer()
@@ -585,20 +624,24 @@ plt.show()
 # Read it with care. (Of MAML two numbers are measured, before its step and after it, and drawn over the
 # episodes for which they hold.)
 #
-# - **`dirv`, `dir`**: an agent with a memory earns within its *first* hundred steps more than
-#   MAML does after ten episodes and a gradient step. Its training costs more than ten times as much, on
-#   about twice as many steps, and its settings were chosen for it on validation tasks, as MAML's rates
-#   were. "RL² beats MAML" without this would be unfair.
-# - On `dir` standing still pays 0.5 a step, and the feed-forward twins never did anything else. What they
-#   see would be enough: there $r = \tfrac12 + \tfrac12 d\,\dot x$ with the direction $d = \pm 1$, so one
-#   reward at any velocity but 0 gives $d$. It looks like the safe arm of section 4; that the same cause is
-#   at work we did not test.
-# - **Belief and policy** is as good as knowing the target, for fewer seconds of training than the memory,
-#   where somebody can write down the reward function and a filter.
-# - On `once` a *single* episode is all that MAML's step may use, and it hardly adapts by that, with the
-#   best rates of those tried on validation tasks. Here a gradient needed more than one episode; memory did
-#   not.
-# - **`phys`**: gravity, masses and force are hidden, but one policy serves them all; everything earns 100.
+# - **`dirv`, `dir`**: an agent with a memory earns within its *first* hundred steps more than MAML does
+#   after ten episodes and a gradient step. Its training costs more than ten times as many seconds. On as
+#   many steps as the others MAML earns no more, but a little less: its usual training is its best row.
+#   "RL² beats MAML" without the seconds would be unfair.
+# - The twin, which sees only the last step, is 5 to 7 behind the memory on `dirv` and 8 to 17 on `dir`.
+#   There it would be enough to see one: $r = \tfrac12 + \tfrac12 d\,\dot x$ with the direction $d = \pm 1$,
+#   so one reward at any velocity but 0 gives $d$. So what is missing there is the training, not what can be
+#   known. It looks like the safe arm of section 4, down to what helps (more entropy); that the same cause
+#   is at work we did not test.
+# - **Belief and policy** earns as much as knowing the target, for fewer seconds of training than the
+#   memory, where somebody can write down the reward function and a filter. And "told" is a training like
+#   the others, *no ceiling*: in the second episode the memory earns as much, or a point or two more.
+# - On `once` a *single* episode is all that MAML's step may use. The best of the rates tried is so small
+#   that nothing changes, and larger ones harm. (Its baseline is fitted over all tasks: fitted to a single
+#   episode it would explain that away, and leave nothing to follow.) Here a gradient needed more than one
+#   episode; memory did not.
+# - **`phys`**: gravity, masses and force are hidden, but one policy serves them all; everything earns 100,
+#   and nothing can be told apart.
 #
 # Adapting by memory and adapting by gradient are both adaptation. Which one you need depends on what is
 # scarce: episodes in the new task, or training.
@@ -617,7 +660,7 @@ plt.show()
 # %% tags=["nbval-ignore-output"]
 scorer = in_context.train_arm_scorer(bandits, pulls=10, updates=400, seed=0)
 
-# %%
+# %% tags=["nbval-ignore-output"]
 rng = np.random.default_rng(5)
 chances = rng.uniform(size=(2000, 5))
 losses, wins = np.moveaxis(in_context.random_counts(chances, rng.integers(0, 10, 2000), rng), -1, 0)
@@ -625,8 +668,8 @@ answers, posterior = in_context.network_rule(scorer)(wins, losses), bandit.chanc
 off = 0.5 * abs(answers - posterior).sum(axis=1).mean()
 drawn, first_choice = (tree.value(in_context.network_rule(scorer, greedy=g)) for g in (False, True))
 print("total variation to the exact posterior below 0.03:", off < 0.03)
-print(f"drawing from its answer {drawn:.1f}, exact Thompson sampling {exact['Thompson sampling']:.1f}")
-print(f"taking its first choice {first_choice:.1f}, the best possible {exact['best possible']:.1f}")
+print(f"drawing from its answer {drawn:.2f}, exact Thompson sampling {exact['Thompson sampling']:.2f}")
+print(f"taking its first choice {first_choice:.2f}, the best possible {exact['best possible']:.2f}")
 assert off < 0.03 and abs(drawn - exact["Thompson sampling"]) < 0.05 and first_choice > exact["greedy"]
 
 # %% [markdown]
@@ -653,16 +696,16 @@ plt.show()
 late = {name: interval(runs[:, -3:].mean(axis=1)) for name, runs in smooth.items()}
 for name, (mean, low, high) in late.items():
     print(f"pulls 36 to 50: {results.LEARNERS[name]:28} {mean:.2f} ({low:.2f} to {high:.2f})")
-better = in_context.learning_histories(bandit.ucb_rule(0.2), bandits, pulls=50, histories=10_000, seed=7)[1][
-    :, 35:
-].mean()
+bold = in_context.learning_histories(bandit.ucb_rule(0.2), bandits, pulls=50, histories=10_000, seed=7)
+better = bold[1][:, 35:].mean()
 print(f"pulls 36 to 50: {'UCB with c = 0.2':28} {better:.2f}")
 assert late["distilled"][0] > late["last pull alone"][0] + 0.08 and better > late["teacher"][0] + 0.04
 
 # %% [markdown]
-# It improves within one history, with fixed weights, as its teacher does, and **no further**: it has
-# learned *that learner*, though a better one is possible (the last line). The network that sees the last
-# pull alone gains a little (stay after a win) and is flat from about the sixth pull on.
+# From about the eighth pull on it improves within one history, with fixed weights, as its teacher does, and
+# **no further**: it has learned *that learner*, though a better one is possible (the last line). The
+# network that sees the last pull alone gains a little (stay after a win) and is flat from about the sixth
+# pull on.
 
 # %% [markdown]
 # ## 12. Quiz (5 minutes)
@@ -674,15 +717,16 @@ lesson.quiz()
 # ## Summary
 #
 # - An agent with a memory adapts by what it remembers. It must *see* its last action, reward and end,
-#   *keep* its hidden state over the episodes of a trial, and *forget* at a new task; the value of a step
-#   reaches over the ends of episodes, and not over that of the trial.
+#   *keep* its hidden state over the episodes of a trial, and *forget* at a new task. It is trained
+#   for the return of the trial: what a step is worth reaches over the ends of episodes, and not over that
+#   of the trial.
 # - On bandits the best is known exactly. RL² comes within 0.05 of 6.66, five trainings of five; famous
 #   rules made for long games do not.
 # - A network that follows an exact gradient may still never learn to explore: exploring pays only once what
 #   is found is used. An entropy bonus that falls to 0 helped in six starts of six.
-# - A probe needs a control, and the control may need one: untrained networks hold as much of the posterior,
-#   and one that forgets slowly cares as little about the order. What training made is what the network
-#   *does*.
+# - A probe needs a control, and the control may need one: untrained networks hold nearly as much of the
+#   posterior, one that forgets slowly holds more and cares less about the order, and a fitted last layer on
+#   a random memory earns nearly as much. What training made for sure is what the network *does*.
 # - If one step's reward gives the task away, a policy that sees it needs hardly any memory (`dirv`). If
 #   what was seen must last, memory is the point (`once`). If one policy serves all tasks, neither is
 #   needed (`phys`).
@@ -694,6 +738,7 @@ lesson.quiz()
 # - *The first episode is played badly on purpose*: does an early end bring the next episode nearer?
 # - *It earns more than is possible*: a seed is shared by the task and the player.
 # - *One training of five fails*: show all five; a mean hides it.
+# - *The control is far behind*: was it tuned as well?
 # - *"It has learned the posterior"*: what does an untrained network of the same size have?
 #
 # ## Further reading

@@ -94,3 +94,40 @@ def read_out(agent: MemoryAgent, seen: Histories, *, ridge: float = 1e-8) -> flo
     error = (x[test] @ weights - target[test]).square().sum()
     spread = (target[test] - target[fit].mean(dim=0)).square().sum()
     return float(1 - error / spread)
+
+
+def frozen_head(
+    agent: MemoryAgent, *, histories: int = 4000, judged: int = 20_000, pulls: int = 10, seed: int = 0
+) -> float:
+    """Return the mean return of a linear head on an agent's memory, of which no weight is trained.
+
+    Before each pull the head guesses the posterior means of all arms, and pulls the largest. For every pull
+    it is fitted by least squares, with a small ridge, on histories that the heads before it played with a
+    fifth of the pulls at random; then all of them play bandits that are new to them.
+
+    Args:
+        agent: whose recurrent network is used as it is.
+        histories: to fit on.
+        judged: bandits whose mean return is returned.
+        pulls: of a trial.
+        seed: of bandits and pulls.
+    """
+    rng, n_arms = np.random.default_rng(seed), agent.encode.action_size
+    heads: list[np.ndarray] = []
+    rewards = np.zeros((0, 0))
+    for size, random_share in ((histories, 0.2), (judged, 0.0)):
+        chances, row = rng.uniform(size=(size, n_arms)), np.arange(size)
+        arms, rewards = np.zeros((size, 0), dtype=int), np.zeros((size, 0))
+        for pull in range(pulls):
+            best = np.zeros(size, dtype=int)
+            if pull > 0:
+                seen = Histories(torch.from_numpy(arms), torch.from_numpy(rewards).float())
+                x = np.c_[memories(agent, seen).double().numpy(), np.ones(size)]
+                if len(heads) < pull:
+                    means = posterior_mean(*count(seen.arms, seen.rewards, n_arms))
+                    heads.append(np.linalg.solve(x.T @ x + 1e-8 * size * np.eye(x.shape[1]), x.T @ means))
+                best = (x @ heads[pull - 1]).argmax(axis=1)
+            arm = np.where(rng.uniform(size=size) < random_share, rng.integers(n_arms, size=size), best)
+            won = rng.uniform(size=size) < chances[row, arm]
+            arms, rewards = np.c_[arms, arm], np.c_[rewards, won.astype(float)]
+    return float(rewards.sum(axis=1).mean())

@@ -61,6 +61,21 @@ def predict_probe() -> Predict:
     )
 
 
+def predict_frozen() -> Predict:
+    """Ask what a last layer earns that is fitted on a memory which was never trained."""
+    answer = (
+        "<b>More than 6.5.</b> A random recurrent network keeps enough of ten pulls for its last layer, once "
+        "that knows what to look for. Run the cell below."
+    )
+    return Predict(
+        "The recurrent network stays random and frozen, the last, linear layer is fitted. Win-stay earns "
+        "6.4 of ten pulls, the network that was trained as a whole 6.6. What does the frozen one earn?",
+        ("about 5, as pulling at random", "between that and win-stay", "more than 6.5"),
+        lambda guess: answer,
+        name="frozen-memory",
+    )
+
+
 def predict_wiped() -> Predict:
     """Ask what the memory of the first episode is worth in the second, on dirv."""
     kept, wiped = (results.returns("dirv", name)[:, 1] for name in ("memory", "memory, wiped"))

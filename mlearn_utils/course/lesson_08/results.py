@@ -13,9 +13,11 @@ from mlearn_utils.tasks.cartpole import CartPoleTasks
 FOLDER = "lesson_08"
 METHODS = {
     "MAML": "MAML, a step on ten episodes",
+    "MAML, long": "the same, as many steps as others",
     "MAML, one": "MAML, a step on one episode",
     "memory": "memory (GRU)",
     "memory, wiped": "the same, wiped at the border",
+    "memory, cut": "memory, credit ends with an episode",
     "feed-forward": "no memory, sees the last reward",
     "belief": "exact belief + policy",
     "told": "told the target",
@@ -23,9 +25,9 @@ METHODS = {
 
 
 BY_FAMILY = {
-    "dirv": ("MAML", "memory", "memory, wiped", "feed-forward", "belief", "told"),
-    "dir": ("MAML", "memory", "memory, wiped", "feed-forward", "belief", "told"),
-    "once": ("MAML, one", "memory", "memory, wiped", "feed-forward", "belief", "told"),
+    "dirv": ("MAML", "MAML, long", "memory", "memory, wiped", "feed-forward", "belief", "told"),
+    "dir": ("MAML", "MAML, long", "memory", "memory, wiped", "feed-forward", "belief", "told"),
+    "once": ("MAML, one", "memory", "memory, wiped", "memory, cut", "feed-forward", "belief", "told"),
     "phys": ("MAML", "memory", "memory, wiped", "feed-forward", "told"),
 }
 LEARNERS = {
@@ -61,11 +63,11 @@ def row(family: str, method: str) -> str:
     found = returns(family, method)
     cells = ["{:3.0f} ({:3.0f} to {:3.0f})".format(*interval(found[:, k])) for k in (0, 1)]
     seeds = " ".join(f"{value:.0f}" for value in np.sort(found[:, 1]))
-    return f"{METHODS[method]:34} {cells[0]}   {cells[1]}   {seeds}"
+    return f"{METHODS[method]:36} {cells[0]}   {cells[1]}   {seeds}"
 
 
 HEADER = (
-    f"{'mean return (95 % interval)':34} {'first episode':>15}   {'last episode':>15}   seeds, last episode"
+    f"{'mean return (95 % interval)':36} {'first episode':>15}   {'last episode':>15}   seeds, last episode"
 )
 
 
@@ -86,6 +88,16 @@ def costs(family: str, method: str) -> tuple[float, float]:
         rows = [r for r in csv.DictReader(file) if (r["family"], r["method"]) == (family, method)]
     seconds, steps = ([float(r[name]) for r in rows] for name in ("cpu_seconds", "environment_steps"))
     return float(np.mean(seconds)), float(np.mean(steps))
+
+
+def entropies(family: str, method: str) -> dict[float, np.ndarray]:
+    """Return the validation returns [2] of two trainings for each weight of the entropy that was tried."""
+    found: dict[float, list[float]] = {}
+    with data_path(FOLDER, "entropies.csv").open(newline="") as file:
+        for entry in csv.DictReader(file):
+            if (entry["family"], entry["method"]) == (family, method):
+                found.setdefault(float(entry["weight"]), []).append(float(entry["return"]))
+    return {weight: np.array(values) for weight, values in found.items()}
 
 
 def bandits(what: str) -> np.ndarray:

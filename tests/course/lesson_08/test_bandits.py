@@ -7,8 +7,8 @@ import torch
 from mlearn_utils.course.lesson_08 import bandit_game, inside, safe_arm
 from mlearn_utils.meta.policies.memory_agent import MemoryAgent
 from mlearn_utils.meta.policies.memory_config import bandit_config
-from mlearn_utils.rl.bandit_histories import policy_value
-from mlearn_utils.rl.bayes_bandit import bayes_value
+from mlearn_utils.rl.bandit_histories import count, policy_value
+from mlearn_utils.rl.bayes_bandit import CountTree, bayes_value, greedy_rule, posterior_mean
 from mlearn_utils.tasks.bandit import BernoulliBandits
 
 # --- the game
@@ -145,6 +145,21 @@ def test_a_slow_twin_is_untrained_and_forgets_slowly(agent):
         if not torch.equal(a, b)
     ]
     assert changed == [("body.bias_ih_l0", 8)]
+
+
+def test_a_head_on_a_memory_is_as_good_as_the_memory(agent, monkeypatch):
+    """On a memory that holds the posterior means it is the greedy player; on an empty one it is random."""
+
+    def means(agent, seen):
+        return torch.from_numpy(posterior_mean(*count(seen.arms, seen.rewards, 3))).float()
+
+    greedy = CountTree(3, 6).value(greedy_rule)
+    monkeypatch.setattr(inside, "memories", means)
+    assert inside.frozen_head(agent, histories=300, pulls=6) == pytest.approx(greedy, abs=0.08)
+    monkeypatch.setattr(inside, "memories", lambda agent, seen: torch.zeros(len(seen.arms), 2))
+    assert inside.frozen_head(agent, histories=300, pulls=6) == pytest.approx(3, abs=0.25)
+    monkeypatch.undo()
+    assert 3.3 < inside.frozen_head(agent, histories=1000, judged=4000, pulls=6) < greedy + 0.1
 
 
 def test_win_stay_earns_what_a_loop_by_hand_earns():

@@ -80,6 +80,7 @@ def test_every_belief_that_is_drawn_sums_to_one(monkeypatch):
         (predictions.predict_thompson, "greedy"),
         (predictions.predict_ascent, "all at 1.65"),
         (predictions.predict_probe, "R² about 0.9"),
+        (predictions.predict_frozen, "more than 6.5"),
         (predictions.predict_wiped, "less than 10"),
     ],
 )
