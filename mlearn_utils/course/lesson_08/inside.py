@@ -99,11 +99,11 @@ def read_out(agent: MemoryAgent, seen: Histories, *, ridge: float = 1e-8) -> flo
 def frozen_head(
     agent: MemoryAgent, *, histories: int = 4000, judged: int = 20_000, pulls: int = 10, seed: int = 0
 ) -> float:
-    """Return the mean return of a linear head on an agent's memory, of which no weight is trained.
+    """Return the mean return of linear heads, one for each pull, on a memory of which no weight is trained.
 
-    Before each pull the head guesses the posterior means of all arms, and pulls the largest. For every pull
-    it is fitted by least squares, with a small ridge, on histories that the heads before it played with a
-    fifth of the pulls at random; then all of them play bandits that are new to them.
+    Before each pull a head guesses the posterior means of all arms, and pulls the largest. It is fitted by
+    least squares, with a small ridge, on histories that the heads before it played with a fifth of the pulls
+    at random; then all of them play bandits that are new to them.
 
     Args:
         agent: whose recurrent network is used as it is.

@@ -64,11 +64,11 @@ def predict_probe() -> Predict:
 def predict_frozen() -> Predict:
     """Ask what a last layer earns that is fitted on a memory which was never trained."""
     answer = (
-        "<b>More than 6.5.</b> A random recurrent network keeps enough of ten pulls for its last layer, once "
-        "that knows what to look for. Run the cell below."
+        "<b>More than 6.5.</b> A random recurrent network keeps enough of ten pulls for a linear layer that "
+        "knows what to look for. Run the cell below."
     )
     return Predict(
-        "The recurrent network stays random and frozen, the last, linear layer is fitted. Win-stay earns "
+        "The recurrent network stays random and frozen, linear layers on it are fitted. Win-stay earns "
         "6.4 of ten pulls, the network that was trained as a whole 6.6. What does the frozen one earn?",
         ("about 5, as pulling at random", "between that and win-stay", "more than 6.5"),
         lambda guess: answer,
@@ -87,7 +87,7 @@ def predict_wiped() -> Predict:
     )
     return Predict(
         "On dirv (a hidden target velocity) the agent plays two episodes in the same task. At the border we "
-        "wipe its hidden state. How many of the 70 points or so that it earns does it lose in the second "
+        "wipe its hidden state. How many of the 75 points or so that it earns does it lose in the second "
         "episode?",
         ("nearly all: it must find the target anew", "about half", "less than 10"),
         lambda guess: answer.replace("`dirv`", "<code>dirv</code>"),

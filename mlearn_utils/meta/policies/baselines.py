@@ -114,8 +114,10 @@ def evaluate_tuned(
 class ToldTasks:
     """A cart-pole family that hides nothing: its observations end with what varies between the tasks.
 
+    Rewards are seen in every episode, of "once" as well: who knows the target learns nothing from them.
+
     Args:
-        family: "dirv", "dir", "phys" or "goalv".
+        family: "dirv", "dir", "phys", "goalv" or "once".
 
     Raises:
         ValueError: if the family is unknown.
