@@ -44,8 +44,8 @@ from mlearn_utils.tasks.cartpole import CartPoleTasks
 UPDATES = {"once": 400, "dirv": 200, "dir": 200, "phys": 60}
 """Of every method but MAML, so that they have equal budgets on a family."""
 
-LONG = "MAML, long"
-ITERATIONS = {"MAML": 60, LONG: 140, "MAML, one": 270}
+ONE, LONG, CUT = "MAML, one", "MAML, long", "memory, cut"
+ITERATIONS = {"MAML": 60, LONG: 140, ONE: 270}
 """Of MAML: the usual number, and as many as take about as many steps as the others' updates."""
 
 SEEDS = range(5)
@@ -55,8 +55,6 @@ TUNING_SEEDS = (910, 911, 912)
 ENTROPY_SEEDS = TUNING_SEEDS[:2]
 INNER_LRS = (1.0, 2.5, 5.0, 10.0)
 WEIGHTS = (0.02, 0.05, 0.1, 0.2)
-ONE = "MAML, one"
-CUT = "memory, cut"
 METHODS = {
     "once": ("memory", "feed-forward", "belief", "told", ONE, CUT),
     "dirv": ("memory", "feed-forward", "belief", "told", "MAML", LONG),

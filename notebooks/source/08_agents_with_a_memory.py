@@ -642,9 +642,8 @@ plt.show()
 #   the others, *no ceiling*: in the second episode the memory earns as much, or a point more.
 # - On `once` a *single* episode is all that MAML's step may use. The best step at test is a tenth of that
 #   in training and changes nothing; steps of 1 and more mostly harm. (Its baseline is fitted over the
-#   episodes of all tasks, at test too, which favors it. With one fitted to each single episode a step
-#   gained up to 2 points, from a start 9 lower.) Here a gradient needed more than one episode; memory did
-#   not.
+#   episodes of all tasks, at test too, which favors it.) Here a gradient needed more than one episode;
+#   memory did not.
 # - **`phys`**: gravity, masses and force are hidden, but one policy serves them all; everything earns 100,
 #   and nothing can be told apart.
 #

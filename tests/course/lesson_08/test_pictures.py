@@ -110,6 +110,16 @@ def test_every_family_and_method_has_five_trainings_on_four_sets():
             assert results.returns(family, method)[:, 0].mean() == pytest.approx(np.mean(values))
 
 
+def test_no_weight_of_the_entropy_that_won_lies_at_an_end_of_its_grid():
+    pairs = {(row["family"], row["method"]) for row in rows("entropies.csv")}
+    assert len(pairs) == 10
+    for family, method in pairs:
+        tried = results.entropies(family, method)
+        best = max(tried, key=lambda weight: tried[weight].mean())
+        assert min(tried) < best < max(tried), (family, method)
+        assert {len(found) for found in tried.values()} == {2}
+
+
 def test_a_row_of_the_table_says_mean_interval_and_every_seed():
     found = results.returns("once", "memory")
     row = results.row("once", "memory")
