@@ -7,8 +7,10 @@ once; `meta.checks` has those of tensors and tasks.
 import math
 import os
 import sys
+from importlib import import_module
 from numbers import Integral, Real
 from pathlib import Path
+from types import ModuleType
 from typing import TypeGuard
 
 import numpy as np
@@ -138,6 +140,24 @@ def check_target(name: str, path: str | Path) -> None:
         raise FileNotFoundError(f"{name}: the folder {path.parent} does not exist")
     if path.is_dir():
         raise IsADirectoryError(f"{name} must be a file, got the folder {path}")
+
+
+def needs(module: str, package: str) -> ModuleType:
+    """Import and return a module that only one lesson needs.
+
+    Args:
+        module: its name.
+        package: what pip installs it by, with the version that the course was tried with.
+
+    Raises:
+        ImportError: if it is missing; the message says which command installs it.
+    """
+    try:
+        return import_module(module)
+    except ModuleNotFoundError as error:
+        if error.name != module.split(".")[0]:
+            raise
+        raise ImportError(f"{module} is missing: pip install {package}", name=module) from None
 
 
 def data_path(*parts: str) -> Path:

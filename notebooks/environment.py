@@ -33,10 +33,10 @@ CPU_INDEX = "https://download.pytorch.org/whl/cpu"
 CPU, REGISTRY = "cpu", "registry"
 """Where torch came from: its own index of CPU builds, or the index that pip asks for everything else."""
 
-GIGABYTES = {CPU: 2.1, REGISTRY: 6.1 if sys.platform == "linux" else 2.1}
+GIGABYTES = {CPU: 2.3, REGISTRY: 6.3 if sys.platform == "linux" else 2.3}
 """What is on the disk in the end; on Linux the registry's torch is the CUDA build."""
 
-TO_LOAD = {CPU: 0.5, REGISTRY: 3.0 if sys.platform == "linux" else 0.5}
+TO_LOAD = {CPU: 0.6, REGISTRY: 3.1 if sys.platform == "linux" else 0.6}
 """What is loaded for it, and lies on the disk beside it until the end."""
 
 NEEDED = {
@@ -256,7 +256,7 @@ def _announce(root: Path, build: str, is_new: bool) -> None:
     kind = "its CPU build" if build == CPU or sys.platform != "linux" else "the build with CUDA"
     print(
         f"Setting up the course in {root / '.venv'}, once: JupyterLab, PyTorch ({kind}) and what they need, "
-        f"145 packages, {GIGABYTES[build]} GB on the disk ({TO_LOAD[build]} GB to load).\n"
+        f"153 packages, {GIGABYTES[build]} GB on the disk ({TO_LOAD[build]} GB to load).\n"
         f"All that pip says goes to {root / '.venv.log'}.",
         flush=True,
     )
