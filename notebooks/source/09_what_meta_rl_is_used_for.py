@@ -591,7 +591,7 @@ lesson.quiz()
 # - M. O'Connell, G. Shi, X. Shi, K. Azizzadenesheli, A. Anandkumar, Y. Yue, S.-J. Chung, "Neural-Fly
 #   enables rapid learning for agile flight in strong winds", Science Robotics 7(66), 2022,
 #   arXiv:2205.06908.
-# - E. Grant, C. Finn, S. Levine, T. Darrell, T. Griffiths, "Recasting Gradient-Based Meta-Learning as
+# - Grant, Finn, Levine, Darrell, Griffiths, "Recasting Gradient-Based Meta-Learning as
 #   Hierarchical Bayes", ICLR 2018, arXiv:1801.08930.
 # - E. Leurent, "An Environment for Autonomous Driving Decision-Making" (highway-env), 2018.
 # - E. Todorov, T. Erez, Y. Tassa, "MuJoCo: A physics engine for model-based control", IROS 2012.

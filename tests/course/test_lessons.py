@@ -63,7 +63,8 @@ def test_importing_the_package_sets_nothing_global():
         "assert before == (dict(mpl.rcParams), dict(os.environ), torch.get_num_threads()); "
         "assert 'matplotlib.pyplot' not in sys.modules and 'pygame' not in sys.modules"
     )
-    subprocess.run([sys.executable, "-W", "error", "-c", code], check=True)
+    gymnasiums = {"PYGAME_HIDE_SUPPORT_PROMPT": "hide"}  # it sets this itself, and highway-env another value
+    subprocess.run([sys.executable, "-W", "error", "-c", code], check=True, env=os.environ | gymnasiums)
 
 
 def test_use_style_sets_the_figure_size():

@@ -153,7 +153,6 @@ def wrong_swerves(reach: np.ndarray, needed: float, braking: float) -> Wrong:
     return [
         ((by_mean, 1.0 if by_mean else braking), one_guess),
         ((by_median, 1.0 if by_median else braking), one_guess),
-        ((by_mean, max(by_mean, braking)), one_guess),
         ((count > braking, max(count, braking)), "this counts the guesses: their share is asked for"),
         ((np.mean(reach) >= needed, better), "the MEAN reach is compared with the need: one guess far out "
          "counts for many then. Which share of the guesses gets far enough?"),
