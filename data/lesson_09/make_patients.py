@@ -210,7 +210,7 @@ def finish(results: Results) -> Files:
     }
 
 
-EXPERIMENT = Experiment(__file__, __doc__, 40, ("patients.csv", "patients_tuning.csv"), parts, finish)
+EXPERIMENT = Experiment(__file__, __doc__, 45, ("patients.csv", "patients_tuning.csv"), parts, finish)
 
 if __name__ == "__main__":
     EXPERIMENT.main()

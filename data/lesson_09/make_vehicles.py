@@ -251,7 +251,7 @@ def finish(results: Results) -> Files:
     }
 
 
-EXPERIMENT = Experiment(__file__, __doc__, 12, ("vehicles.csv", "vehicles_tuning.csv"), parts, finish)
+EXPERIMENT = Experiment(__file__, __doc__, 35, ("vehicles.csv", "vehicles_tuning.csv"), parts, finish)
 
 if __name__ == "__main__":
     EXPERIMENT.main()

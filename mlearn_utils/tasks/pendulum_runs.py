@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from mlearn_utils.runtime import check_integer, make_rng, needs
-from mlearn_utils.tasks.pendulums import PendulumTask, build_robot, check_tasks
+from mlearn_utils.tasks.pendulums import SIMULATOR, PendulumTask, build_robot, check_tasks
 
 FRAME_SKIP = 2
 """Steps of the simulator in one step of the robot, which so lasts 0.04 s."""
@@ -163,7 +163,7 @@ def balance(tasks: PendulumTask, gains: np.ndarray, *, seed: int, horizon: int =
 
 def _simulator() -> tuple[Any, Any, Any]:
     """Return mujoco, and the model and data of Gymnasium's robot; its environments need not be imported."""
-    mujoco = needs("mujoco", "mujoco")
+    mujoco = needs(*SIMULATOR)
     folder = Path(str(find_spec("gymnasium").origin)).parent  # pyright: ignore[reportOptionalMemberAccess]
     model = mujoco.MjModel.from_xml_path(str(folder / "envs/mujoco/assets/inverted_pendulum.xml"))
     return mujoco, model, mujoco.MjData(model)

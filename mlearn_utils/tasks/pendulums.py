@@ -20,6 +20,9 @@ import numpy as np
 from mlearn_utils.runtime import check_integer, is_number, make_rng, needs
 
 ENV_ID = "InvertedPendulum-v5"
+SIMULATOR = "mujoco", "mujoco==4.0.0"
+IMAGES = "imageio", "imageio==2.38.1"
+"""What Gymnasium's MuJoCo environments import, though nothing is rendered here."""
 
 Range = tuple[float, float]
 Array = Any  # numpy array
@@ -152,8 +155,8 @@ class PendulumTasks:
         if len(task) != 1:
             raise ValueError(f"task must hold one robot, got {len(task)}; tasks[i] is one")
         check_integer("horizon", horizon, minimum=1)
-        mujoco = needs("mujoco", "mujoco")
-        needs("imageio", "imageio")
+        mujoco = needs(*SIMULATOR)
+        needs(*IMAGES)
         env = gym.make(ENV_ID, max_episode_steps=horizon)
         robot: Any = env.unwrapped
         build_robot(mujoco, robot.model, robot.data, task)

@@ -70,7 +70,7 @@ class TreasureTasks:
         horizon: steps after which an episode is cut off.
 
     Example:
-        >>> family = TreasureTasks(cells=hold_out(SMALL_LAKE, every=4)[0])
+        >>> family = TreasureTasks(cells=frozen_cells(SMALL_LAKE)[::2])
         >>> agent = MemoryAgent(family, MemoryConfig(episodes=3, gamma=0.95))
 
     Attributes:

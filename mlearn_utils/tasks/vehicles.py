@@ -6,9 +6,10 @@ equations of Rajamani's book), for many vehicles at once and without a road.
 
 Reference: E. Leurent, "An Environment for Autonomous Driving Decision-Making" (highway-env), 2018,
 https://github.com/Farama-Foundation/HighwayEnv, `vehicle.dynamics.BicycleVehicle`; R. Rajamani, "Vehicle
-Dynamics and Control", 2011, chapter 2.
+Dynamics and Control", 2nd edition, 2012, chapter 2.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -90,6 +91,33 @@ def drive(
         ValueError: if a number is not finite, a speed is below `LOWEST_SPEED` before the last step, or a
             shape does not fit.
     """
+    state, steering, acceleration = _checked_drive(tasks, state, steering, acceleration)
+    flow = _flow(tasks, state.ndim - 2)
+    states = [state]
+    for k in range(steering.shape[-1]):
+        if (state[..., 3] < LOWEST_SPEED).any():
+            raise ValueError(
+                f"state: a speed is {state[..., 3].min():.2f} m/s; the model holds from {LOWEST_SPEED} on"
+            )
+        fast, push = state[..., 3] > TOP_SPEED, acceleration[..., k]
+        delta, push = steering[..., k], np.where(fast, np.minimum(push, TOP_SPEED - state[..., 3]), push)
+        if (state[..., 3] + DT * push < 1).any():
+            raise ValueError(f"acceleration: {push.min():.2f} m/s^2 leads below 1 m/s within a step")
+        state = state.copy()
+        state[..., 5] = np.clip(state[..., 5], -LARGEST_YAW_RATE, LARGEST_YAW_RATE)
+        f1 = flow(state, delta, push)
+        f2 = flow(state + f1 * (DT / 2), delta, push)
+        f3 = flow(state + f2 * (DT / 2), delta, push)
+        f4 = flow(state + f3 * DT, delta, push)
+        state = state + (DT / 6) * (f1 + 2 * f2 + 2 * f3 + f4)
+        states.append(state)
+    return np.stack(states, axis=-2)
+
+
+def _checked_drive(
+    tasks: VehicleTask, state: np.ndarray, steering: np.ndarray, acceleration: np.ndarray
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return state [T, ..., 6], steering and acceleration [T, ..., S], or raise ValueError."""
     state = np.array(state, dtype=float)
     if state.ndim < 2 or state.shape[0] != len(tasks) or state.shape[-1] != 6:
         raise ValueError(f"state must be [{len(tasks)}, ..., 6], got {list(state.shape)}")
@@ -110,16 +138,25 @@ def drive(
     for name, value in (("state", state), ("steering", steering), ("acceleration", acceleration)):
         if not np.isfinite(value).all():
             raise ValueError(f"{name} must be finite numbers")
-    axes = (slice(None), *(None,) * (state.ndim - 2))
+    return state, steering, acceleration
+
+
+def _flow(tasks: VehicleTask, more: int) -> Callable[[np.ndarray, np.ndarray, np.ndarray], np.ndarray]:
+    """Return the equations of motion: state [T, ..., 6], steering and acceleration -> its rate of change.
+
+    Args:
+        tasks: T vehicles.
+        more: how many axes a state has between the vehicles and its six numbers.
+    """
+    axes = (slice(None), *(None,) * more)
     front, rear = LENGTH * tasks.balance[axes], LENGTH * (1 - tasks.balance[axes])
     mass, tyre = tasks.mass[axes], STIFFNESS * tasks.grip[axes]
     inertia = mass * (LENGTH**2 + WIDTH**2) / 12
 
     def flow(s: np.ndarray, delta: np.ndarray, push: np.ndarray) -> np.ndarray:
         heading, speed, lateral, yaw = (s[..., k] for k in range(2, 6))
-        force_front = (
-            2 * tyre * (np.clip(delta, -np.pi / 2, np.pi / 2) - np.arctan2(lateral + front * yaw, speed))
-        )
+        slip = np.clip(delta, -np.pi / 2, np.pi / 2) - np.arctan2(lateral + front * yaw, speed)
+        force_front = 2 * tyre * slip
         force_rear = -2 * tyre * np.arctan2(lateral - rear * yaw, speed)
         cos, sin = np.cos(heading), np.sin(heading)
         return np.stack(
@@ -134,25 +171,7 @@ def drive(
             axis=-1,
         )
 
-    states = [state]
-    for k in range(steering.shape[-1]):
-        if (state[..., 3] < LOWEST_SPEED).any():
-            raise ValueError(
-                f"state: a speed is {state[..., 3].min():.2f} m/s; the model holds from {LOWEST_SPEED} on"
-            )
-        fast, push = state[..., 3] > TOP_SPEED, acceleration[..., k]
-        delta, push = steering[..., k], np.where(fast, np.minimum(push, TOP_SPEED - state[..., 3]), push)
-        if (state[..., 3] + DT * push < 1).any():
-            raise ValueError(f"acceleration: {push.min():.2f} m/s^2 leads below 1 m/s within a step")
-        state = state.copy()
-        state[..., 5] = np.clip(state[..., 5], -LARGEST_YAW_RATE, LARGEST_YAW_RATE)
-        f1 = flow(state, delta, push)
-        f2 = flow(state + f1 * (DT / 2), delta, push)
-        f3 = flow(state + f2 * (DT / 2), delta, push)
-        f4 = flow(state + f3 * DT, delta, push)
-        state = state + (DT / 6) * (f1 + 2 * f2 + 2 * f3 + f4)
-        states.append(state)
-    return np.stack(states, axis=-2)
+    return flow
 
 
 class VehicleTasks:

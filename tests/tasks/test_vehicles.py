@@ -1,6 +1,7 @@
 """VehicleTasks: the batched steps are highway-env's own, bounds, the environment, bad input."""
 
 import builtins
+from pathlib import Path
 from typing import Any
 
 import gymnasium as gym
@@ -8,7 +9,7 @@ import numpy as np
 import pytest
 from gymnasium.utils.env_checker import check_env
 
-from mlearn_utils.tasks import vehicles
+from mlearn_utils.tasks import pendulums, vehicles
 from mlearn_utils.tasks.vehicles import DT, NOISE, VehicleEnv, drive, simulator_vehicle
 
 # without types: they take numbers and lists as well, and refuse what is wrong
@@ -161,3 +162,9 @@ def test_a_missing_simulator_names_the_command(monkeypatch):
 def test_bad_input_is_named(call: Any, error: Any, message: str):
     with pytest.raises(error, match=message):
         call()
+
+
+def test_what_is_missing_is_installed_in_the_version_of_the_course():
+    pinned = Path(__file__).parents[2].joinpath("requirements.txt").read_text().split()
+    for _, package in (pendulums.SIMULATOR, pendulums.IMAGES, vehicles.SIMULATOR):
+        assert package in pinned

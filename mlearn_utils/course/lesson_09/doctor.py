@@ -8,7 +8,7 @@ from matplotlib.figure import Figure
 from mlearn_utils.course.figures.style import COLORS, number
 from mlearn_utils.course.widgets.controls import choice, int_slider
 from mlearn_utils.course.widgets.explorer import Explorer
-from mlearn_utils.tasks.patients import DAY, FIRST_DOSE, HOURS, SAMPLE_HOURS, WINDOW, PatientTasks
+from mlearn_utils.tasks.patients import DAY, FIRST_DOSE, HOURS, NOISE, SAMPLE_HOURS, WINDOW, PatientTasks
 
 PATIENTS, SEED, DAYS = 6, 11, 3
 """How many patients there are to choose from, and how many days are yours."""
@@ -56,9 +56,9 @@ def _draw(figure: Figure) -> Callable[..., str]:
     ax.axhspan(*WINDOW, color=COLORS["truth"], alpha=0.08, label="window")
     (line,) = ax.plot([], [], color=COLORS["truth"], linestyle="-", label="true level (on demand)")
     (dots,) = ax.plot([], [], "o", color=COLORS["support"], linestyle="", label="samples")
-    ax.legend(loc="upper right", fontsize=8)
+    ax.legend(loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=3, fontsize=8)
     at = np.searchsorted(HOURS, SAMPLE_HOURS)
-    errors = 1 + 0.1 * np.random.default_rng(SEED).normal(size=(PATIENTS, DAYS + 1, len(at)))
+    errors = 1 + NOISE * np.random.default_rng(SEED).normal(size=(PATIENTS, DAYS + 1, len(at)))
 
     def update(patient: int, second: float, third: float, fourth: float, show: bool) -> str:
         level = levels(patient, (FIRST_DOSE, second, third, fourth))

@@ -9,17 +9,14 @@ def predict_search() -> Predict:
     found = results.treasures("small, held out", "held out", "memory, found 1")
     answer = (
         f"<b>It finds {found.mean():.0%} of them</b> (five trainings, each with three cells of its own "
-        "without a treasure). Where nothing ever lay it does not look, unless it is on the way. It has "
-        "learned the distribution of its tasks, as it should; a treasure outside of that is not its business."
+        "without a treasure, and always its likeliest action). Where nothing ever lay it does not look, "
+        "unless it is on the way. It has learned the distribution of its tasks, as it should; a treasure "
+        "outside of that is not its business."
     )
     return Predict(
         "An agent learned to search on lakes in which three of the 15 cells never held a treasure. Now the "
-        "treasure lies on one of these three. What does it do in 30 steps?",
-        (
-            "it finds it, a little later than others",
-            "it finds it mostly, somewhat later",
-            "mostly it never finds it",
-        ),
+        "treasure lies on one of these three. How many of these does it find in 30 steps?",
+        ("it finds nearly all, a little later", "it finds about two of three", "it finds about one of three"),
         lambda guess: answer,
         name="held-out-cells",
     )

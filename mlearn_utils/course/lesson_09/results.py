@@ -74,21 +74,21 @@ def by_seed(world: str, method: str, measure: str) -> np.ndarray:
     Raises:
         ValueError: if nothing was measured by that name.
     """
-    found: dict[str, list[float]] = {}
-    for row in _rows_of(world, method, measure):
-        found.setdefault(row["seed"], []).append(float(row["value"]))
-    return np.array([np.mean(values) for values in found.values()])
+    return _means_by("seed", world, method, measure)
 
 
 def by_set(world: str, method: str, measure: str) -> np.ndarray:
-    """Return [set] means over the trainings, for each set of test tasks.
+    """Return [set] means over the trainings, one for each set of test tasks; else as `by_seed`."""
+    return _means_by("set", world, method, measure)
 
-    Raises:
-        ValueError: if nothing was measured by that name.
-    """
+
+def _means_by(column: str, world: str, method: str, measure: str) -> np.ndarray:
     found: dict[str, list[float]] = {}
-    for row in _rows_of(world, method, measure):
-        found.setdefault(row["set"], []).append(float(row["value"]))
+    for row in rows(f"{world}.csv"):
+        if (row["method"], row["measure"]) == (method, measure):
+            found.setdefault(row[column], []).append(float(row["value"]))
+    if not found:
+        raise ValueError(f"{world}.csv has no {measure} of {method}")
     return np.array([np.mean(values) for values in found.values()])
 
 
@@ -99,13 +99,6 @@ def means(world: str, measure: str) -> dict[str, float]:
         if row["measure"] == measure:
             found.setdefault(row["method"], []).append(float(row["value"]))
     return {method: float(np.mean(values)) for method, values in found.items()}
-
-
-def _rows_of(world: str, method: str, measure: str) -> list[dict[str, str]]:
-    found = [row for row in rows(f"{world}.csv") if (row["method"], row["measure"]) == (method, measure)]
-    if not found:
-        raise ValueError(f"{world}.csv has no {measure} of {method}")
-    return found
 
 
 def cell(values: np.ndarray, digits: int, *, is_range: bool = False) -> str:

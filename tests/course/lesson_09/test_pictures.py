@@ -158,17 +158,17 @@ def test_the_first_question_that_decides_is_the_end(answers, leaf):
 
 
 @pytest.mark.parametrize(
-    ("make", "guess"),
+    ("make", "guess", "figure"),
     [
-        (predictions.predict_search, "mostly it never finds it"),
-        (predictions.predict_dose, "about 64 %"),
-        (predictions.predict_robots, "none, or nearly so"),
+        (predictions.predict_search, "it finds about one of three", "<b>It finds 33% of them"),
+        (predictions.predict_dose, "about 64 %", "<b>64%</b> of the second day"),
+        (predictions.predict_robots, "none, or nearly so", "<b>0 of 40.</b>"),
     ],
 )
-def test_a_prediction_answers_with_figures(make, guess):
+def test_a_prediction_answers_with_the_stored_figure(make, guess, figure):
     question = make()
     question.commit(guess)
-    assert re.search(r"\d", question.caption.value)
+    assert figure in question.caption.value
 
 
 WORLDS = {"patients": results.PATIENTS, "vehicles": results.VEHICLES, "pendulums": results.ROBOTS}
@@ -203,4 +203,4 @@ def test_the_stored_seeker_walks_as_the_table_says():
     lakes = TreasureTask(frozen_cells(SMALL_LAKE))
     walks = treasures.walk(seeker, lakes)
     assert walks.found.all()
-    assert walks.steps[1].mean() == pytest.approx(treasures.shortest(lakes).mean(), abs=0.5)
+    assert walks.steps[1].mean() == pytest.approx(treasures.shortest(lakes).mean(), abs=0.1)
