@@ -1,0 +1,133 @@
+"""How many tasks to train on, and how far beyond them a new one may lie.
+
+    tasks.csv      tasks, seed, set, where, before, after, tuned: MAML trained on so many tasks of `dirv` and
+                   no others; mean return before and after one step, on the training tasks ("own") and on 200
+                   new ones ("new", four sets); "tuned": after one step of the rate that is best at test,
+                   chosen for each training on 100 validation tasks
+    rates.csv      tasks, seed, rate, after: what was tried for that
+    distance.csv   family, target, seed, before, after: MAML trained on targets of 0.5 to 1 m/s to either
+                   side ("usual") or of 0 to 2 ("wide"), on carts with one target, 40 of each sign
+
+Everything is trained with five seeds.
+"""
+
+import sys
+from pathlib import Path
+from typing import Any
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+
+from runner import Experiment, Files, Part, Results
+
+import numpy as np
+import torch
+
+from mlearn_utils.meta.policies.agent import MAMLAgent, MAMLConfig
+from mlearn_utils.tasks.cartpole import CartPoleTask, CartPoleTasks
+
+COUNTS, SEEDS = (2, 5, 10, 20, 50, 100, 500), range(5)
+TESTS, VALIDATION = (990_001, 990_002, 990_003, 990_004), 980_001
+RATE = 20.0
+"""The inner rate that lesson 06 tuned for `dirv` (data/lesson_06/settings.json); in training all have it."""
+RATES = (1.25, 2.5, 5.0, 10.0, 20.0, 40.0, 80.0)
+TARGETS = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.75, 0.9, 1.0, 1.1, 1.25, 1.5, 1.75, 2.0)
+COLUMNS = ("tasks", "seed", "set", "where", "before", "after", "tuned")
+TRIED = ("tasks", "seed", "rate", "after")
+DISTANCE = ("family", "target", "seed", "before", "after")
+
+
+class FewTasks(CartPoleTasks):
+    """`dirv` with so many tasks and no others, drawn once.
+
+    Args:
+        count: of the tasks.
+        seed: that they are drawn by.
+    """
+
+    def __init__(self, count: int, *, seed: int):
+        super().__init__("dirv")
+        self.own = CartPoleTasks("dirv").sample(count, seed=seed)
+
+    def sample(self, n_tasks: int, *, seed: int) -> CartPoleTask:
+        """Draw tasks of the few, with replacement."""
+        return self.own[np.random.default_rng(seed).integers(len(self.own), size=n_tasks)]
+
+
+class WideTasks(CartPoleTasks):
+    """`dirv` with targets of 0 to 2 m/s to either side."""
+
+    def __init__(self):
+        super().__init__("dirv")
+
+    def sample(self, n_tasks: int, *, seed: int) -> CartPoleTask:
+        """Draw targets uniformly."""
+        return CartPoleTask("dirv", target=np.random.default_rng(seed).uniform(-2.0, 2.0, n_tasks))
+
+
+def rounded(values: Any) -> list[float]:
+    """Return numbers with five digits."""
+    return [float(f"{value:.5g}") for value in values]
+
+
+def trained(family: CartPoleTasks, seed: int) -> MAMLAgent:
+    """Return MAML after its usual training."""
+    torch.set_num_threads(1)
+    agent = MAMLAgent(family, MAMLConfig(inner_lr=RATE), seed=seed, device="cpu")
+    agent.train(seed=seed, progress=False)
+    return agent
+
+
+def judge(agent: MAMLAgent, tasks: CartPoleTask, rate: float | None = None) -> list[float]:
+    """Return the mean return before and after one step."""
+    return rounded(agent.evaluate(tasks, steps=1, inner_lr=rate).mean(axis=1))
+
+
+def few(count: int, seed: int) -> dict[str, list[list[Any]]]:
+    """Train on so many tasks, judge on them and on new ones."""
+    family = FewTasks(count, seed=700_000 + 1000 * seed + count)
+    agent = trained(family, seed)
+    validation = CartPoleTasks("dirv").sample(100, seed=VALIDATION + seed)
+    tried = {rate: judge(agent, validation, rate)[1] for rate in RATES}
+    best = max(tried, key=lambda rate: tried[rate])
+    sets: list[tuple[int, str, CartPoleTask]] = [(0, "own", family.sample(200, seed=1))]
+    if count >= 200:
+        sets = [(0, "own", family.own[:200])]
+    sets += [(k, "new", CartPoleTasks("dirv").sample(200, seed=test)) for k, test in enumerate(TESTS)]
+    rows = [
+        [count, seed, k, where, *judge(agent, tasks), judge(agent, tasks, best)[1]]
+        for k, where, tasks in sets
+    ]
+    return {"tasks": rows, "rates": [[count, seed, rate, after] for rate, after in tried.items()]}
+
+
+def far(family: str, seed: int) -> dict[str, list[list[Any]]]:
+    """Train on the usual family or on a wide one, judge at each target."""
+    tasks = CartPoleTasks("dirv") if family == "usual" else WideTasks()
+    agent = trained(tasks, seed)
+    carts = {target: CartPoleTask("dirv", target=[-target] * 40 + [target] * 40) for target in TARGETS}
+    return {"distance": [[family, t, seed, *judge(agent, each)] for t, each in carts.items()]}
+
+
+def parts() -> list[Part]:
+    """Return one part for each training."""
+    found = [Part(f"tasks {count} seed {seed}", few, (count, seed)) for count in COUNTS for seed in SEEDS]
+    return found + [
+        Part(f"distance {name} seed {seed}", far, (name, seed))
+        for name in ("usual", "wide")
+        for seed in SEEDS
+    ]
+
+
+def finish(results: Results) -> Files:
+    """Return the content of the files."""
+    made: dict[str, list[Any]] = {"tasks": [COLUMNS], "rates": [TRIED], "distance": [DISTANCE]}
+    for part in parts():
+        for name, rows in results[part.name].items():
+            made[name] += rows
+    return {f"{name}.csv": rows for name, rows in made.items()}
+
+
+EXPERIMENT = Experiment(__file__, __doc__, 6, ("tasks.csv", "rates.csv", "distance.csv"), parts, finish)
+
+if __name__ == "__main__":
+    EXPERIMENT.main()
