@@ -210,7 +210,8 @@ def wrong_losses(*_: Any) -> Wrong:
          "the graph"),
         (lambda loss, theta, *rest: _meta_loss(loss, theta.detach().clone().requires_grad_(), *rest), "the "
          "result depends on a copy of theta, not on theta itself"),
-        (lambda *given: _meta_loss(*given[:-1], max(given[-1] - 1, 0)), "one step too few is taken"),
+        (lambda loss, theta, tasks, lr, steps: _meta_loss(loss, theta, tasks, lr, max(steps - 1, 0)), "one "
+         "step too few is taken"),
     ]  # fmt: skip
 
 
