@@ -84,6 +84,11 @@ class Canvas(Drawing):
         self.widget = frame([scrolling(self._surface), self.caption], "canvas", name)
         self.refresh()
 
+    @property
+    def keys(self) -> tuple[str, ...]:
+        """The keys that it answers to."""
+        return tuple(self._surface.listen)
+
     def send(self, kind: Kind, x: float = math.nan, y: float = math.nan, key: str = "") -> None:
         """Do what the page does when the pointer or a key is used, at data coordinates (for tests).
 

@@ -42,6 +42,11 @@ class DragExplorer(Explorer):
         self._drag = drag
         super().__init__(make, controls, alt=alt, name=name)
 
+    @property
+    def leading(self) -> str:
+        """The name of the slider that dragging moves."""
+        return self._drag
+
     def send(self, kind: str, x: float) -> None:
         """Do what the page does when the pointer is at data coordinate `x` (for tests).
 

@@ -64,6 +64,12 @@ class Explorer(Drawing):
         """The controls' values by name."""
         return {name: control.value for name, control in self.controls.items()}
 
+    @property
+    def leading(self) -> str:
+        """The name of the control to move first, where only one can be moved: the first slider."""
+        sliders = (name for name, control in self.controls.items() if hasattr(control, "step"))
+        return next(sliders, next(iter(self.controls)))
+
     def explore(self, **values: Any) -> None:
         """Set controls by name, as their user would, and draw once.
 

@@ -44,6 +44,7 @@ class Predict(View):
         if not name:
             raise ValueError("name must not be empty: it identifies the guess in the progress log")
         self.name, self._reveal, self._reveal_picture = name, reveal, reveal_picture
+        self.question, self.alt = question, alt or f"The answer to: {question}"
         self.text = f"Predict, then reveal: {question} (Run this notebook in Jupyter to answer.)"
         is_slider = isinstance(options, Slider)
         self._options = () if is_slider else tuple(options)
@@ -62,8 +63,13 @@ class Predict(View):
             [asked, shown, self.button, self.caption, scrolling(self._image)],
             "predict",
             name,
-            alt or f"The answer to: {question}",
+            self.alt,
         )
+
+    @property
+    def options(self) -> tuple[str, ...] | Slider:
+        """The texts to choose from, or the slider."""
+        return self._options or self._input  # type: ignore[return-value]
 
     @property
     def guess(self) -> Any:
@@ -78,6 +84,19 @@ class Predict(View):
         Raises:
             ValueError: if that guess is not among the options or outside the slider's range.
         """
+        self._pick(guess)
+        self.button.click()
+
+    def preview(self, guess: Any) -> tuple[str, Picture | None]:
+        """Make a guess and return what it would reveal, as HTML and as a picture, without committing to it.
+
+        Raises:
+            ValueError: as `commit`.
+        """
+        self._pick(guess)
+        return self._answer()
+
+    def _pick(self, guess: Any) -> None:
         if not isinstance(self._input, Choices):
             set_control(self._input, "guess", guess)
             self._is_moved = True
@@ -85,7 +104,10 @@ class Predict(View):
             self._input.radio.value = self._options.index(guess)
         else:
             raise ValueError(f"guess must be one of {self._options}, got {guess!r}")
-        self.button.click()
+
+    def _answer(self) -> tuple[str, Picture | None]:
+        answer = self._reveal(self.guess)
+        return answer, None if self._reveal_picture is None else Picture(self._reveal_picture)
 
     def _on_move(self, change: object) -> None:
         self._is_moved = True
@@ -104,9 +126,8 @@ class Predict(View):
             raise
 
     def _show(self) -> None:
-        answer = self._reveal(self.guess)
-        if self._reveal_picture is not None:
-            picture = Picture(self._reveal_picture)
+        answer, picture = self._answer()
+        if picture is not None:
             self.png = picture.render()
             self._image.value, self._image.width = self.png, str(picture.width)
             self._image.layout.min_width = f"{round(LEAST * picture.width)}px"

@@ -105,11 +105,18 @@ class View:
 
 
 class Drawing(View):
-    """A view with a picture and a caption below it; `_draw` says what the picture shows now."""
+    """A view with a picture and a caption below it; `_draw` says what the picture shows now.
+
+    Attributes:
+        alt: what the picture shows, for those who cannot see it.
+        picture: the figure behind it.
+        caption: the text below it, simple HTML.
+    """
 
     def __init__(self, make: Callable[[Figure], Any], alt: str):
         if not alt:
             raise ValueError("alt must describe the picture for those who cannot see it")
+        self.alt = alt
         self.picture = Picture(make)
         if not callable(self.picture.update):
             raise TypeError(f"make must return the function that redraws, got {self.picture.update!r}")
