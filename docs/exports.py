@@ -11,7 +11,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from markup import SiteError, box, data, mathematics, note, picture, prose
+from links import SiteError
+from markup import box, data, mathematics, note, picture, prose
 from PIL import Image
 
 from mlearn_utils.course.figures.style import DENSITY
@@ -22,15 +23,21 @@ from mlearn_utils.course.widgets.explorer import Explorer
 from mlearn_utils.course.widgets.hints import Hints
 from mlearn_utils.course.widgets.predict import Predict
 from mlearn_utils.course.widgets.progress_panel import ProgressPanel
-from mlearn_utils.course.widgets.quizzes import Question, Quiz
+from mlearn_utils.course.widgets.quizzes import Card, Quiz, explanations
 from mlearn_utils.course.widgets.stepper import Stepper
 from mlearn_utils.course.widgets.view import View
 
 PLACES, FEWEST = 21, 12
 """At how many places of a slider a picture is drawn: so many, or fewer where other controls are moved, too."""
 
-FRAMES = 64
+FRAMES = 48
 """At most so many pictures of one explorer."""
+
+SHOTS = 10
+"""A game without a player of its own is shown for at least so many presses of its keys."""
+
+ANEW = ("n", "r", "c")
+"""Keys that begin a game anew: no film needs them."""
 
 COLORS = 64
 LIVE = "Live in JupyterLab (<code>python3 notebooks</code>)"
@@ -263,8 +270,8 @@ def recorded(view: Any, game: Canvas) -> Iterable[tuple[bytes, str]]:
             view.play([move])
             yield game.png, game.caption.value
         return
-    keys = [key for key in game.keys if key != "n"]
-    for k in range(2 * len(keys)):
+    keys = [key for key in game.keys if key not in ANEW]
+    for k in range(max(SHOTS, len(keys))):
         game.send("key", key=keys[k % len(keys)])
         yield game.png, game.caption.value
 
@@ -298,6 +305,8 @@ def animation(name: str, still: str, alt: str, size: tuple[int, int]) -> str:
 def prediction(view: Predict, shelf: Shelf) -> str:
     """Return a question with what every guess would reveal."""
     options, name = view.options, f"{shelf.prefix}-{view.name}"
+    view.button.click()  # with nothing chosen yet: says so
+    first = view.caption.value
     if isinstance(options, tuple):
         guesses: Sequence[Any] = options
         asked = choices("Your guess", name, [prose(option) for option in options])
@@ -319,37 +328,34 @@ def prediction(view: Predict, shelf: Shelf) -> str:
     content = (
         f"<p><strong>Predict</strong> · {prose(view.question)}</p>\n{asked}\n"
         f"{_buttons(('reveal', 'Commit and reveal'))}\n"
-        f'<div class="web-caption" aria-live="polite"></div>\n{shown}\n{data({"frames": answers})}'
+        f'<div class="web-caption" aria-live="polite"></div>\n{shown}\n{data({"frames": answers, "first": first})}'
     )
     return box("predict", content, "Prediction")
 
 
 def quiz(view: Quiz) -> str:
-    """Return the questions with their choices; the explanations are there, and hidden until one is chosen."""
-    cards = [_question(card.question) for card in view.cards.values()]
-    total = plural(len(cards), "question")
-    score = f'<p class="web-score" aria-live="polite" data-total="{total}">0 right, 0 of {total} answered.</p>'
+    """Return the questions with their choices, and what each choice would be answered."""
+    cards = [_question(card) for card in view.cards.values()]
     title = view.text.split(" (Run")[0]
-    return box("quiz", f"<p><strong>{title}</strong></p>\n" + "\n".join(cards) + "\n" + score, title)
+    score = f'<p class="web-score" aria-live="polite">{view.score.value}</p>'
+    return box("quiz", f"<p><strong>{title}</strong></p>\n" + "\n".join([*cards, score]), title)
 
 
-def _question(question: Question) -> str:
+def _question(card: Card) -> str:
+    question, options = card.question, card.question.choices
     try:
-        asked = prose(question.question)
-        listed = choices("Your answer", f"quiz-{question.name}", [prose(c.text) for c in question.choices])
-        rows = "".join(
-            f'<li>{"✔" if c.correct else "✘"} <strong>{prose(c.text)}</strong><em hidden> (your answer)</em>: '
-            f"{prose(c.why)}</li>"
-            for c in question.choices
-        )
+        asked, listed = prose(question.question), [prose(option.text) for option in options]
+        for option in options:
+            prose(option.why)
     except SiteError as error:
         raise SiteError(f"question {question.name!r} of its quiz: {error}") from None
-    right = [c.correct for c in question.choices].index(True)
+    said = [mathematics(explanations(question, k)) for k in range(len(options))]
+    card.button.click()  # with nothing picked yet
+    answers = {"right": [option.correct for option in options], "said": said, "first": card.feedback.value}
     return (
-        f'<div class="web-question" data-right="{right}"><p>{asked}</p>\n{listed}\n'
+        f'<div class="web-question"><p>{asked}</p>\n{choices("Your answer", f"quiz-{question.name}", listed)}\n'
         f"{_buttons(('check', 'Check'))}\n"
-        '<div class="web-feedback" aria-live="polite"><strong></strong></div>'
-        f'<ul class="web-why" hidden>{rows}</ul></div>'
+        f'<div class="web-feedback" aria-live="polite"></div>\n{data(answers)}</div>'
     )
 
 

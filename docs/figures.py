@@ -10,10 +10,13 @@ import inspect
 import re
 from collections.abc import Iterable, Mapping, Sequence
 
-from markup import SiteError
+from links import SiteError
 
 ALT = re.compile(r"^\s*# alt: (.+)$", re.MULTILINE)
-TITLES = ("title", "suptitle", "set_title", "fig_title")
+TITLES = ("title", "suptitle", "set_title")
+CANVAS = ("figure", "fig", "ax", "axes")
+"""What the first parameter of a function that draws is called."""
+
 AXES = {"xlabel": "horizontal axis", "ylabel": "vertical axis"}
 
 
@@ -64,8 +67,10 @@ def _says(call: ast.Call, modules: Mapping[str, str]) -> str:
         function = getattr(importlib.import_module(".".join(parents)), name)
     except (ImportError, AttributeError):
         return ""
+    if not inspect.isfunction(function) or next(iter(inspect.signature(function).parameters), "") not in CANVAS:
+        return ""
     first = (inspect.getdoc(function) or "").split("\n")[0]
-    match = re.match(r"(?:Draw|Show|Plot) (.+)", first) if inspect.isfunction(function) else None
+    match = re.match(r"(?:Draw|Show|Plot|(?=Point at)) ?(.+)", first)
     return match[1].replace("`", "") if match else ""
 
 
@@ -87,5 +92,5 @@ def _text(node: ast.expr) -> str:
     if isinstance(node, ast.JoinedStr):
         parts = [p.value if isinstance(p, ast.Constant) else "…" for p in node.values]
         text = "".join(map(str, parts))
-        return text if re.search(r"\w", text) else ""
+        return text if re.search(r"\w{2}|\w =", re.sub(r"\bto\b", "", text)) else ""
     return ""

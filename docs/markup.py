@@ -5,11 +5,9 @@ import json
 import re
 from typing import Any
 
+from links import SiteError
+
 from mlearn_utils.course.grading.report import rich
-
-
-class SiteError(Exception):
-    """The site cannot be built; the message names the file and the cell, and says what to do."""
 
 
 def attribute(text: str) -> str:

@@ -18,7 +18,8 @@ import nbformat
 import numpy as np
 from exports import Shelf, animation, exercise, export, size_of, small
 from figures import alt_text, imported_modules
-from markup import SiteError, box, picture
+from links import SiteError, site_links
+from markup import box, picture
 from nbformat import NotebookNode
 from PIL import Image
 from pygments import highlight
@@ -40,13 +41,14 @@ except ModuleNotFoundError:
     link_terms: Callable[[str, str], str] = lambda markdown, lesson: markdown  # noqa: E731
 
 
-def make_page(notebook: Path, folder: Path, pictures: str) -> dict[str, list[str]]:
-    """Write the page of `notebook` and its pictures into `folder`.
+def make_page(notebook: Path, pages: Path, pictures: Path, repository: str = "") -> dict[str, list[str]]:
+    """Write the page of `notebook` into `pages`, and what it shows into `pictures`.
 
     Args:
         notebook: `NN_name.ipynb`, executed.
-        folder: gets `NN_name.ipynb` and the pictures.
-        pictures: the address of that folder, as pages name it.
+        pages: gets `NN_name.ipynb`, too.
+        pictures: a folder called NN; pages find it as `pictures/NN`.
+        repository: the address of the repository's site, or "".
 
     Returns:
         The HTML of its widgets by kind, in order.
@@ -59,7 +61,7 @@ def make_page(notebook: Path, folder: Path, pictures: str) -> dict[str, list[str
     exercises = load_lesson(number).EXERCISES if number in lesson_numbers() else ()
     code = [(index, cell) for index, cell in enumerate(page.cells) if cell.cell_type == "code"]
     modules = imported_modules(cell.source for _, cell in code)
-    shelf, made = Shelf(folder, pictures), {}
+    shelf, made = Shelf(pictures, f"pictures/{pictures.name}"), {}
     for index, cell in code:
         with named(notebook, index):
             require_executed(cell)
@@ -68,7 +70,8 @@ def make_page(notebook: Path, folder: Path, pictures: str) -> dict[str, list[str
         with named(notebook, index):
             shelf.prefix, shelf.count = f"{index:02d}", 0
             if cell.cell_type == "markdown":
-                cell.source = link_terms(cell.source, number)
+                linked = link_terms(cell.source, number)
+                cell.source = site_links(linked, notebook.parent, notebook.parent.parent, repository, pages)
                 continue
             asked = checked_exercise(cell.source, exercises)
             if asked:
@@ -86,7 +89,7 @@ def make_page(notebook: Path, folder: Path, pictures: str) -> dict[str, list[str
                     shown = box("output", linked)
                 if shown:
                     cell.outputs[k] = _html(shown)
-    nbformat.write(page, folder / notebook.name)
+    nbformat.write(page, pages / notebook.name)
     return made
 
 
@@ -208,15 +211,3 @@ def _kind(markup: str) -> str:
 
 def _html(markup: str) -> NotebookNode:
     return nbformat.v4.new_output("display_data", {"text/html": markup})
-
-
-def quiet_environment() -> dict[str, str]:
-    """Return the variables under which the widgets are made: no display, a progress log of its own."""
-    log = Path(tempfile.mkdtemp(prefix="site-"), "progress.jsonl")
-    return {"MLEARN_PROGRESS": str(log), "MPLBACKEND": "Agg", "OMP_NUM_THREADS": "1"}
-
-
-def main(notebook: str, folder: str, pictures: str) -> None:
-    """Make one page, and leave its widgets' HTML beside it (for the builder's processes)."""
-    made = make_page(Path(notebook), Path(folder), pictures)
-    Path(folder, "widgets.json").write_text(json.dumps(made), encoding="utf-8")

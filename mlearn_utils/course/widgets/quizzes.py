@@ -62,6 +62,14 @@ def load_bank(path: Path) -> tuple[Question, ...]:
     return questions
 
 
+def explanations(question: Question, picked: int) -> str:
+    """Return what is shown to who picked choice number `picked` (from 0): a verdict, and every choice's why."""
+    is_right = question.choices[picked].correct
+    rows = [_explanation(choice, is_picked=k == picked) for k, choice in enumerate(question.choices)]
+    verdict = "✔ Right." if is_right else "✘ Not this one."
+    return f'<strong>{verdict}</strong><ul class="mlearn-options">{"".join(rows)}</ul>'
+
+
 class Card:
     """One question on the page: text, choices, a button, and the explanations after answering."""
 
@@ -89,7 +97,7 @@ class Card:
         outcome, answer = ("correct" if self.is_right else "wrong"), self.question.choices[picked].text
         note = self._recorder.note("quiz", self.question.name, outcome, answer=answer)
         saved = f"<p>{rich(note)}</p>" if note else ""
-        self.feedback.value = _explanations(self.question, picked) + saved
+        self.feedback.value = explanations(self.question, picked) + saved
         self._on_answer()
 
 
@@ -160,13 +168,6 @@ def _check_unique(bank: str, field: str, values: list[str]) -> None:
     twice = sorted({value for value in values if values.count(value) > 1})
     if twice:
         raise ValueError(f"{bank} has the same {field} twice: {twice[0]!r}")
-
-
-def _explanations(question: Question, picked: int) -> str:
-    is_right = question.choices[picked].correct
-    rows = [_explanation(choice, is_picked=k == picked) for k, choice in enumerate(question.choices)]
-    verdict = "✔ Right." if is_right else "✘ Not this one."
-    return f'<strong>{verdict}</strong><ul class="mlearn-options">{"".join(rows)}</ul>'
 
 
 def _explanation(choice: Choice, *, is_picked: bool) -> str:
