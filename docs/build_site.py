@@ -166,7 +166,8 @@ def fill_in(text: str, root: Path, widgets: Widgets, address: str) -> str:
         made = widgets.get(match[1], {}).get(match[2], [])
         if len(made) < int(match[3]):
             raise SiteError(f"lesson {match[1]} has {len(made)} widgets of the kind {match[2]!r}")
-        return f"```{{raw}} html\n{made[int(match[3]) - 1]}\n```"
+        shown = made[int(match[3]) - 1].replace('data-kind="film"', 'data-kind="film" data-plays')
+        return f"```{{raw}} html\n{shown}\n```"
 
     text = re.sub(r"<!-- widget: (\d\d) (\w+) (\d+) -->", widget, text)
     rows = re.findall(r"^\|.*\|$", (root / "README.md").read_text(encoding="utf-8"), re.MULTILINE)

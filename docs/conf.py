@@ -23,6 +23,10 @@ html_theme = "sphinx_book_theme"
 html_theme_options = {
     "use_download_button": False,
     "use_fullscreen_button": False,
+    "navbar_start": [],
+    "navbar_center": [],
+    "navbar_end": [],
+    "navbar_persistent": [],
     "home_page_in_toc": True,
     "show_toc_level": 2,
     "pygments_light_style": "a11y-high-contrast-light",
@@ -30,10 +34,12 @@ html_theme_options = {
     "repository_url": os.environ.get("SITE_REPOSITORY", ""),
     "use_repository_button": bool(os.environ.get("SITE_REPOSITORY")),
 }
+html_context = {"default_mode": "auto"}  # light or dark, as the reader's system is
+html_favicon = "static/favicon.svg"
+html_use_index = False
 html_static_path = ["static"]
 html_extra_path = [os.environ["SITE_EXTRA"]] if "SITE_EXTRA" in os.environ else []
 html_css_files = ["course.css"]
 html_js_files = [("course.js", {"defer": "defer"})]
 html_copy_source = False
 html_show_sourcelink = False
-html_last_updated_fmt = None

@@ -43,7 +43,8 @@ def picture(source: str, alt: str, size: tuple[int, int], more: str = "") -> str
         raise SiteError("a figure without alt text")
     width, height = size
     return (
-        f'<img src="{source}" alt="{attribute(alt)}" width="{width}" height="{height}" loading="lazy"{more}>'
+        f'<img src="{source}" alt="{attribute(alt)}" width="{width}" height="{height}" loading="lazy" '
+        f'style="--width: {width}px"{more}>'
     )
 
 

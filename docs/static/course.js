@@ -75,7 +75,10 @@
     if (buttons.play) play(buttons.play, first, sizes[0] - 1);
     find(box, ".web-controls").hidden = false;
     show();
+    if ("plays" in box.dataset && motion_is_welcome()) buttons.play.click();
   }
+
+  const motion_is_welcome = () => !window.matchMedia("(prefers-reduced-motion: reduce)").matches;
 
   /** Let a button run a slider to its end; pressed again, it stops there. */
   function play(button, slider, last) {
@@ -103,7 +106,7 @@
     const image = find(box, "img");
     const button = find(box, "button");
     const still = image.getAttribute("src");
-    let moves = !window.matchMedia("(prefers-reduced-motion: reduce)").matches;
+    let moves = motion_is_welcome();
     const show = () => {
       image.src = moves ? image.dataset.moving : still;
       button.textContent = moves ? "❚❚ Pause" : "▶ Play";
@@ -179,14 +182,19 @@
 
   /** What is wider than the page scrolls, also by keyboard. */
   function reach_wide_parts() {
-    for (const part of document.querySelectorAll(".web-scroll, .bd-article pre, .web-output, .bd-article table")) {
-      if (part.scrollWidth > part.clientWidth) part.tabIndex = 0;
+    const css = ".web-scroll, .web-output, .bd-article :is(pre, table, div.math, mjx-container, .pst-scrollable-table-container)";
+    for (const part of document.querySelectorAll(css)) {
+      const scrolls = ["auto", "scroll"].includes(getComputedStyle(part).overflowX);
+      if (scrolls && part.scrollWidth > part.clientWidth) part.tabIndex = 0;
       else part.removeAttribute("tabindex");
     }
   }
 
   for (const box of document.querySelectorAll(".web")) KINDS[box.dataset.kind]?.(box);
-  window.addEventListener("load", reach_wide_parts);
+  window.addEventListener("load", async () => {
+    await window.MathJax?.startup?.promise;
+    reach_wide_parts();
+  });
   window.addEventListener("resize", reach_wide_parts);
   document.documentElement.dataset.course = "ready";
 })();
