@@ -1,4 +1,4 @@
-"""The checkout's own environment, `.venv`: what all commands (`notebooks`, `tests`) set up first.
+"""The checkout's own environment, `.venv`: what all commands (`notebooks`, `tests`, `docs`) set up first.
 
 One set-up at a time, behind a lock that ends with its process. It is marked done once the course's packages
 have been imported; whatever stops it before, the same command goes on where it was. Standard library only,
@@ -42,9 +42,11 @@ TO_LOAD = {CPU: 0.6, REGISTRY: 3.1 if sys.platform == "linux" else 0.6}
 NEEDED = {
     "notebooks": "jupyterlab ipykernel ipywidgets anywidget matplotlib PIL torch numpy gymnasium safetensors "
     "tqdm sklearn optuna array_api_compat mlearn_utils",
-    "tests": "pytest xdist nbval jupytext nbclient playwright ruff pyright",
+    "docs": "sphinx myst_nb sphinx_book_theme nbformat pygments",
+    "tests": "pytest xdist nbval jupytext nbclient playwright ruff pyright axe_playwright_python sphinx myst_nb "
+    "sphinx_book_theme",
 }
-"""The modules that the two commands need; the tests need those of the notebooks, too."""
+"""The modules that the commands need; all need those of the notebooks, too."""
 
 
 def prepare(root: Path = ROOT, again: str = "the same command", build: str = "") -> str:
@@ -76,7 +78,7 @@ def require_packages(command: str, python: str = sys.executable) -> None:
     """Stop with a sentence if the Python that runs this is too old, or lacks what `command` needs."""
     if tuple(sys.version_info[:2]) < OLDEST:
         require_python(sys.version_info[:2], "this one")
-    names = NEEDED["notebooks"] + (" " + NEEDED["tests"] if command == "tests" else "")
+    names = NEEDED["notebooks"] + ("" if command == "notebooks" else " " + NEEDED[command])
     lacking = [name for name in names.split() if importlib.util.find_spec(name) is None]
     if lacking:
         raise SystemExit(
