@@ -49,6 +49,7 @@ def build(root: Path = ROOT, built: Path = BUILT) -> Path:
         widgets = make_lessons(root, built, address)
         lay_out(root, built, widgets, address)
         run_sphinx(built, address)
+        drop_icons(html)
         copy_mathjax(html / "_static" / "mathjax")
         stamp.write_text(wanted)
     return html
@@ -207,6 +208,16 @@ def run_sphinx(built: Path, address: str) -> None:
     done = subprocess.run(command, env=os.environ | variables, check=False, capture_output=True, text=True)
     if done.returncode:
         raise SiteError(f"Sphinx is not content:\n{done.stderr.strip()}")
+
+
+def drop_icons(html: Path) -> None:
+    """Take the theme's script of icons, 1.5 MB, out of all pages: the font beside it has the same ones."""
+    script = "_static/scripts/fontawesome.js"
+    for page in html.glob("*.html"):
+        text = page.read_text(encoding="utf-8")
+        kept = re.sub(rf'<(script|link)\b[^>]*"{re.escape(script)}[^>]*>(</script>)?', "", text)
+        page.write_text(kept, encoding="utf-8")
+    (html / script).unlink()
 
 
 def copy_mathjax(target: Path) -> None:

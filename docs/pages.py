@@ -66,11 +66,13 @@ def make_page(notebook: Path, pages: Path, pictures: Path, repository: str = "")
         with named(notebook, index):
             require_executed(cell)
     views = live_views(notebook, code)
+    texts = [cell.source for cell in page.cells if cell.cell_type == "markdown"]
+    is_parted = sum(text.startswith("# ") for text in texts) > 1
     for index, cell in enumerate(page.cells):
         with named(notebook, index):
             shelf.prefix, shelf.count = f"{index:02d}", 0
             if cell.cell_type == "markdown":
-                linked = link_terms(cell.source, number)
+                linked = link_terms(lowered(cell.source) if is_parted and index else cell.source, number)
                 cell.source = site_links(linked, notebook.parent, notebook.parent.parent, repository, pages)
                 continue
             asked = checked_exercise(cell.source, exercises)
@@ -100,6 +102,14 @@ def named(notebook: Path, index: int) -> Iterator[None]:
         yield
     except SiteError as error:
         raise SiteError(f"{notebook.parent.name}/{notebook.name}: cell {index}: {error}") from error
+
+
+def lowered(markdown: str) -> str:
+    """Return Markdown with its headings one level lower: for the parts of a lesson below its title."""
+    prose = re.split(r"(^```.*?^```)", markdown, flags=re.DOTALL | re.MULTILINE)
+    return "".join(
+        part if part.startswith("```") else re.sub(r"^#", "##", part, flags=re.MULTILINE) for part in prose
+    )
 
 
 def require_executed(cell: NotebookNode) -> None:

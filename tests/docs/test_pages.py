@@ -112,6 +112,17 @@ def test_an_animation_is_kept_and_has_a_still_picture_beside_it(write_notebook: 
     assert 'alt="Nothing moves."' in shown(page.cells[0])
 
 
+def test_the_parts_of_a_long_lesson_stand_below_its_title(write_notebook: Write) -> None:
+    part = "# Part 1\n```\n# comment\n```\n## A"
+    page = build(write_notebook(text("# 42 · Lines"), text(part), text("# Part 2")))
+
+    assert [cell.source for cell in page.cells] == [
+        "# 42 · Lines",
+        "## Part 1\n```\n# comment\n```\n### A",
+        "## Part 2",
+    ]
+
+
 def test_a_map_of_the_course_leads_to_pages(write_notebook: Write) -> None:
     page = build(write_notebook(code("m", text="map", html='<a href="04_maml.ipynb">04_maml.ipynb</a>')))
 
