@@ -176,7 +176,9 @@ def fill_in(text: str, root: Path, widgets: Widgets, address: str) -> str:
     rows = re.findall(r"^\|.*\|$", (root / "README.md").read_text(encoding="utf-8"), re.MULTILINE)
     listed = [row for row in rows if re.match(r"\| \[\d\d ", row)]
     head = [rows[rows.index(listed[0]) - 2], rows[rows.index(listed[0]) - 1]] if listed else []
-    text = text.replace("<!-- lessons -->", "\n".join([*head, *listed]).replace("](notebooks/", "](../notebooks/"))
+    text = text.replace(
+        "<!-- lessons -->", "\n".join([*head, *listed]).replace("](notebooks/", "](../notebooks/")
+    )
     name = address.removeprefix("https://github.com/")
     addresses = {
         "binder": f"https://mybinder.org/v2/gh/{name}/main?urlpath=lab/tree/notebooks/00_start_here.ipynb",

@@ -148,7 +148,9 @@ def explorer(view: Explorer, shelf: Shelf) -> str:
     for axis in axes:
         start = start * len(axis.values) + axis.start
     fixed = [name for name in view.controls if name not in {axis.name for axis in axes}]
-    said = f"{plural(len(frames), 'picture')}, drawn in advance. {LIVE} every place of every control is drawn."
+    said = (
+        f"{plural(len(frames), 'picture')}, drawn in advance. {LIVE} every place of every control is drawn."
+    )
     if fixed:
         kept = "; ".join(f"{_label(view.controls[name])} = {_shown(view.controls[name])}" for name in fixed)
         said = f"Fixed here: {kept}. {said}"

@@ -67,7 +67,10 @@ def _says(call: ast.Call, modules: Mapping[str, str]) -> str:
         function = getattr(importlib.import_module(".".join(parents)), name)
     except (ImportError, AttributeError):
         return ""
-    if not inspect.isfunction(function) or next(iter(inspect.signature(function).parameters), "") not in CANVAS:
+    if (
+        not inspect.isfunction(function)
+        or next(iter(inspect.signature(function).parameters), "") not in CANVAS
+    ):
         return ""
     first = (inspect.getdoc(function) or "").split("\n")[0]
     match = re.match(r"(?:Draw|Show|Plot|(?=Point at)) ?(.+)", first)

@@ -4,7 +4,9 @@ import re
 import shutil
 from pathlib import Path
 
-LINK = re.compile(r"(!?)\[([^\]]*)\]\(([^)\s]+\.(?:md|ipynb|py|json|csv|png|yml|toml|txt)|[^)\s]*/)(#[^)\s]*)?\)")
+LINK = re.compile(
+    r"(!?)\[([^\]]*)\]\(([^)\s]+\.(?:md|ipynb|py|json|csv|png|yml|toml|txt)|[^)\s]*/)(#[^)\s]*)?\)"
+)
 
 
 class SiteError(Exception):

@@ -7,16 +7,14 @@ import ast
 import base64
 import contextlib
 import io
-import json
 import re
-import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import nbformat
 import numpy as np
-from exports import Shelf, animation, exercise, export, size_of, small
+from exports import Shelf, animation, exercise, export, size_of
 from figures import alt_text, imported_modules
 from links import SiteError, site_links
 from markup import box, picture
@@ -209,9 +207,7 @@ def _run(statements: list[ast.stmt], names: dict[str, Any], file: str, source: s
 
 
 def _distance(one: bytes, other: bytes) -> float:
-    pixels = [
-        np.asarray(Image.open(io.BytesIO(png)).convert("RGB"), dtype=np.int16) for png in (one, other)
-    ]
+    pixels = [np.asarray(Image.open(io.BytesIO(png)).convert("RGB"), dtype=np.int16) for png in (one, other)]
     return 255.0 if pixels[0].shape != pixels[1].shape else float(abs(pixels[0] - pixels[1]).mean())
 
 

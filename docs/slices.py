@@ -16,7 +16,15 @@ QUIET = {"print", "display", "plt", "fig", "ax", "axes", "lesson"}
 CHANGING = {"train", "fit", "step", "reset", "pop"}
 """Methods that change what they are called on, also where their value is used."""
 
-SCOPES = (ast.FunctionDef, ast.ClassDef, ast.Lambda, ast.ListComp, ast.SetComp, ast.DictComp, ast.GeneratorExp)
+SCOPES = (
+    ast.FunctionDef,
+    ast.ClassDef,
+    ast.Lambda,
+    ast.ListComp,
+    ast.SetComp,
+    ast.DictComp,
+    ast.GeneratorExp,
+)
 
 
 def slice_cells(cells: Sequence[str], wanted: Iterable[int]) -> list[list[ast.stmt]]:
@@ -45,7 +53,7 @@ def slice_cells(cells: Sequence[str], wanted: Iterable[int]) -> list[list[ast.st
 
 def names_read(node: ast.AST) -> set[str]:
     """Return the names that a statement or expression takes from outside of it."""
-    read = {child.id for child in ast.walk(node) if _is_name(child, ast.Load)}
+    read = _names(node, ast.Load)
     if isinstance(node, SCOPES):
         read -= _stored(node)
     return read - set(dir(builtins))
@@ -81,7 +89,7 @@ def _bound(stmt: ast.stmt) -> set[str]:
     """Return the names that a statement gives a value whatever happens: what was there before is gone."""
     if isinstance(stmt, ast.Assign):
         targets = [target for target in stmt.targets if isinstance(target, ast.Name | ast.Tuple)]
-        return {node.id for target in targets for node in ast.walk(target) if _is_name(node, ast.Store)}
+        return {name for target in targets for name in _names(target, ast.Store)}
     if _is_import(stmt) or isinstance(stmt, ast.FunctionDef | ast.ClassDef):
         return _stored(stmt) if _is_import(stmt) else {stmt.name}  # type: ignore[union-attr]
     return set()
@@ -89,14 +97,16 @@ def _bound(stmt: ast.stmt) -> set[str]:
 
 def _stored(node: ast.AST) -> set[str]:
     """Return the names that are given a value in `node`: targets, arguments, imports."""
-    found = {child.id for child in ast.walk(node) if _is_name(child, ast.Store)}
+    found = _names(node, ast.Store)
     found |= {child.arg for child in ast.walk(node) if isinstance(child, ast.arg)}
     aliases = (child for child in ast.walk(node) if isinstance(child, ast.alias))
     return found | {(alias.asname or alias.name).split(".")[0] for alias in aliases}
 
 
-def _is_name(node: ast.AST, context: type[ast.expr_context]) -> bool:
-    return isinstance(node, ast.Name) and isinstance(node.ctx, context)
+def _names(tree: ast.AST, context: type[ast.expr_context]) -> set[str]:
+    """Return the names in `tree` that are read (Load) or given a value (Store)."""
+    found = (node for node in ast.walk(tree) if isinstance(node, ast.Name))
+    return {node.id for node in found if isinstance(node.ctx, context)}
 
 
 def _is_import(stmt: ast.stmt) -> bool:

@@ -56,8 +56,11 @@ def test_an_explorer_is_drawn_along_its_slider(shelf: Shelf) -> None:
 def test_the_places_are_those_of_the_live_slider_and_the_start_is_among_them() -> None:
     assert spread(5, 3, 21) == ([0, 1, 2, 3, 4], 3)
     indices, place = spread(141, 92, 21)
-    assert len(indices) == 21 and indices[place] == 92
-    assert indices[0] == 0 and indices[-1] == 140 and indices == sorted(set(indices))
+    assert len(indices) == 21
+    assert indices[place] == 92
+    assert indices[0] == 0
+    assert indices[-1] == 140
+    assert indices == sorted(set(indices))
 
 
 def test_controls_with_few_values_move_too_and_the_others_are_named(shelf: Shelf) -> None:
@@ -97,7 +100,9 @@ def test_a_stepper_has_all_its_steps_and_begins_with_the_first(shelf: Shelf) -> 
     markup = export(course.Stepper(make, 30, alt="Steps."), shelf)
 
     assert data_of(markup)["sizes"] == [30]
-    assert 'value="0"' in markup and "◀ Previous" in markup and "Next ▶" in markup
+    assert 'value="0"' in markup
+    assert "◀ Previous" in markup
+    assert "Next ▶" in markup
 
 
 def test_a_prediction_knows_the_answer_to_every_guess(shelf: Shelf) -> None:
@@ -107,7 +112,10 @@ def test_a_prediction_knows_the_answer_to_every_guess(shelf: Shelf) -> None:
     markup = export(view, shelf)
 
     assert "Is \\(x\\) <code>small</code>?" in markup
-    assert [answer for _, answer in data_of(markup)["frames"]] == ["You said yes.", "You said no, \\(x > 1\\)."]
+    assert [answer for _, answer in data_of(markup)["frames"]] == [
+        "You said yes.",
+        "You said no, \\(x > 1\\).",
+    ]
     assert data_of(markup)["first"] == "Choose a guess first: there is no wrong one."
     assert not view.button.disabled
 
@@ -162,8 +170,10 @@ def test_the_game_is_a_film_of_all_its_rounds(shelf: Shelf) -> None:
     shots = list(recorded(game, game.canvas))
     markup = film(shots[:2], game.canvas.alt, shelf)
 
-    assert game.match.is_over and len(shots) == 1 + sum(len(played.rewards) for played in game.match.rounds)
-    assert "Play" in markup and data_of(markup)["sizes"] == [2]
+    assert game.match.is_over
+    assert len(shots) == 1 + sum(len(played.rewards) for played in game.match.rounds)
+    assert "Play" in markup
+    assert data_of(markup)["sizes"] == [2]
 
 
 def test_a_picture_keeps_its_size_and_loses_most_of_its_bytes(shelf: Shelf) -> None:

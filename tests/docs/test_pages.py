@@ -69,7 +69,8 @@ def test_a_page_has_working_widgets_and_figures_with_words(write_notebook: Write
         )
     )
 
-    assert 'data-kind="explorer"' in shown(page.cells[1]) and "image/png" not in page.cells[1].outputs[0].data
+    assert 'data-kind="explorer"' in shown(page.cells[1])
+    assert "image/png" not in page.cells[1].outputs[0].data
     assert 'alt="Figure. Two lines. Horizontal axis: x."' in shown(page.cells[2])
     assert 'src="pictures/42/02-0.webp"' in shown(page.cells[2])
 
@@ -83,13 +84,18 @@ def test_a_page_has_working_widgets_and_figures_with_words(write_notebook: Write
             code(EXPLORER, text="Explorer: A line.", png=png(0)),
             r"cell 1: its widget shows another picture than the one that is stored",
         ),
-        (code("3", text="Explorer: A line."), r"cell 1: its value is a int, and the notebook stores a widget"),
+        (
+            code("3", text="Explorer: A line."),
+            r"cell 1: its value is a int, and the notebook stores a widget",
+        ),
         (
             code("draw()", "display_data", text="<Figure>", png=png()),
             r"cell 1: a figure without alt text: add a line `# alt: what it shows`",
         ),
         (
-            code(EXPLORER.replace('"slope", 0, 1, 0.5, 0.5', '"slope", 0, 1, 2, 0'), text="Explorer: A line."),
+            code(
+                EXPLORER.replace('"slope", 0, 1, 0.5, 0.5', '"slope", 0, 1, 2, 0'), text="Explorer: A line."
+            ),
             r"cell 1: .* has no control that could be drawn at several places",
         ),
         (text("[gone](05_gone.ipynb)"), r"cell 1: a link to 05_gone.ipynb, which is not there"),
@@ -148,7 +154,10 @@ def test_a_picture_that_is_no_figure_counts_as_a_widget_of_a_new_kind() -> None:
     ("cell", "alt"),
     [
         ("# alt: A cat.\nax.plot(x, label='y')", "A cat."),
-        ("ax.plot(x, label=f'n = {n}')\nax.set(title='T', xlabel='x')", "T. Horizontal axis: x. Shown: n = …."),
+        (
+            "ax.plot(x, label=f'n = {n}')\nax.set(title='T', xlabel='x')",
+            "T. Horizontal axis: x. Shown: n = ….",
+        ),
         ("pictures.five_parts(plt.figure(), task)", "Point at state, action, transition"),
     ],
 )

@@ -30,21 +30,35 @@ def test_a_name_that_is_only_given_in_a_loop_may_be_older() -> None:
 
 @pytest.mark.parametrize(
     "change",
-    ["runs.append(1)", "runs[0] = 1", "runs.first = 1", "history = runs.train()", "grow(runs)", "runs += [1]"],
+    [
+        "runs.append(1)",
+        "runs[0] = 1",
+        "runs.first = 1",
+        "history = runs.train()",
+        "grow(runs)",
+        "runs += [1]",
+    ],
 )
 def test_what_changes_a_needed_value_is_kept(change: str) -> None:
     assert change in kept("def grow(x): x.append(1)", "runs = make()", change, "show(runs)")
 
 
 @pytest.mark.parametrize(
-    "line", ["assert runs.train()", "print(runs)", "mean = runs.mean()", "plt.plot(runs)", "lesson.check(runs)"]
+    "line",
+    ["assert runs.train()", "print(runs)", "mean = runs.mean()", "plt.plot(runs)", "lesson.check(runs)"],
 )
 def test_what_only_looks_at_a_value_is_not(line: str) -> None:
     assert line not in kept("import matplotlib.pyplot as plt", "runs = make()", line, "show(runs)")
 
 
 def test_a_call_of_a_module_changes_nothing_but_random_numbers() -> None:
-    cells = ("import torch\nfrom lib import draw", "draw(net)", "torch.manual_seed(0)", "net = torch.make()", "net")
+    cells = (
+        "import torch\nfrom lib import draw",
+        "draw(net)",
+        "torch.manual_seed(0)",
+        "net = torch.make()",
+        "net",
+    )
 
     assert kept(*cells) == ["import torch", "torch.manual_seed(0)", "net = torch.make()", "net"]
 
@@ -52,7 +66,13 @@ def test_a_call_of_a_module_changes_nothing_but_random_numbers() -> None:
 def test_several_cells_share_what_they_need_and_its_order() -> None:
     slices = slice_cells(["a = 1", "b = a", "a", "a = 2", "a"], [2, 4])
 
-    assert [[ast.unparse(stmt) for stmt in body] for body in slices] == [["a = 1"], [], ["a"], ["a = 2"], ["a"]]
+    assert [[ast.unparse(stmt) for stmt in body] for body in slices] == [
+        ["a = 1"],
+        [],
+        ["a"],
+        ["a = 2"],
+        ["a"],
+    ]
 
 
 def test_names_of_a_function_of_its_own_are_not_read_outside() -> None:

@@ -2,6 +2,7 @@
 are worked by keyboard; no console error, no request beyond the machine, nothing serious for axe-core."""
 
 import functools
+import itertools
 import json
 import re
 import threading
@@ -119,7 +120,13 @@ def test_every_widget_of_the_notebook_is_on_its_page(opened: SitePage) -> None:
     if opened.name not in LESSONS:
         pytest.skip("no lesson")
     texts, exercises = stored(opened.name)
-    kinds = {"Explorer": "explorer", "Stepper": "stepper", "Predict": "predict", "Quiz": "quiz", "Hints": "hints"}
+    kinds = {
+        "Explorer": "explorer",
+        "Stepper": "stepper",
+        "Predict": "predict",
+        "Quiz": "quiz",
+        "Hints": "hints",
+    }
 
     for word, kind in kinds.items():
         assert len(opened.boxes(kind)) == sum(text.startswith(word) for text in texts), kind
@@ -239,8 +246,9 @@ def test_every_picture_has_words_and_headings_are_in_order(opened: SitePage) -> 
     )
 
     assert all(len(alt) > 10 and not re.search(r"[0-9a-f]{20}", alt) for alt in alts)
-    assert levels[0] == 1 and levels.count(1) == 1
-    assert all(after <= before + 1 for before, after in zip(levels, levels[1:], strict=False))
+    assert levels[0] == 1
+    assert levels.count(1) == 1
+    assert all(after <= before + 1 for before, after in itertools.pairwise(levels))
 
 
 def test_all_math_is_set(opened: SitePage) -> None:
