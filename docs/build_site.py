@@ -1,7 +1,7 @@
 """Build the web edition: `python docs/build_site.py` writes `docs/_build/html`, with warnings as errors.
 
-Every stored notebook becomes a page, in two processes; every `docs/*.md` is one. What did not change since the
-last build is taken from there. Nothing is loaded from the network.
+Every stored notebook becomes a page, in two processes; every `docs/*.md` is one. What did not change since
+the last build is taken from there. Nothing is loaded from the network.
 """
 
 import hashlib

@@ -1,4 +1,4 @@
-"""Small pieces of HTML that all pages share: escaped text, math that MathJax finds, pictures with alt texts."""
+"""Small pieces of HTML that all pages share: escaped text, math that MathJax finds, pictures with words."""
 
 import html
 import json

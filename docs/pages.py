@@ -1,4 +1,4 @@
-"""A stored notebook as a page of the site: its widgets work, its figures have words, its exercises have hints.
+"""A stored notebook as a page of the site: its widgets work, its figures have words, its exercises hints.
 
 The page is a notebook again, with HTML in place of such outputs; Sphinx does the rest.
 """
@@ -31,7 +31,7 @@ from mlearn_utils.course.widgets.view import View
 
 WORDS = re.compile(r"(Explorer|Stepper|Canvas|Game|Predict, then reveal|Quiz|Hints|Progress panel)\b")
 DRIFT = 1.0
-"""How far, in levels of 255 on average, a picture may be from the stored one; another CPU rounds otherwise."""
+"""How far, in levels of 255 on average, a picture may be from the stored one: CPUs round differently."""
 
 try:  # the links of a lesson to the glossary
     from terms import link_terms  # type: ignore[import-not-found]

@@ -43,8 +43,8 @@ NEEDED = {
     "notebooks": "jupyterlab ipykernel ipywidgets anywidget matplotlib PIL torch numpy gymnasium safetensors "
     "tqdm sklearn optuna array_api_compat mlearn_utils",
     "docs": "sphinx myst_nb sphinx_book_theme nbformat pygments",
-    "tests": "pytest xdist nbval jupytext nbclient playwright ruff pyright axe_playwright_python sphinx myst_nb "
-    "sphinx_book_theme",
+    "tests": "pytest xdist nbval jupytext nbclient playwright ruff pyright axe_playwright_python sphinx "
+    "myst_nb sphinx_book_theme",
 }
 """The modules that the commands need; all need those of the notebooks, too."""
 

@@ -23,6 +23,7 @@ PARTS = (
     ("ruff format", "ruff format --check ."),
     ("pyright", "pyright"),
     ("notebooks up to date", "notebooks/build.py --check"),
+    ("web edition", "docs/build_site.py"),
     ("pytest", "pytest -n 2 --dist worksteal --durations 12"),
 )
 

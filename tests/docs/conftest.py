@@ -6,7 +6,7 @@ from pathlib import Path
 import build_site
 import nbformat
 import pytest
-from exports import Shelf
+from drawn import Shelf
 from nbformat import NotebookNode
 from playwright.sync_api import Browser, sync_playwright
 

@@ -5,7 +5,8 @@ import re
 from typing import Any
 
 import pytest
-from exports import Shelf, choose_axes, export, film, hints, recorded, small, spread
+from drawn import Shelf, choose_axes, film, recorded, small, spread
+from exports import export, hints
 from links import SiteError
 from matplotlib.figure import Figure
 from PIL import Image

@@ -1,5 +1,7 @@
-"""Every page of the built site in headless Chromium: its quizzes, explorers, steppers, predictions, films and hints
-are worked by keyboard; no console error, no request beyond the machine, nothing serious for axe-core."""
+"""Every page of the built site in headless Chromium, with all of its widgets worked by keyboard.
+
+No console error, no request beyond the machine, nothing that is serious for axe-core.
+"""
 
 import functools
 import itertools
@@ -28,6 +30,7 @@ AXE = Path(axe_playwright_python.__file__).with_name("axe.min.js").read_text(enc
 LOOKS = ["color-contrast", "scrollable-region-focusable", "link-in-text-block", "target-size"]
 """Rules whose verdict depends on theme and width."""
 
+TEXT_OF = "(html) => { const n = document.createElement('p'); n.innerHTML = html; return n.textContent; }"
 BYTES_ALLOWED = 3_000_000
 pytestmark = pytest.mark.browser
 
@@ -157,8 +160,7 @@ def test_every_explorer_and_stepper_follows_its_controls(opened: SitePage) -> No
         place = data["frames"].index(next(f for f in data["frames"] if f[0] == shown(image)))
         opened.press(slider, key)
         expect(image).to_have_attribute("src", data["frames"][place + step * stride][0])
-        says = box.page.evaluate("(html) => { const n = document.createElement('p'); n.innerHTML = html; "
-                                 "return n.textContent; }", data["frames"][place + step * stride][1])  # fmt: skip
+        says = box.page.evaluate(TEXT_OF, data["frames"][place + step * stride][1])
         if "\\(" not in says:
             expect(caption).to_have_text(says)
         assert slider.get_attribute("aria-valuetext") == box.locator("output").first.inner_text()

@@ -63,7 +63,7 @@ def load_bank(path: Path) -> tuple[Question, ...]:
 
 
 def explanations(question: Question, picked: int) -> str:
-    """Return what is shown to who picked choice number `picked` (from 0): a verdict, and every choice's why."""
+    """Return what is shown to who picked choice number `picked`, from 0: a verdict, and each choice's why."""
     is_right = question.choices[picked].correct
     rows = [_explanation(choice, is_picked=k == picked) for k, choice in enumerate(question.choices)]
     verdict = "✔ Right." if is_right else "✘ Not this one."
