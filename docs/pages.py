@@ -14,7 +14,8 @@ from typing import Any
 
 import nbformat
 import numpy as np
-from exports import Shelf, animation, exercise, export, size_of
+from drawn import Shelf, animation, size_of
+from exports import exercise, export
 from figures import alt_text, imported_modules
 from links import SiteError, site_links
 from markup import box, picture
