@@ -34,10 +34,13 @@ WORDS = re.compile(r"(Explorer|Stepper|Canvas|Game|Predict, then reveal|Quiz|Hin
 DRIFT = 1.0
 """How far, in levels of 255 on average, a picture may be from the stored one: CPUs round differently."""
 
-try:  # the links of a lesson to the glossary
+try:
     from terms import link_terms  # type: ignore[import-not-found]
-except ModuleNotFoundError:
-    link_terms: Callable[[str, str], str] = lambda markdown, lesson: markdown  # noqa: E731
+except ModuleNotFoundError:  # there is no glossary to lead to
+
+    def link_terms(markdown: str, lesson: str, seen: set[str]) -> str:
+        """Return the text as it is."""
+        return markdown
 
 
 def make_page(notebook: Path, pages: Path, pictures: Path, repository: str = "") -> dict[str, list[str]]:
@@ -66,13 +69,15 @@ def make_page(notebook: Path, pages: Path, pictures: Path, repository: str = "")
             require_executed(cell)
     views = live_views(notebook, code)
     texts = [cell.source for cell in page.cells if cell.cell_type == "markdown"]
+    seen: set[str] = set()  # the terms that were linked so far
     is_parted = sum(text.startswith("# ") for text in texts) > 1
     for index, cell in enumerate(page.cells):
         with named(notebook, index):
             shelf.prefix, shelf.count = f"{index:02d}", 0
             if cell.cell_type == "markdown":
-                linked = link_terms(lowered(cell.source) if is_parted and index else cell.source, number)
-                cell.source = site_links(linked, notebook.parent, notebook.parent.parent, repository, pages)
+                text = lowered(cell.source) if is_parted and index else cell.source
+                text = site_links(text, notebook.parent, notebook.parent.parent, repository, pages)
+                cell.source = link_terms(text, number, seen)
                 continue
             asked = checked_exercise(cell.source, exercises)
             if asked:

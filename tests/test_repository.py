@@ -244,7 +244,7 @@ def test_conda_and_the_workflow_use_the_same_lists_and_commands() -> None:
     assert "extra-index-url " + environment.CPU_INDEX in read("environment.yml")
     hidden_by = ("binder", ".binder", "Dockerfile")  # repo2docker would read these and not environment.yml
     assert not any((ROOT / name).exists() for name in hidden_by)
-    for command in ("python3 notebooks", "python3 tests"):
+    for command in ("python3 notebooks", "python3 tests", "python3 docs"):
         assert command in read("README.md")
 
 

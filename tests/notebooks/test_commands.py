@@ -68,12 +68,21 @@ def test_a_fresh_copy_is_said_and_an_unknown_lesson_is_named(copy: Path, tmp_pat
 
 
 def test_help_says_what_the_commands_do() -> None:
-    for folder, words in {"notebooks": "open it in JupyterLab", "tests": "run every check"}.items():
+    said = {"notebooks": "open it in JupyterLab", "tests": "run every check", "docs": "build the web edition"}
+    for folder, words in said.items():
         done = subprocess.run(
             [sys.executable, folder, "--help"], cwd=ROOT, capture_output=True, text=True, check=True
         )
         assert words in done.stdout
         assert "--no-install" in done.stdout
+
+
+def test_docs_names_an_option_that_it_does_not_have() -> None:
+    command = [sys.executable, "docs", "--no-install", "--port=0"]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr == "python3 docs has no option --port=0; it has: --help\n"
 
 
 def test_arguments_of_tests_go_to_pytest_and_its_exit_code_comes_back(tmp_path: Path) -> None:
