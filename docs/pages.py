@@ -25,6 +25,7 @@ from pygments import highlight
 from pygments.formatters import HtmlFormatter
 from pygments.lexers import PythonLexer
 from slices import slice_cells
+from terms import link_terms
 
 from mlearn_utils.course.grading.exercise import Exercise
 from mlearn_utils.course.lessons import lesson_numbers, load_lesson
@@ -33,14 +34,6 @@ from mlearn_utils.course.widgets.view import View
 WORDS = re.compile(r"(Explorer|Stepper|Canvas|Game|Predict, then reveal|Quiz|Hints|Progress panel)\b")
 DRIFT = 1.0
 """How far, in levels of 255 on average, a picture may be from the stored one: CPUs round differently."""
-
-try:
-    from terms import link_terms  # type: ignore[import-not-found]
-except ModuleNotFoundError:  # there is no glossary to lead to
-
-    def link_terms(markdown: str, lesson: str, seen: set[str]) -> str:
-        """Return the text as it is."""
-        return markdown
 
 
 def make_page(notebook: Path, pages: Path, pictures: Path, repository: str = "") -> dict[str, list[str]]:

@@ -30,7 +30,7 @@ TESTS, VALIDATION = (990_001, 990_002, 990_003, 990_004), 980_001
 RATE = 20.0
 """The inner rate that lesson 06 tuned for `dirv` (data/lesson_06/settings.json); in training all have it."""
 RATES = (1.25, 2.5, 5.0, 10.0, 20.0, 40.0, 80.0)
-TARGETS = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.75, 0.9, 1.0, 1.1, 1.25, 1.5, 1.75, 2.0)
+TARGETS = tuple(round(0.1 * k, 1) for k in range(1, 21))
 COLUMNS = ("tasks", "seed", "set", "where", "before", "after", "tuned")
 TRIED = ("tasks", "seed", "rate", "after")
 DISTANCE = ("family", "target", "seed", "before", "after")

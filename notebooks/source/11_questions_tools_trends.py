@@ -111,15 +111,16 @@ print(
 )
 print(f"with the best of each: 2 tasks {tuned[0]:.0f}, 500 tasks {tuned[-1]:.0f}, others as above")
 assert np.abs(tuned - after.mean(axis=0))[1:-1].max() < 0.5
-two = results.by_tasks("new")[1][:, 0]
+own, new = (results.by_tasks(where)[1][:, 0] for where in ("own", "new"))
 for seed in range(5):
     targets = " and ".join(f"{target:.2f}" for target in np.sort(results.two_targets(seed)))
-    print(f"two tasks, training {seed}: targets {targets:14} m/s, on new ones {two[seed]:.0f}")
+    print(f"two tasks, training {seed}: targets {targets:14} m/s,", end=" ")
+    print(f"return on these two {own[seed]:.0f}, on new ones {new[seed]:.0f}")
 
 # %% [markdown]
 # **Five tasks do nearly as much as many**, and two do in three trainings of five. Which two they are
-# matters: training 0 had both targets on the right, and its cart does not find the left as well. Training
-# 2 had one on each side and got stuck, on its own two tasks as well. That has another cause: one of the
+# matters: training 0 had both targets on the right, so nothing asked it to find the left. Training 2 had
+# one on each side and got stuck, on its own two tasks as well. That has another cause: one of the
 # five with 500 tasks got stuck, too, which is why its mean falls (section 2). What `dirv` asks for is
 # *left or right* (lesson 06, section 8), and two tasks can show that. So ask not how many, but whether
 # they *cover what differs*. A family that hides more needs more. (All were trained with the inner rate
@@ -143,8 +144,7 @@ for name, step in (("gradient descent", 0.1 * slope), ("Adam", 0.1 * slope / (ab
 assert torch.allclose(passed_on, torch.ones(2).double(), atol=1e-6)
 
 # %% [markdown]
-# (First order would be 1. From the second step on Adam's moments remember, and the derivative is
-# another.)
+# (First order would be 1.)
 #
 # **What does it cost?** The outer loop pays; a new task is cheap. A training of lesson 08 on `dirv`, mean
 # of five on one core:
@@ -160,7 +160,7 @@ assert results.cost("dirv", "memory")[0] > 10 * results.cost("dirv", "MAML")[0]
 # `data/lesson_08/entropies.csv` and `data/lesson_06/tuning.csv`.)
 
 # %% [markdown]
-# ## 2. Why did mine not learn? (6 minutes)
+# ## 2. Why did mine not learn? (5 minutes)
 #
 # Five causes, in the order in which to look. Each is cheap to find and expensive to miss.
 #
@@ -257,9 +257,9 @@ print(f"\n{len(lacking)} of {len(results.tools())} cannot be had by pip:", ", ".
 lesson.check(gradient_error)
 
 # %% [markdown]
-# PyTorch has such a test: `torch.autograd.gradcheck(f, inputs)` compares the gradient of any function
-# that takes and returns tensors, in float64. On the package's meta-loss, exact and with the inner
-# gradient treated as a constant:
+# PyTorch has such a test: `torch.autograd.gradcheck(f, inputs)` compares the gradient of any function that
+# returns tensors, by those of its inputs that are float64 and ask for a gradient. On the package's
+# meta-loss, exact and with the inner gradient treated as a constant:
 
 # %%
 wide = {name: value.detach().double() for name, value in theta.items()}
@@ -279,15 +279,16 @@ for first_order in (False, True):
     assert good != first_order
 
 # %% [markdown]
-# ## 4. Trends, and what is hard (10 minutes)
+# ## 4. Trends, and what is hard (12 minutes)
 #
 # For each: what was shown, by whom and when; one thing to run; and what we think, which is called so.
 #
 # ### In-context RL
 #
-# A network learns from *histories* of many tasks and then adapts with fixed weights (RL² 2016; algorithm
-# distillation, Laskin et al. 2022; Lee et al. 2023). AMAGO (Grigsby et al. 2024) trains Transformers so,
-# by off-policy RL. The GRU of lesson 08, which imitates the histories of a bandit learner:
+# A network learns from *histories* of many tasks and then adapts with fixed weights (Duan et al. 2016;
+# algorithm distillation, Laskin et al. 2022; Lee et al. 2023). AMAGO (Grigsby et al. 2024) does so with
+# Transformers, networks that look back at a whole history at once, by off-policy RL. The GRU of lesson 08,
+# which imitates the histories of a bandit learner:
 
 # %%
 print("mean reward of a pull (95 % over five trainings)   pulls 1 to 5             pulls 36 to 50")
@@ -302,7 +303,8 @@ gap = results.distilled("distilled", 36, 50).mean() - results.distilled("teacher
 assert abs(gap) < 0.01
 
 # %% [markdown]
-# It ends where its teacher ends, no further. *Opinion:* "in context" is a new word for what a memory
+# (UCB spends its first pulls on trying each arm; whoever stays with an arm that paid has more at first.)
+# The GRU ends where its teacher ends, no further. *Opinion:* "in context" is a new word for what a memory
 # does; what is new is the size.
 #
 # ### Learned objectives and optimizers
@@ -310,10 +312,13 @@ assert abs(gap) < 0.01
 # Instead of a start, learn the *rule*. A rule that was meta-learned on Atari games earned more there than
 # all known ones, and than several good ones on benchmarks that it had not seen (Oh et al. 2025). VeLO, a
 # learned optimizer, took four thousand months of a TPU, Google's chip for networks (Metz et al. 2022); an
-# independent test found it neither free of tuning nor faster than its rivals ("Is Scaling Learned
-# Optimizers Worth It?", 2023). One reason why it is hard: a long training cannot be unrolled in full, and
-# a **short horizon** teaches to be greedy (Wu et al. 2018). Two directions, one steep and one flat, with
-# noisy gradients; expected losses in closed form:
+# independent test found it neither free of tuning nor faster than its rivals (Rezk et al. 2023). One reason
+# why it is hard: one cannot differentiate through all the steps of a long training, and a **short
+# horizon**, a few steps, teaches to be greedy (Wu et al. 2018). A loss
+# $\frac{1}{2}(\theta_1^2+0.02\,\theta_2^2)$: one direction is steep, one is flat, and both begin at 10.
+# Each gradient has noise: it is taken as if the lowest point lay at a random place, of variance 1. A step
+# of rate $\alpha$ along curvature $h$ then makes $(1 - \alpha h)^2\, \mathbb{E}\, \theta^2 + (\alpha h)^2$
+# of $\mathbb{E}\, \theta^2$, so all expected losses are known exactly:
 
 # %%
 greedy = toys.greedy_rates(steps=200)
@@ -327,6 +332,7 @@ ax.set(xscale="log", yscale="log", xlabel="step", ylabel="expected loss")
 ax.legend()
 plt.show()
 short, long = toys.expected_losses(greedy), toys.expected_losses(constant)
+print("rates of the greedy rule at steps 1, 2, 5, 50, 200:", *greedy[[0, 1, 4, 49, 199]].round(2))
 print(f"after   5 steps: greedy {short[4]:.2f}, constant rate {long[4]:.2f}")
 print(f"after 200 steps: greedy {short[-1]:.2f}, constant rate {long[-1]:.2f} (rate {constant[0]:.2f})")
 assert short[4] < long[4] and short[-1] > 3 * long[-1]
@@ -347,14 +353,15 @@ assert short[4] < long[4] and short[-1] > 3 * long[-1]
 # %%
 gains = np.sort(results.grid_gains())[::-1]
 quarter = len(gains) // 4
-print(f"choosing well earns {gains.mean():.2f} more on average, but on {(gains > 0.05).mean():.0%} of the")
-print(f"grids more than 0.05; the best quarter holds {gains[:quarter].sum() / gains.sum():.0%} of the sum")
-assert gains[:quarter].sum() > gains.sum()
+print(f"choosing well earns {gains.mean():.2f} more than the default on average, and more than 0.05 on")
+print(f"{(gains > 0.05).mean():.0%} of the grids: {gains[:quarter].mean():.2f} on the best quarter,", end=" ")
+print(f"{gains[quarter:].mean():.2f} on the other three")
+assert gains[quarter:].mean() < 0
 
 # %% [markdown]
-# (More than all, because on some grids the choice loses, by luck. The quarter is chosen by the same runs,
-# which makes it look better than it is.) *Opinion:* a generator is worth what its tasks teach, not how
-# many it makes.
+# (*Choosing well*: the best of forty settings, by eight other runs of it. The quarter is chosen by the same
+# runs that are shown, which makes it look better than it is, and the rest worse.) *Opinion:* a generator is
+# worth what its tasks teach, not how many it makes.
 #
 # ### Language models that adapt in context
 #
@@ -362,8 +369,9 @@ assert gains[:quarter].sum() > gains.sum()
 # *explore*? Krishnamurthy et al. (2024) let three of them play bandits: of all prompts that were tried
 # one made one model, GPT-4, explore well, and that prompt got the history summed up from outside. Nothing
 # of that size runs here, but their yardstick does. A **suffix failure** is a game in which the best arm
-# is never pulled in its second half. A bandit with five arms, 0.6 for the best and 0.4 for the others,
-# 100 pulls, 2000 games:
+# is never pulled in its second half. A bandit (lesson 08) with five arms, 0.6 for the best and 0.4 for the
+# others, 100 pulls, 2000 games. Greedy takes the arm with the best mean so far, UCB adds $1 / \sqrt{n}$ for
+# $n$ pulls of it, Thompson sampling draws from what it believes:
 
 # %% tags=["nbval-ignore-output"]
 failures = {name: toys.suffix_failures(name, games=2000, seed=0) for name in toys.PLAYERS}
@@ -393,7 +401,7 @@ assert failures["greedy"] > 0.3 and max(failures["UCB"], failures["Thompson samp
 
 # %%
 print("share of episodes that end near the goal (95 % over five trainings; 400 goals)")
-print(f"{'reward':8} {'goals seen before':>18} {'of these':>22} {'of the others':>22} {'of all':>22}")
+print(f"{'reward':8} {'goals seen before':>18} {'tasks with these':>22} {'other tasks':>22} {'all tasks':>22}")
 point = {}
 for reward in ("dense", "sparse"):
     point[reward] = results.point(reward)
@@ -404,8 +412,9 @@ assert point["sparse"]["missed"].max() < 0.05 and point["dense"]["missed"].min()
 # %% [markdown]
 # With the dense reward nearly every episode ends at the goal, though exploring came near few of them.
 # With the sparse one a goal that was not met by chance is not found, and of those that were met half of
-# the episodes end near. Much of this is noise: the sparse policy's is the largest but one that was tried,
-# because less of it did worse (`noises.csv`). MAML learns from what exploring *happens to see*;
+# the episodes end near. Much of this is the noise that the policy adds to its actions in order to
+# explore: the sparse policy's is the largest but one that was tried, because with less it did worse
+# (`data/lesson_11/noises.csv`). MAML learns from what exploring *happens to see*;
 # here it did not make a search of it.
 #
 # ### Beyond the training range
@@ -419,38 +428,42 @@ predictions.predict_distance()
 pictures.distance_explorer()
 
 # %% [markdown]
-# **Try** the targets from 0.1 on. Near 0 the policy earns most of what there is *before* its step,
-# because it stands nearly still; the step drives it to one side, and that costs 20. It knows "left or
-# right", and "neither" was in none of its tasks. Just above the range the step is worth as much as
-# inside. From 1.5 m/s on it is worth 1 or nothing: hardly an episode before it is paid at all, so none is
-# better than another. Does a wider training help? The dashed line is MAML trained on targets from 0 to 2
-# m/s, with the same settings:
+# **Try** the targets from 0.1 on. Near 0 the policy earns most of what there is *before* its step, as
+# standing still would; the step drives it to one side, and that costs 20. It knows "left or right", and
+# "neither" was in none of its tasks. Just above the range the step is worth as much as inside. From 1.5 m/s
+# on it is worth 1 or nothing: an episode before it is paid next to nothing, so none is better than another.
+#
+# Does a wider training help? The dashed line is MAML trained on targets from 0 to 2 m/s, with the same
+# settings:
 
 # %%
 for family, trained_on in (("usual", "0.5 to 1"), ("wide", "0 to 2")):
     targets, after = results.by_distance(family)
     before = results.by_distance(family, "before")[1]
-    for target in (0.1, 0.5, 0.75, 1.1, 1.5):
+    for target in (0.1, 0.3, 0.5, 0.8, 1.1, 1.5):
         k = int(np.flatnonzero(targets == target)[0])
         gain = after[:, k] - before[:, k]
-        seeds = " ".join(f"{value:.0f}" for value in np.sort(gain))
-        print(f"trained on {trained_on:8} target {target:4}: before {before[:, k].mean():2.0f},", end=" ")
-        print(f"gain {results.text(gain):16} trainings {seeds}")
+        seeds = " ".join(f"{value:3.0f}" for value in gain)
+        print(f"trained on {trained_on:8} target {target}: before {before[:, k].mean():2.0f}, after", end=" ")
+        print(f"{after[:, k].mean():2.0f}, gain {results.text(gain):16} trainings 0 to 4 {seeds}")
         if family == "usual":
             assert (gain < -15).all() if target == 0.1 else (gain > 30).all() if target == 1.1 else True
-        assert family == "usual" or target < 0.75 or (gain < 0).sum() == 4
+        assert family == "usual" or target < 0.8 or (gain < 0).sum() == 4
 
 # %% [markdown]
-# No, it does not: four of five such trainings gain near 0 and *lose* from 0.75 m/s on; one gains about 10
-# from 0.5 to 1.5 m/s. Half of their targets lie above 1 m/s, where standing pays nothing, so half of the
-# tasks teach nothing at first. (Their rates were not tuned again, which may be a part of it.) A wider
-# family is another problem, not the same one with more data.
+# It helps near 0 and costs what there was elsewhere. At targets up to 0.3 m/s it earns more after its step
+# than the usual training does, and in four of five trainings the step no longer does harm there. But from
+# 0.8 m/s on these four *lose* by their step, where the usual training gains most; the fifth gains about 10
+# from 0.3 to 1.5 m/s and nothing at 0.1. Above the old range little was won. Half of the targets lie above
+# 1 m/s, where standing pays nothing, so half of the tasks teach little at first. (The rates were not tuned
+# again, which may be a part of it.) A wider family is another problem, not the same one with more data.
 #
 # ### Knowing what one does not know
 #
 # A belief says how uncertain it is (lesson 08, section 9; VariBAD, Zintgraf et al. 2020, learns one). But
 # only about what its prior allows. The exact filter for `dirv` watches a cart whose target is 1.5 m/s,
-# outside its range, for twenty steps at speeds from 0.2 to 1:
+# outside its range, for twenty steps at speeds from 0.2 to 1. (Its rewards have no noise. Where no target
+# of the range would have paid what was paid, the one that comes nearest wins.)
 
 # %%
 grid = TargetFilter("dirv")
@@ -461,7 +474,7 @@ for target in (0.8, 1.5):
         belief = grid.update(belief, torch.tensor([0.0, speed, 0.0, 0.0]), reward)
     mean, deviation = grid.moments(belief)
     missed = ((1 - (speeds - mean).abs()).clamp(0, 1) - paid).abs()
-    print(f"target {target}: belief {mean:.2f} with deviation {deviation:.3f}; it predicts the rewards")
+    print(f"target {target}: belief {mean:.2f} with deviation {deviation:.4f}; it predicts the rewards")
     print(f"    with errors of {missed.min():.2f} to {missed.max():.2f}")
 assert deviation < 0.02 and abs(mean - target) > 0.4 and missed.min() > 0.1
 
@@ -470,7 +483,7 @@ assert deviation < 0.02 and abs(mean - target) > 0.4 and missed.min() > 0.1
 # that the *model* is wrong, look at how well it predicts the next reward: here it misses every one of
 # them.
 #
-# ## 5. Where next (3 minutes)
+# ## 5. Where next (2 minutes)
 #
 # **To read, in this order.** (1) Finn, Abbeel and Levine 2017, with lessons 04 to 06 beside it. (2) Duan
 # et al. 2016, with lesson 08. (3) Beck et al. 2023, a survey of all of meta-RL: take its table of methods
@@ -508,8 +521,9 @@ lesson.quiz()
 # - The tools change every year; a test of the meta-gradient stays. A wrong gradient is quiet.
 # - Trends are measured like everything else: by whom, when, how many seeds, and against which simple
 #   rule.
-# - Outside of the training range a step may do harm (targets near 0) or nothing (above 1.5 m/s). Training
-#   on a wider range did not mend it, and a belief does not know that it is outside.
+# - Outside of the training range a step may do harm (targets near 0) or nothing (from 1.5 m/s on). Training
+#   on a wider range mended the first and lost what there was inside; a belief does not know that it is
+#   outside.
 #
 # ## What could go wrong
 #
@@ -541,9 +555,9 @@ lesson.quiz()
 #   ICLR 2024, arXiv:2310.09971.
 # - J. Oh, G. Farquhar, I. Kemaev, D. A. Calian, M. Hessel, L. Zintgraf, S. Singh, H. van Hasselt, D.
 #   Silver, "Discovering state-of-the-art reinforcement learning algorithms", Nature 648, 2025.
-# - L. Metz et al., "VeLO: Training Versatile Learned Optimizers by Scaling Up", 2022, arXiv:2211.09760;
-#   and "Is Scaling Learned Optimizers Worth It? Evaluating The Value of VeLO's 4000 TPU Months", 2023,
-#   arXiv:2310.18191.
+# - L. Metz et al., "VeLO: Training Versatile Learned Optimizers by Scaling Up", 2022, arXiv:2211.09760.
+# - F. Rezk, A. Antoniou, H. Gouk, T. Hospedales, "Is Scaling Learned Optimizers Worth It? Evaluating The
+#   Value of VeLO's 4000 TPU Months", 2023, arXiv:2310.18191.
 # - Y. Wu, M. Ren, R. Liao, R. B. Grosse, "Understanding Short-Horizon Bias in Stochastic
 #   Meta-Optimization", ICLR 2018, arXiv:1803.02021.
 # - M. Dennis et al., "Emergent Complexity and Zero-shot Transfer via Unsupervised Environment Design",

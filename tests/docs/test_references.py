@@ -1,5 +1,6 @@
 """The page of references: each once, with an identifier, and nothing is cited that it does not have."""
 
+import calendar
 import re
 
 from tests.docs.sources import ROOT, lessons, markdown_cells
@@ -42,7 +43,8 @@ def cited_by_lessons(cells: list[str]) -> set[Citation]:
     for cell in cells:
         reading_list = READING_LIST.search(cell)
         text = re.sub(r"`[^`]*`|\$[^$]*\$|[*]", "", READING_LIST.sub("", cell))
-        found |= {(match[1], match[2]) for match in IN_TEXT.finditer(" ".join(text.split()))}
+        cited = {(match[1], match[2]) for match in IN_TEXT.finditer(" ".join(text.split()))}
+        found |= {(name, year) for name, year in cited if name not in calendar.month_name}
         items = re.split(r"^- ", reading_list[0], flags=re.MULTILINE)[1:] if reading_list else []
         for item in items:
             for paper in re.split(rf"; (?={INITIALS})", " ".join(item.split())):

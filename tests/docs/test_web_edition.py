@@ -119,9 +119,8 @@ def stored(name: str) -> tuple[list[str], int]:
     return texts, sum(checked_exercise(cell.source, exercises) is not None for cell in code)
 
 
+@pytest.mark.parametrize("opened", LESSONS, indirect=True)
 def test_every_widget_of_the_notebook_is_on_its_page(opened: SitePage) -> None:
-    if opened.name not in LESSONS:
-        pytest.skip("no lesson")
     texts, exercises = stored(opened.name)
     kinds = {
         "Explorer": "explorer",
@@ -137,9 +136,8 @@ def test_every_widget_of_the_notebook_is_on_its_page(opened: SitePage) -> None:
     assert len(opened.boxes("exercise")) == exercises
 
 
+@pytest.mark.parametrize("opened", ["index"], indirect=True)
 def test_the_front_page_shows_the_game_and_the_explorer(opened: SitePage) -> None:
-    if opened.name != "index":
-        pytest.skip("not the front page")
     (film,), (explorer,) = opened.boxes("film"), opened.boxes("explorer")
 
     assert film.get_by_role("button", name="Pause").count() == 1  # it plays by itself, and can be stopped
@@ -163,7 +161,8 @@ def test_every_explorer_and_stepper_follows_its_controls(opened: SitePage) -> No
         says = box.page.evaluate(TEXT_OF, data["frames"][place + step * stride][1])
         if "\\(" not in says:
             expect(caption).to_have_text(says)
-        assert slider.get_attribute("aria-valuetext") == box.locator("output").first.inner_text()
+        if slider.get_attribute("type") == "range":
+            assert slider.get_attribute("aria-valuetext") == box.locator("output").first.inner_text()
         for other in box.locator("select").all():
             before = shown(image)
             opened.press(other, "ArrowUp" if int(other.input_value()) else "ArrowDown")

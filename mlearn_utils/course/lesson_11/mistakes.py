@@ -45,6 +45,11 @@ def diagnose_probes() -> list[Probe]:
         ([80.3, 52.1], [48.3, 50.1], [20.4, 61.2, 62.5], 0.0029),  # 3, worth much for one training alone
         ([50.2], [30.1, 49.3], [51.4, 50.8, 52.2], 0.0033),  # 5
         ([50.6], [49.4, 30.3], [52.3, 51.7, 50.9, 53.1], 0.0018),  # 5
+        ([60.1, 63.7], [25.2, 24.1], [24.9, 26.3, 58.8, 23.1, 25.5], 0.0008),  # 3, one good training of five
+        ([31.2, 30.1], [52.1, 51.4], [51.3, 52.9, 50.2], 0.0011),  # 0: whoever is told earns less
+        ([60.3], [20.1, 20.4, 41.2], [41.5, 42.1, 42.8], 0.0027),  # 4, and 5 by the median of one_for_all
+        ([38.4, 71.3, 74.2], [24.8, 26.1], [44.9, 46.2, 45.3], 0.0037),  # 5, and 4 by the median of told
+        ([64.2, 61.4, 63.3], [30.2, 31.1], [52.4, 56.1], 0.0014),  # 2, with three that are told
     ]
     return [(*(np.array(values) for values in case[:3]), case[3]) for case in cases]
 
@@ -57,21 +62,26 @@ def _diagnosis(
     *,
     order: str = "012",
     middle: Callable[[np.ndarray], float] = np.mean,
+    worth: Callable[[float, float], float] = lambda high, low: high - low,
     gains: Callable[[np.ndarray, float, float], np.ndarray] = lambda after, low, high: after - low,
+    least: float = 5.0,
+    limit: float = 0.01,
     fewest: int = 3,
-    swapped: bool = False,
     share: float = 0.5,
+    some: Callable[[np.ndarray], Any] = np.any,
+    whole: Callable[[np.ndarray], Any] = np.all,
+    last: tuple[int, int] = (4, 5),
 ) -> int:
     """Return the diagnosis, with one thing changed."""
     low, high = float(middle(one)), float(middle(told))
-    holds = {"0": high - low < 5, "1": error > 0.01, "2": len(after) < fewest}
+    holds = {"0": worth(high, low) < least, "1": error > limit, "2": len(after) < fewest}
     for name in order:
         if holds[name]:
             return int(name)
-    good = gains(after, low, high) >= share * (high - low)
-    if good.all():
-        return 4 if swapped else 5
-    return 3 if good.any() else (5 if swapped else 4)
+    good = gains(after, low, high) >= share * worth(high, low)
+    if whole(good):
+        return last[1]
+    return 3 if some(good) else last[0]
 
 
 def wrong_diagnoses(
@@ -86,21 +96,40 @@ def wrong_diagnoses(
          "trainings of a wrong gradient are of no use. Go through the lines from above"),
         (_diagnosis(*given, order="12"), "line 0 is missing: what is knowing the task worth?"),
         (_diagnosis(*given, order="02"), "line 1 is missing: is the meta-gradient right?"),
-        (_diagnosis(*given, order="01"), "line 2 is missing: one or two trainings tell little"),
+        (_diagnosis(*given, order="01"), "line 2 is missing, or is asked after the gains: one or two "
+         "trainings tell little"),
         (_diagnosis(*given, middle=np.max), "this takes the best training of those that are told and of "
          "those that are not: take the means"),
+        (_diagnosis(*given, middle=np.median), "this takes the medians of told and one_for_all: take the "
+         "means"),
+        (_diagnosis(*given, worth=lambda high, low: abs(high - low)), "where those that are told earn less, "
+         "knowing the task is worth less than nothing: no absolute value"),
         (_diagnosis(*given, gains=lambda after, low, high: np.full(len(after), after.mean() - low)), "this "
          "looks at the mean over trainings, which hides those that are stuck: look at each"),
+        (_diagnosis(*given, gains=lambda after, low, high: np.full(len(after), np.median(after) - low)),
+         "this looks at the training in the middle, which hides those that are stuck: look at each"),
+        (_diagnosis(*given, some=lambda good: good.mean() >= 0.5), "a single training that gains enough, "
+         "among others that do not, is line 3 already: some"),
+        (_diagnosis(*given, whole=lambda good: False), "where every training gains enough, line 5 holds and "
+         "line 3 does not"),
         (_diagnosis(*given, gains=lambda after, low, high: after), "these are returns, not gains: take away "
          "the mean of one_for_all"),
         (_diagnosis(*given, gains=lambda after, low, high: after - high), "the gain is over one_for_all, not "
          "over told"),
+        (_diagnosis(*given, gains=lambda after, low, high: after - low - low / 2), "half of what knowing the "
+         "task is worth is asked for, not half of what those that are told earn"),
         (_diagnosis(*given, share=0.0), "any gain counts here: at least half of what knowing the task is "
          "worth is asked for"),
         (_diagnosis(*given, share=1.0), "this asks for all of what knowing the task is worth: half of it is "
          "enough"),
-        (_diagnosis(*given, swapped=True), "lines 4 and 5 are exchanged"),
+        (_diagnosis(*given, gains=lambda after, low, high: after - low - 1e-9), "a gain of exactly half is "
+         "enough: at least half is asked for"),
+        (_diagnosis(*given, least=5 + 1e-9), "worth exactly 5 is not less than 5"),
+        (_diagnosis(*given, limit=0.01 - 1e-9), "an error of exactly 0.01 is not more than 0.01"),
+        (_diagnosis(*given, last=(5, 4)), "lines 4 and 5 are exchanged"),
         (_diagnosis(*given, fewest=4), "three trainings are enough for line 2 not to hold"),
+        (2 if len(told) < 3 and _diagnosis(*given) > 1 else _diagnosis(*given, order="01"), "this counts the "
+         "trainings that are told: line 2 asks for those in after"),
     ]  # fmt: skip
 
 
@@ -171,6 +200,7 @@ def _meta_loss(
     data: Callable[[Data, Data], tuple[Data, Data]] = lambda support, query: (support, query),
     carry: bool = False,
     again: bool = False,
+    by_theta: bool = False,
     reduce: Callable[[Tensor], Tensor] = torch.mean,
 ) -> Tensor:
     """Return the meta-loss with one thing changed; `graph` says which slopes keep theirs."""
@@ -180,14 +210,16 @@ def _meta_loss(
         adapted = adapted if carry else theta
         for k in range(steps):
             here = theta if again else adapted
-            (slope,) = torch.autograd.grad(loss(here, support), here, create_graph=True)
+            (slope,) = torch.autograd.grad(
+                loss(here, support), theta if by_theta else here, create_graph=True
+            )
             adapted = here - inner_lr * (slope if graph(steps - 1 - k) else slope.detach())
         losses.append(loss(adapted, query))
     return reduce(torch.stack(losses))
 
 
-def wrong_losses(*_: Any) -> Wrong:
-    """Return what makes each known mistake in the meta-loss, with its message."""
+def wrong_losses(_loss: Loss, _theta: Tensor, _tasks: Tasks, _rate: float, number: int) -> Wrong:
+    """Return what makes each known mistake in the meta-loss of `number` steps, with its message."""
 
     def changed(**what: Any) -> Callable[..., Tensor]:
         return lambda *given: _meta_loss(*given, **what)
@@ -199,19 +231,29 @@ def wrong_losses(*_: Any) -> Wrong:
          "step needs it"),
         (changed(graph=lambda left: left > 0), "the slope of the last step is still cut off: each step needs "
          "it"),
+        (changed(graph=lambda left: left == number - 1), "only the slope of the first step can be "
+         "differentiated: each step needs it"),
+        (changed(by_theta=True), "each slope is that of the loss by the parameters that were reached, not by "
+         "theta"),
         (changed(data=lambda support, query: (support, support)), "the adapted parameters are judged on the "
          "support set, which rewards memorizing: use the query"),
         (changed(data=lambda support, query: (query, query)), "the steps are taken on the query set: they "
          "use the support set"),
         (changed(carry=True), "the tasks are adapted one after the other: each must start from theta"),
-        (changed(again=True), "each step starts at theta again: it must start where the one before it ended"),
+        (changed(again=True), "one step alone is taken, or each starts at theta again: a step must start where "
+         "the one before it ended"),
         (changed(reduce=torch.sum), "this is the sum over tasks: return the mean"),
         (lambda *given: _meta_loss(*given).detach(), "the result no longer depends on theta: something cut "
          "the graph"),
         (lambda loss, theta, *rest: _meta_loss(loss, theta.detach().clone().requires_grad_(), *rest), "the "
          "result depends on a copy of theta, not on theta itself"),
+        (lambda loss, theta, *rest: _meta_loss(loss, theta if rest[-1] == 0 else theta.detach().clone()
+         .requires_grad_(), *rest), "the adapted parameters are cut off from theta: each step must leave a "
+         "way back to it"),
         (lambda loss, theta, tasks, lr, steps: _meta_loss(loss, theta, tasks, lr, max(steps - 1, 0)), "one "
          "step too few is taken"),
+        (lambda loss, theta, tasks, lr, steps: _meta_loss(loss, theta, tasks, -lr, steps), "the steps go up: "
+         "go against the slope"),
     ]  # fmt: skip
 
 

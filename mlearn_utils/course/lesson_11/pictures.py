@@ -24,7 +24,7 @@ def draw_tasks(ax: Axes) -> None:
     ):
         counts, runs = results.by_tasks(where, what)
         band(ax, counts, runs, label=label, color=COLORS[color], linestyle=dashes)
-    ax.set(xscale="log", xlabel="tasks in training", ylabel="mean return", ylim=(0, 80))
+    ax.set(xscale="log", xlabel="tasks in training", ylabel="mean return (95 %, five trainings)", ylim=(0, 80))
     ax.set_xticks(counts, [str(count) for count in counts])
     ax.minorticks_off()
     ax.legend(loc="lower right", fontsize=8)
@@ -34,7 +34,7 @@ def distance_explorer() -> Explorer:
     """Return the returns before and after one step at each target, and single trainings at one."""
     return Explorer(
         _draw_distance,
-        {"target": slider("target velocity (m/s)", 0.1, 2.0, 0.05, 0.75)},
+        {"target": slider("target velocity (m/s)", 0.1, 2.0, 0.1, 0.8)},
         alt="Left: mean return before and after one step against the target velocity, the training range "
         "shaded. Right: the five trainings at the target chosen, before and after, each joined by a line.",
         name="distance",
@@ -46,6 +46,7 @@ def _draw_distance(figure: Figure) -> Callable[[float], str]:
     left, right = figure.subplots(1, 2, width_ratios=(1.7, 1), sharey=True)
     targets, before = results.by_distance("usual", "before")
     after, wide = results.by_distance("usual")[1], results.by_distance("wide")[1]
+    wide_before = results.by_distance("wide", "before")[1]
     left.axvspan(*RANGE, color="#EEEEEE", zorder=0)
     for label, runs, color, dashes in (
         ("after the step", after, "adapted", "-"),
@@ -64,7 +65,7 @@ def _draw_distance(figure: Figure) -> Callable[[float], str]:
     right.set_xticks([0, 1], ["before", "after"])
 
     def update(target: float) -> str:
-        place = int(abs(targets - target).argmin())  # the nearest one that was measured
+        place = int(abs(targets - target).argmin())
         at = float(targets[place])
         mark.set_xdata([at, at])
         for line, start, end in zip(lines, before[:, place], after[:, place], strict=True):
@@ -72,9 +73,11 @@ def _draw_distance(figure: Figure) -> Callable[[float], str]:
         gains = after[:, place] - before[:, place]
         where = "inside" if RANGE[0] <= at <= RANGE[1] else "outside"
         mean, low, high = (number(each, ".1f") for each in results.interval(gains))
+        wider = number(float((wide - wide_before)[:, place].mean()), ".1f")
         return (
             f"Target {at:g} m/s, {where} the range of training: the step is worth <b>{mean}</b> "
-            f"({low} to {high}), better in {int(np.sum(gains > 0))} of {len(gains)} trainings."
+            f"({low} to {high}), better in {int(np.sum(gains > 0))} of {len(gains)} trainings. "
+            f"After the wider training a step is worth {wider}."
         )
 
     return update

@@ -30,8 +30,8 @@ def predict_distance() -> Predict:
     targets, after = results.by_distance("usual")
     gains = dict(zip(targets.tolist(), (after - results.by_distance("usual", "before")[1]).T, strict=True))
     answer = (
-        f"<b>At targets near 0</b>: at 0.1 m/s the step is worth {results.text(gains[0.1])}, at 0.75 m/s "
-        f"{results.text(gains[0.75])}, at 1.5 m/s {results.text(gains[1.5])} (95 % intervals over five "
+        f"<b>At targets near 0</b>: at 0.1 m/s the step is worth {results.text(gains[0.1])}, at 0.8 m/s "
+        f"{results.text(gains[0.8])}, at 1.5 m/s {results.text(gains[1.5])} (95 % intervals over five "
         "trainings). Near 0 standing still is nearly right, and the step drives the cart off. Far above "
         "hardly anything is paid before the step, so there is hardly anything to learn from."
     )

@@ -27,6 +27,38 @@ def for_any_gain(told, one_for_all, after, gradient_error):
     return first if first < 3 else 5 if (gains >= 0).all() else 3 if (gains >= 0).any() else 4
 
 
+def by_the_median(told, one_for_all, after, gradient_error):
+    return by_counting(told, one_for_all, np.full(len(after), np.median(after)), gradient_error)
+
+
+def for_a_majority(told, one_for_all, after, gradient_error):
+    first = by_counting(told, one_for_all, after, gradient_error)
+    half = (told.mean() + one_for_all.mean()) / 2
+    return 4 if first == 3 and (after >= half).sum() <= len(after) / 2 else first
+
+
+def worth_without_sign(told, one_for_all, after, gradient_error):
+    if told.mean() < one_for_all.mean() - 5:
+        return by_counting(one_for_all, told, after + (told.mean() - one_for_all.mean()), gradient_error)
+    return by_counting(told, one_for_all, after, gradient_error)
+
+
+def some_before_all(told, one_for_all, after, gradient_error):
+    found = by_counting(told, one_for_all, after, gradient_error)
+    return 3 if found == 5 else found
+
+
+def more_than_half(told, one_for_all, after, gradient_error):
+    return by_counting(told, one_for_all, after - 1e-12, gradient_error)
+
+
+def trainings_told(told, one_for_all, after, gradient_error):
+    found = by_counting(told, one_for_all, after, gradient_error)
+    if found < 2:
+        return found
+    return 2 if len(told) < 3 else by_counting(told, one_for_all, np.tile(after, 3), gradient_error)
+
+
 def as_words(told, one_for_all, after, gradient_error):
     return "no headroom"
 
@@ -102,6 +134,12 @@ WRONG_ANSWERS = {
         (by_the_mean, "hides those that are stuck"),
         (by_returns, "not gains"),
         (for_any_gain, "any gain counts"),
+        (by_the_median, "the training in the middle"),
+        (for_a_majority, "a single training"),
+        (worth_without_sign, "no absolute value"),
+        (some_before_all, "line 5 holds"),
+        (more_than_half, "exactly half is enough"),
+        (trainings_told, "trainings that are told"),
         (as_words, "should be one number"),
     ],
     "meta_loss": [
