@@ -152,6 +152,14 @@ class NotebookPage:
         yield
         self.page.set_viewport_size(before)
 
+    @contextmanager
+    def theme_of(self, name: str) -> Iterator[None]:
+        """Give JupyterLab another theme for a while."""
+        before = self.page.evaluate("document.body.dataset.jpThemeName")
+        self._set_theme(name)
+        yield
+        self._set_theme(before)
+
     def look(self) -> dict[str, Any]:
         """Return what a designer would mark on the page as it is, by kind; `look.js` measures it."""
         return self.page.evaluate(Path(__file__).with_name("look.js").read_text(encoding="utf-8"))
@@ -168,6 +176,11 @@ class NotebookPage:
             scroller.evaluate("(node, top) => node.scrollTo(0, top)", top)
             self.page.wait_for_timeout(150)
             self.page.screenshot(path=Path(folder) / f"{Path(self.name).stem}_{k:02d}.png")
+
+    def _set_theme(self, name: str) -> None:
+        change = "(theme) => jupyterapp.commands.execute('apputils:change-theme', { theme })"
+        self.page.evaluate(change, name)
+        self.page.wait_for_function("(theme) => document.body.dataset.jpThemeName === theme", arg=name)
 
     def _wait_for_run(self) -> None:
         self.page.wait_for_function(RUN_ENDED, timeout=RUN_MS)

@@ -13,6 +13,7 @@ import pytest
 from cells import find_exercises
 from playwright.sync_api import expect
 
+from tests.browser.axe import serious_faults
 from tests.browser.page import ANSWER_MS, NotebookPage
 from tests.notebooks.outputs import MENDED_BY, differences
 
@@ -20,6 +21,7 @@ pytestmark = pytest.mark.browser
 
 # What is drawn arrives in the page message by message: every look at it waits.
 LONG = re.compile(r".{20,}", re.DOTALL)
+OWN = (".mlearn-view", ".mlearn-report", ".jp-RenderedHTMLCommon table")
 EXPLAINED = re.compile(r":.{10,}", re.DOTALL)
 
 
@@ -125,6 +127,13 @@ def test_an_answer_gets_its_report(notebook: NotebookPage, kind: str, verdict: s
     if kind == "raising":
         expect(report).to_contain_text("my own mistake", timeout=ANSWER_MS)
     assert notebook.troubles() == []
+
+
+@pytest.mark.parametrize("theme", ["JupyterLab Light", "JupyterLab Dark"])
+def test_nothing_that_the_course_shows_is_serious_for_axe(notebook: NotebookPage, theme: str) -> None:
+    own = [css for css in OWN if notebook.all(css)]
+    with notebook.theme_of(theme):
+        assert serious_faults(notebook.page, inside=[f".jp-Notebook {css}" for css in own]) == []
 
 
 def test_at_400_pixels_words_controls_and_pictures_are_whole_or_scroll(notebook: NotebookPage) -> None:

@@ -142,3 +142,11 @@ def test_quiz_banks_are_sound(path):
     assert len(questions) >= 3
     answers = [[choice.correct for choice in question.choices].index(True) for question in questions]
     assert len(set(answers)) > 1, "the correct choice must not always stand at the same place"
+
+
+@pytest.mark.parametrize("path", BANKS, ids=lambda path: path.parent.name)
+def test_the_longest_choice_of_a_quiz_is_not_mostly_the_correct_one(path):
+    questions = load_bank(path)
+    longest = [max(q.choices, key=lambda c: (len(c.text), not c.correct)) for q in questions]
+    given_away = [q.name for q, choice in zip(questions, longest, strict=True) if choice.correct]
+    assert len(given_away) <= len(questions) / 2, f"the correct choice is the longest in {given_away}"

@@ -12,7 +12,6 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import axe_playwright_python
 import build_site
 import nbformat
 import pytest
@@ -23,10 +22,10 @@ from playwright.sync_api import Browser, ConsoleMessage, Locator, Page, Request,
 from mlearn_utils import runtime
 from mlearn_utils.course.lessons import load_lesson
 from mlearn_utils.course.widgets.quizzes import load_bank
+from tests.browser.axe import serious_faults
 
 NAMES = [path.stem for path in (*sorted(build_site.DOCS.glob("*.md")), *build_site.lessons(build_site.ROOT))]
 LESSONS = [name for name in NAMES if re.match(r"\d\d_", name)]
-AXE = Path(axe_playwright_python.__file__).with_name("axe.min.js").read_text(encoding="utf-8")  # MPL 2.0
 LOOKS = ["color-contrast", "scrollable-region-focusable", "link-in-text-block", "target-size"]
 """Rules whose verdict depends on theme and width."""
 
@@ -61,20 +60,6 @@ class SitePage:
     def press(self, control: Locator, key: str) -> None:
         control.focus()
         self.page.keyboard.press(key)
-
-    def axe(self, rules: list[str]) -> list[str]:
-        """Return what axe-core finds serious or critical, by all of its rules or by these."""
-        if not self.page.evaluate("'axe' in window"):
-            self.page.evaluate(AXE)
-        options: dict[str, Any] = {"resultTypes": ["violations"], "preload": False}
-        options |= {"runOnly": rules} if rules else {}
-        found = self.page.evaluate("(options) => axe.run(document, options)", options)["violations"]
-        return [
-            f"{fault['id']}: {node['html'][:120]}"
-            for fault in found
-            if fault["impact"] in ("serious", "critical")
-            for node in fault["nodes"]
-        ]
 
     def _on_console(self, message: ConsoleMessage) -> None:
         if message.type in ("error", "warning"):
@@ -268,7 +253,7 @@ def test_nothing_serious_for_axe_also_after_all_was_answered(
     opened.page.wait_for_timeout(400)
 
     assert opened.page.evaluate("document.documentElement.scrollWidth - window.innerWidth") <= 0
-    assert opened.axe(rules) == []
+    assert serious_faults(opened.page, rules=rules) == []
 
 
 def test_nothing_went_wrong_and_the_page_is_light(opened: SitePage) -> None:
