@@ -152,17 +152,18 @@ def lay_out(root: Path, built: Path, widgets: Widgets, address: str) -> None:
         except SiteError as error:
             raise SiteError(f"docs/{path.name}: {error}") from None
         if path.stem == "index":
-            names = sorted((other.stem for other in others if other != path), key=lambda name: name != "do")
+            first = ("do", "teach_and_research")
+            names = sorted((o.stem for o in others if o != path), key=lambda name: (name not in first, name))
             text += table_of_contents("Lessons", [notebook.stem for notebook in found])
             text += table_of_contents("Besides", names)
         (source / path.name).write_text(text, encoding="utf-8")
 
 
 def fill_in(text: str, root: Path, widgets: Widgets, address: str) -> str:
-    """Return a page with what its comments ask for: widgets, the list of lessons, addresses of the fork.
+    """Return a page with what its comments ask for: widgets, lessons, parts of the README, addresses.
 
     Raises:
-        SiteError: if it asks for a widget that no lesson has.
+        SiteError: if it asks for a widget that no lesson has, or for a section that README.md has not.
     """
 
     def widget(match: re.Match[str]) -> str:
@@ -172,8 +173,18 @@ def fill_in(text: str, root: Path, widgets: Widgets, address: str) -> str:
         shown = made[int(match[3]) - 1].replace('data-kind="film"', 'data-kind="film" data-plays')
         return f"```{{raw}} html\n{shown}\n```"
 
+    def section(match: re.Match[str]) -> str:
+        found = re.search(rf"^## {re.escape(match[1])}\n(.*?)(?=^## |\Z)", readme, re.MULTILINE | re.DOTALL)
+        if not found:
+            raise SiteError(f"README.md has no section {match[1]!r}")
+        return re.sub(r"\]\((?![a-z]+:|#)", "](../", found[1].strip())
+
+    readme = (root / "README.md").read_text(encoding="utf-8")
     text = re.sub(r"<!-- widget: (\d\d) (\w+) (\d+) -->", widget, text)
-    rows = re.findall(r"^\|.*\|$", (root / "README.md").read_text(encoding="utf-8"), re.MULTILINE)
+    text = re.sub(r"<!-- README: (.+?) -->", section, text)
+    text = re.sub(r" · \*only as\* .+", "", text)  # by which phrases a term is found: for machines
+    text = re.sub(r"(?<=\*Chinese\* )(.+?)(?= · )", r'<span lang="zh">\1</span>', text)
+    rows = re.findall(r"^\|.*\|$", readme, re.MULTILINE)
     listed = [row for row in rows if re.match(r"\| \[\d\d ", row)]
     head = [rows[rows.index(listed[0]) - 2], rows[rows.index(listed[0]) - 1]] if listed else []
     text = text.replace(

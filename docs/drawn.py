@@ -124,9 +124,9 @@ def explorer(view: Explorer, shelf: Shelf) -> str:
     buttons = "" if not isinstance(view, Stepper) else button_row(("back", "◀ Previous"), ("on", "Next ▶"))
     shown = picture(frames[start][0], view.alt, size)
     content = (
-        f'<div class="web-controls" hidden>{"".join(map(control_row, axes))}{buttons}</div>\n'
+        f'<div class="web-controls" hidden>{"".join(map(control_row, axes))}{buttons}</div>\n{note(said)}\n'
         f'<div class="web-scroll">{shown}</div>\n<p class="web-caption" aria-live="polite">{frames[start][1]}'
-        f"</p>\n{note(said)}\n{data({'sizes': [len(axis.values) for axis in axes], 'frames': frames})}"
+        f"</p>\n{data({'sizes': [len(axis.values) for axis in axes], 'frames': frames})}"
     )
     return box(view.kind, content, f"{view.kind.capitalize()}: {view.alt}")
 
@@ -234,7 +234,7 @@ def recorded(view: Any, game: Canvas) -> Iterable[tuple[bytes, str]]:
     """Yield pictures and captions of a game that somebody else plays: with its keys, one after the other.
 
     A view that can `play` is given moves: right while the reward of the last push did not fall, else the
-    other way. Any other has its keys pressed in turn.
+    other way. A canvas has the keys of its tour pressed, or, if it has none, all of its keys in turn.
     """
     yield game.png, game.caption.value
     if hasattr(view, "play"):
@@ -246,8 +246,8 @@ def recorded(view: Any, game: Canvas) -> Iterable[tuple[bytes, str]]:
             yield game.png, game.caption.value
         return
     keys = [key for key in game.keys if key not in ANEW]
-    for k in range(max(SHOTS, len(keys))):
-        game.send("key", key=keys[k % len(keys)])
+    for key in game.tour or itertools.islice(itertools.cycle(keys), max(SHOTS, len(keys))):
+        game.send("key", key=key)
         yield game.png, game.caption.value
 
 
@@ -260,8 +260,9 @@ def film(shots: Iterable[tuple[bytes, str]], alt: str, shelf: Shelf) -> str:
     said = note(f"Recorded in advance. {LIVE} it answers to your own keys and clicks.")
     content = (
         f'<div class="web-controls" hidden>{control_row(axis)}{button_row(("play", "▶ Play"))}</div>\n'
+        f"{said}\n"
         f'<div class="web-scroll">{picture(frames[0][0], alt, size_of(taken[0][0]))}</div>\n'
-        f'<p class="web-caption">{frames[0][1]}</p>\n{said}\n'
+        f'<p class="web-caption">{frames[0][1]}</p>\n'
         f"{data({'sizes': [len(frames)], 'frames': frames})}"
     )
     return box("film", content, f"Film: {alt}")

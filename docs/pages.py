@@ -32,6 +32,14 @@ from mlearn_utils.course.lessons import lesson_numbers, load_lesson
 from mlearn_utils.course.widgets.view import View
 
 WORDS = re.compile(r"(Explorer|Stepper|Canvas|Game|Predict, then reveal|Quiz|Hints|Progress panel)\b")
+NOTEBOOK_ONLY = re.compile(r"<!-- notebook only -->.*?<!-- end -->\n*", re.DOTALL)
+"""What a lesson says to who has it open in JupyterLab, and to nobody else."""
+
+HERE = """\
+<p class="web-note">The web edition: code does not run here, and what moves was drawn in advance. Where the
+text asks for more than the page can do, <a href="do.html">do it yourself</a>.</p>
+<noscript><p class="web-note">Without JavaScript formulas and widgets stay as they are written.</p></noscript>
+"""
 DRIFT = 1.0
 """How far, in levels of 255 on average, a picture may be from the stored one: CPUs round differently."""
 
@@ -68,9 +76,12 @@ def make_page(notebook: Path, pages: Path, pictures: Path, repository: str = "")
         with named(notebook, index):
             shelf.prefix, shelf.count = f"{index:02d}", 0
             if cell.cell_type == "markdown":
-                text = lowered(cell.source) if is_parted and index else cell.source
+                text = NOTEBOOK_ONLY.sub("", cell.source)
+                text = lowered(text) if is_parted and index else text
                 text = site_links(text, notebook.parent, notebook.parent.parent, repository, pages)
                 cell.source = link_terms(text, number, seen)
+                if not index:
+                    cell.source = re.sub(r"^(# .+\n)", rf"\1\n{HERE}", cell.source, count=1)
                 continue
             asked = checked_exercise(cell.source, exercises)
             if asked:

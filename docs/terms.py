@@ -21,6 +21,7 @@ from pathlib import Path
 
 PAGE = Path(__file__).with_name("glossary.md")
 
+ARTICLE = re.compile(r"(?:(?:a|an|the|its)\s+)?", re.IGNORECASE)
 LESSON = re.compile(r"\[lesson (\d\d)\]\(\.\./notebooks/(\S+)\.ipynb\)")
 NOT_PROSE = re.compile(
     r"""
@@ -118,11 +119,13 @@ def _pattern() -> tuple[re.Pattern[str], dict[str, Term]]:
 def _spelled(text: str, *, plural: bool) -> str:
     """Return a pattern of `text` in which a blank may also be a hyphen or a line's end."""
     pattern = r"(?: +| *\n *|-)".join(re.escape(word) for word in re.split("[ -]", text))
+    if text[0].isalpha() and not re.search("[A-Z]", text):
+        pattern = f"(?i:{pattern[0]}){pattern[1:]}"  # at the beginning of a sentence, too
     if plural and re.search("[^aeiou]y$", text):
         pattern = pattern[:-1] + "(?:y|ies)"
     elif plural:
         pattern += "(?:e?s)?"
-    return pattern if re.search("[A-Z]", text) else f"(?i:{pattern})"
+    return pattern
 
 
 def link_terms(markdown: str, lesson: str, seen: set[str], page: str = "glossary.md") -> str:
@@ -141,6 +144,7 @@ def link_terms(markdown: str, lesson: str, seen: set[str], page: str = "glossary
         if term.lesson > lesson or term.name in seen:
             continue
         seen.add(term.name)
-        parts += [markdown[end : match.start()], f"[{markdown[slice(*match.span())]}]({page}#{term.anchor})"]
+        start = match.start() + len(ARTICLE.match(match[0])[0])  # type: ignore[index]
+        parts += [markdown[end:start], f"[{markdown[start : match.end()]}]({page}#{term.anchor})"]
         end = match.end()
     return "".join(parts) + markdown[end:]

@@ -1,9 +1,11 @@
 """What a sparse reward leaves to see: MAML on the 2-D point, paid by the distance or only near the goal.
 
-    point.csv    reward, seed, set, seen, found, missed: MAML with the usual reward ("dense", the package's
-                 settings) or with 1 near the goal and else 0 ("sparse"), five seeds, on two sets of 200 new
-                 goals: the share of goals that an episode before the step came near, and the share of the
-                 episodes after it that end near the goal, of these goals and of the others (empty if none)
+    point.csv    reward, seed, set, seen, found, missed, still: MAML with the usual reward ("dense", the
+                 package's settings) or with 1 near the goal and else 0 ("sparse"), and the latter before its
+                 training ("untrained"), five seeds, on two sets of 200 new goals: the share of goals that an
+                 episode before the step came near, and the share of the episodes after it that end near the
+                 goal, of these goals and of the others (empty if none); "still": "found" if the policy after
+                 the step adds no noise to its actions
     noises.csv   rate, noise, seed, near: what was tried for the sparse reward, on 200 validation goals, with
                  agents that nothing else is reported of: inner rate, the policy's last noise (its logarithm;
                  the first is 0, or as large), and the share of the episodes after the step that end near
@@ -30,10 +32,13 @@ from mlearn_utils.tasks.point import BatchedPoint, PointTask, PointTasks
 
 NEAR = 0.2
 """How near to the goal a sparse reward is paid; half the side of the square is 0.5."""
-SEEDS, TUNING_SEEDS = range(5), (900, 901)
+SEEDS, TUNING_SEEDS = range(5), (900, 901, 902)
 GOALS, VALIDATION_GOALS = (88_000, 88_001), 77_000
-RATES, NOISES = (0.3, 1.0, 3.0), (-0.5, 0.0, 0.5)
-POINT, NOISE = ("reward", "seed", "set", "seen", "found", "missed"), ("rate", "noise", "seed", "near")
+RATES, NOISES = (0.3, 1.0, 3.0, 10.0), (-0.5, 0.0, 0.5, 1.0)
+POINT, NOISE = (
+    ("reward", "seed", "set", "seen", "found", "missed", "still"),
+    ("rate", "noise", "seed", "near"),
+)
 
 
 class SparsePoints(PointTasks):
@@ -66,11 +71,14 @@ def trained(family: PointTasks, config: MAMLConfig, seed: int) -> MAMLAgent:
     return agent
 
 
-def near_goals(agent: MAMLAgent, goals: PointTask) -> tuple[np.ndarray, np.ndarray]:
-    """Return [T] whether an episode of ten came near each goal, and the share of ten that end there later."""
+def near_goals(agent: MAMLAgent, goals: PointTask, *, still: bool = False) -> tuple[np.ndarray, np.ndarray]:
+    """Return [T] whether an episode of ten came near each goal, and the share of ten that end there later.
+
+    With `still` the policy after the step adds no noise to its actions.
+    """
     env, generator = agent.make_batch(goals, 10), make_generator(0)
     params, rollouts = agent.explore(env, agent.config.rates(1), generator)
-    rollouts.append(collect(env, agent.policy(params), generator=generator))
+    rollouts.append(collect(env, agent.policy(params), generator=generator, greedy=still))
     before, after = (_is_near(agent, played) for played in rollouts)
     last = rollouts[-1].mask.sum(dim=1, keepdim=True).long() - 1
     ends_near = after.gather(1, last)[:, 0].double().mean(dim=1)
@@ -84,15 +92,16 @@ def _is_near(agent: MAMLAgent, played: Rollout) -> torch.Tensor:
     return (played.reward > -(NEAR**2)) & (played.mask > 0)
 
 
-def sparse(rate: float, noise: float, seed: int) -> MAMLAgent:
-    """Return MAML trained on sparse points."""
-    config = point_config(inner_lr=rate, normalise_inner=True, log_std=(max(0.0, noise), noise))
-    return trained(SparsePoints(), config, seed)
+def sparse(rate: float, noise: float) -> MAMLConfig:
+    """Return the settings for sparse points."""
+    return point_config(inner_lr=rate, normalise_inner=True, log_std=(max(0.0, noise), noise))
 
 
 def noises(rate: float, noise: float, seed: int) -> list[list[Any]]:
     """Try a setting of the sparse points."""
-    _, near = near_goals(sparse(rate, noise, seed), PointTasks().sample(200, seed=VALIDATION_GOALS))
+    _, near = near_goals(
+        trained(SparsePoints(), sparse(rate, noise), seed), PointTasks().sample(200, seed=VALIDATION_GOALS)
+    )
     return [[rate, noise, seed, rounded(near.mean())]]
 
 
@@ -104,11 +113,16 @@ def point(reward: str, seed: int, done: Results | None = None) -> list[list[Any]
         found: dict[tuple[float, float], float] = {}
         for rate, noise, _, near in (rows[0] for rows in done.values()):
             found[rate, noise] = found.get((rate, noise), 0.0) + near
-        agent = sparse(*max(found, key=lambda pair: found[pair]), seed)
+        best = sparse(*max(found, key=lambda pair: found[pair]))
+        untrained = MAMLAgent(SparsePoints(), best, seed=seed, device="cpu")
+        agent = untrained if reward == "untrained" else trained(SparsePoints(), best, seed)
     rows = []
     for k, goal_seed in enumerate(GOALS):
-        seen, near = near_goals(agent, PointTasks().sample(200, seed=goal_seed))
-        means = [rounded(each.mean()) if len(each) else "" for each in (near[seen], near[~seen])]
+        goals = PointTasks().sample(200, seed=goal_seed)
+        seen, near = near_goals(agent, goals)
+        still = near_goals(agent, goals, still=True)[1]
+        shares = (near[seen], near[~seen], still[seen])
+        means = [rounded(each.mean()) if len(each) else "" for each in shares]
         rows.append([reward, seed, k, rounded(seen.mean()), *means])
     return rows
 
@@ -123,7 +137,12 @@ def parts() -> list[Part]:
     ]
     names = tuple(part.name for part in tried)
     dense = [Part(f"point dense seed {seed}", point, ("dense", seed)) for seed in SEEDS]
-    return [*tried, *dense, *(Part(f"point sparse seed {s}", point, ("sparse", s), names) for s in SEEDS)]
+    later = [
+        Part(f"point {reward} seed {s}", point, (reward, s), names)
+        for reward in ("sparse", "untrained")
+        for s in SEEDS
+    ]
+    return [*tried, *dense, *later]
 
 
 def finish(results: Results) -> Files:
@@ -134,7 +153,7 @@ def finish(results: Results) -> Files:
     return {"point.csv": made["point"], "noises.csv": made["noise"]}
 
 
-EXPERIMENT = Experiment(__file__, __doc__, 6, ("point.csv", "noises.csv"), parts, finish)
+EXPERIMENT = Experiment(__file__, __doc__, 14, ("point.csv", "noises.csv"), parts, finish)
 
 if __name__ == "__main__":
     EXPERIMENT.main()

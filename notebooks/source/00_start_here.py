@@ -9,8 +9,10 @@
 #
 # **You need**: a little Python with numpy. No machine learning yet.
 #
+# <!-- notebook only -->
 # **First**: choose *Run → Run All Cells* in the menu, wait a few seconds, and scroll back up. Until then
 # the widgets below are only photographs.
+# <!-- end -->
 #
 # | part | minutes |
 # |---|---|
@@ -110,6 +112,9 @@ course.band(ax, pushes, experienced[:, 0], label="experienced, round 1")
 course.band(ax, pushes, newcomer[:, 1], label="newcomer, round 2")
 course.band(ax, pushes, newcomer[:, 0], label="newcomer, round 1")
 ax.set(xlabel="push", ylabel="mean reward", ylim=(0, 1), title="60 tasks: mean and 95 % interval")
+# alt: Four curves of the mean reward over 16 pushes. Each player's second round starts higher than its
+# alt: first. In round 1 both players begin alike, but the experienced one climbs faster and ends higher
+# alt: than the newcomer.
 ax.legend(loc="lower right")
 
 lead, low, high = course.interval((experienced[:, 0] - newcomer[:, 0]).sum(axis=-1))  # task by task
@@ -147,6 +152,7 @@ assert lost[0] > lost[1] == 0
 reward_explorer()
 
 # %% [markdown]
+# <!-- notebook only -->
 # **Nothing moves?** In this order:
 #
 # 1. Choose *Run → Run All Cells*. A notebook that was only opened shows photographs.
@@ -157,6 +163,7 @@ reward_explorer()
 #    reload the page and run all cells again. If that does not help, start JupyterLab by the command in the
 #    README: widgets stay silent when JupyterLab runs in another environment than the one the course is
 #    installed in.
+# <!-- end -->
 
 # %% [markdown]
 # ## 4. Three small exercises (5 minutes)

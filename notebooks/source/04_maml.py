@@ -58,6 +58,8 @@ for i, marker in enumerate("osD"):
     ax.plot(x_support[i], y_support[i], marker, color=color, linestyle="", label=f"task {i}: support")
     ax.plot(x_query[i], y_query[i], marker, mfc="white", color=color, linestyle="", label=f"task {i}: query")
 ax.set(xlabel="x", ylabel="y", ylim=(-5, 7), title="Three tasks of one family")
+# alt: Three straight lines, each with a slope and intercept of its own: three tasks of one family. On each
+# alt: lie five filled support points and five hollow query points.
 ax.legend(fontsize=8, ncols=3, loc="upper left")
 print("x of the support sets has shape [task, example, feature] =", list(x_support.shape))
 
@@ -386,6 +388,9 @@ ax.axhline(
 )
 ax.set(xlabel="inner learning rate α", ylabel="θ", title="Where outer descent ends (one inner step)")
 ax.legend()
+# alt: Where outer descent ends, over the inner learning rate. The exact best start and the point where
+# alt: first order stops begin together at the start without adaptation. Both fall, first order stays
+# alt: above, and they meet where the picture ends.
 plt.show()
 
 # %% [markdown]
@@ -556,6 +561,9 @@ ax.set(
     xlabel="inner learning rate α", ylabel="query loss", ylim=(0, 1.2), title="What one inner step is worth"
 )
 ax.legend()
+# alt: Query loss after one inner step over the inner learning rate, for 2, 5 and 20 support points. Each
+# alt: curve falls, then rises again; with 2 points and a rate of 0.5 the step is worse than none. The
+# alt: measured marks lie on the computed lines.
 plt.show()
 
 # %% [markdown]
@@ -584,6 +592,8 @@ fig, ax = plt.subplots()
 course.band(ax, updates, distance, label=f"mean of {n_seeds} seeds, 95 % interval")
 ax.set(xlabel="meta-updates", ylabel="distance to (1.5, 0)", ylim=(0, None), title="Towards the closed form")
 ax.legend()
+# alt: Distance to the closed-form best start over 400 meta-updates, mean of five seeds. It falls smoothly
+# alt: from 1.5 to nearly 0, and the interval is so narrow that it can hardly be seen.
 plt.show()
 assert distance[:, 0].min() == 1.5 and distance[:, -1].max() < 0.15
 print(f"all {n_seeds} seeds end within 0.15 of the closed-form start")

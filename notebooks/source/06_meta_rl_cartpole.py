@@ -201,6 +201,9 @@ for label, adv, mark in (("one pot", pooled, "x"), ("each task its own", own, "o
 ax.set(xlabel="size of the hidden target (m/s)", ylabel="share of steps that look good", ylim=(-0.05, 1.4))
 ax.set_yticks(np.linspace(0, 1, 6))
 ax.legend()
+# alt: Share of steps that look good, over the size of the hidden target, one mark per task. In one pot
+# alt: nearly all steps look good in slow tasks and nearly none in fast ones. With each task its own, the
+# alt: share stays near a half everywhere.
 plt.show()
 
 # %% [markdown]
@@ -506,6 +509,9 @@ for name, color, style in (("after", "adapted", "-"), ("before", "start", "--"))
 ax.set(xlabel="iteration", ylabel="mean return", ylim=(0, 100))
 ax.set_title("dirv: mean and 95 % interval over the seeds; black: your run")
 ax.legend()
+# alt: Mean return before and after the inner step, over training iterations, with your run in black. At
+# alt: first the return after the step falls. Then it climbs far above the return before the step, which
+# alt: levels off low.
 plt.show()
 
 # %% [markdown]
@@ -581,6 +587,9 @@ for ax, name in zip(axes, ("dirv", "dir"), strict=True):
     stored.draw_table(ax, table, name)
 axes[0].set_ylabel("mean return")
 fig.legend(*axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=5, fontsize=8)
+# alt: Mean return over inner steps on dirv and dir, for four methods. The first step brings most of the
+# alt: gain, except from a random start. MAML is highest on dirv, level with FOMAML on dir, and below the
+# alt: line of those told the task.
 plt.show()
 
 # %% [markdown]
@@ -698,6 +707,9 @@ for ax, name in zip(axes, ("dirv", "dir"), strict=True):
     stored.draw_later_steps(ax, table, name)
 axes[0].set_ylabel("mean return")
 axes[0].legend(loc="lower right")
+# alt: Mean return over inner steps on dirv and dir. Up to the first step both curves agree. With later
+# alt: steps damped the return rises a little further. With all steps of full size it falls, on dir to less
+# alt: than before any step.
 plt.show()
 for name in ("dirv", "dir"):
     damped, full = (table.returns(name, method) for method in ("MAML", "MAML undamped"))

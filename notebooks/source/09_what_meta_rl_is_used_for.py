@@ -103,6 +103,8 @@ assert walks.found.all() and abs(walks.steps[1:].mean() - shortest) < 0.3
 fig, axes = plt.subplots(1, 3, figsize=(7, 2.6))
 for episode, ax in enumerate(axes):  # a way that was walked before is drawn beside itself
     pictures.draw_walk(ax, lakes, walks, 8, episode=episode)
+# alt: Three walks over one frozen lake, from the start to the treasure, a star. The first wanders through
+# alt: many cells. The second and third go there by a shortest way.
 plt.show()
 
 # %% [markdown]
@@ -220,6 +222,9 @@ for ax, which in zip(axes, pictures.far_apart(true), strict=True):
 axes[0].set_title("one whose level stays low")
 axes[1].set_title("one whose level stays high")
 axes[1].legend(loc="center left", bbox_to_anchor=(1.0, 0.5), fontsize=8)
+# alt: Blood level over the hours of the first day, for a patient whose level stays low and one whose level
+# alt: stays high. The joint network draws the same curve for both. The methods that use the three samples
+# alt: bend towards each patient's true level.
 plt.show()
 
 # %%
@@ -340,6 +345,9 @@ ice.drive_on_ice(seed=3)
 # %%
 fig, ax = plt.subplots(figsize=(7, 2.4))
 apart = simulators.run_or_skip(lambda: pictures.compare_with_simulator(ax))
+# alt: Paths of three vehicles from above: metres ahead across, metres aside upwards, for three values of
+# alt: grip. The less grip, the later the car gets aside. The simulator's dots, if it is installed, lie on
+# alt: the lines of our equations.
 plt.show()
 print("largest difference below 1e-9:", apart is None or apart < 1e-9)
 assert apart is None or apart < 1e-9
@@ -488,6 +496,8 @@ if gains is not None:
         pictures.draw_poles(ax, robots[reversed_one], gains[name][reversed_one])
         ax.set_title(results.ROBOTS[name])
     axes[-1].set_xlabel("seconds")
+# alt: Two rows of one robot's pole over time. Under the joint network the pole soon tips over and has
+# alt: fallen. Under the learned prior it stays upright to the end of the picture.
 plt.show()
 
 # %% [markdown]

@@ -22,6 +22,7 @@ lesson = course.start("11")
 import matplotlib.pyplot as plt
 import numpy as np
 import torch
+from scipy.stats import beta
 from torch import nn
 from torch.nn.functional import mse_loss
 
@@ -42,22 +43,22 @@ from mlearn_utils.tasks.target_belief import TargetFilter
 # training that costs more than learning any one of them.
 #
 # **From transfer, multitask learning and fine-tuning?** *Multitask* learning trains one policy for all
-# tasks, which does not adapt. *Fine-tuning* adapts it afterwards, by steps for which it was never
-# prepared. *Transfer* is the general word for using in one task what was learned in another. MAML
-# prepares the parameters for just these steps. *Often said:* "meta-learning beats fine-tuning". On `dirv`
-# it does, on `goalv` it does not (lesson 06). On Procgen, RLBench and Atari (generated games, robot
-# tasks, video games), with test tasks that are really new, multitask training and fine-tuning did as well
-# or better (Zhao, Abbeel and James 2022).
+# tasks, here one that is not told which it has, and does not adapt. *Fine-tuning* adapts it afterwards, by
+# steps for which it was never prepared. *Transfer* is the general word for using in one task what was
+# learned in another. MAML prepares the parameters for just these steps. *Often said:* "meta-learning beats
+# fine-tuning". On `dirv` it does, on `goalv` it does not (lesson 06). On Procgen, RLBench and Atari
+# (generated games, robot tasks, video games), with new levels, new robot tasks or new games to be tested
+# on, multitask training and fine-tuning did as well or better (Zhao, Abbeel and James 2022).
 #
-# **From AutoML?** AutoML looks for the settings of a learner, usually anew for each data set. Learning
-# them *from many tasks*, so that a new one needs few runs or none, is meta-learning (lesson 07). Both are
+# **From AutoML?** AutoML looks for the settings of a learner, usually anew for each data set. Learning them
+# *from many tasks*, so that a new one needs few runs or none, is meta-learning (lesson 07). Both are
 # measured alike: by what they earn on new tasks for an equal number of runs. Where one setting suits all
-# tasks neither can help.
+# tasks, finding that one is all there is to gain.
 #
 # **Is meta-learning a kind of reinforcement learning?** No. "Meta" says how many levels there are,
 # "reinforcement" where the data come from. The inner learner may be supervised (lesson 05) or rewarded
-# (lesson 06). The outer one may follow a gradient (MAML) or be reinforcement learning itself (RL² trains
-# its memory by PPO). Either can contain the other.
+# (lesson 06). The outer one may follow a gradient (MAML) or be reinforcement learning itself (lesson
+# 08 trains a memory by PPO). Either can contain the other.
 #
 # **Does it learn parameters or structure?** In this course parameters: a start, a memory's weights, a
 # step size, a covariance. Which modules there are, and how they are joined, was ours to choose. There is
@@ -75,12 +76,12 @@ from mlearn_utils.tasks.target_belief import TargetFilter
 # measure the **headroom**: what a policy that is *told* the task earns above one for all tasks:
 
 # %%
-print("mean return on held-out tasks (95 % over six trainings of lesson 06)")
-print(f"{'family':8} {'one for all':>18} {'MAML, one step':>18} {'told the task':>18} {'headroom':>9}")
+print("mean return on held-out tasks (95 % over six trainings of lesson 06; told*: four times as long)")
+print(f"{'family':8} {'one for all':>18} {'MAML, one step':>18} {'told* the task':>18} {'headroom':>9}")
 for family in ("phys", "goalv", "dir", "dirv"):
     one, told = (results.returns(family, method)[:, 0] for method in ("multitask", "told"))
     columns = (one, results.returns(family, "MAML")[:, 1], told)
-    headroom = round(told.mean() - one.mean())
+    headroom = round(told.mean()) - round(one.mean())
     print(f"{family:8} " + " ".join(f"{results.text(each):>18}" for each in columns) + f" {headroom:9}")
     assert (headroom == 0) == (family == "phys")
 
@@ -90,9 +91,9 @@ for family in ("phys", "goalv", "dir", "dirv"):
 # predict, or act? Then measure the headroom, and let the simplest method that the tree names be the
 # first.
 #
-# **How many tasks do I need?** As many as it takes to cover what differs. *Often said:* "thousands". For
-# sixteen generated video games many different levels were essential (Cobbe et al. 2020). But `dirv` hides
-# one number. Guess first:
+# **How many tasks do I need?** As many as it takes to cover what differs. *Often said:* "thousands". In
+# sixteen generated video games a policy that does not adapt needed many levels to do well on new ones
+# (Cobbe et al. 2020). But `dirv` hides one number. Guess first:
 
 # %%
 predictions.predict_tasks()
@@ -100,6 +101,9 @@ predictions.predict_tasks()
 # %%
 fig, ax = plt.subplots(figsize=(6.4, 3.2))
 pictures.draw_tasks(ax)
+# alt: Mean return after one step over the number of training tasks, 2 to 500, on the tasks of training and
+# alt: on new ones. From five tasks on both stay near 57, as high on new tasks as on their own. The bands are
+# alt: wide at 2 and at 500.
 plt.show()
 counts, after = results.by_tasks("new")
 for count, values in zip(counts, after.T, strict=True):
@@ -115,24 +119,25 @@ own, new = (results.by_tasks(where)[1][:, 0] for where in ("own", "new"))
 for seed in range(5):
     targets = " and ".join(f"{target:.2f}" for target in np.sort(results.two_targets(seed)))
     print(f"two tasks, training {seed}: targets {targets:14} m/s,", end=" ")
-    print(f"return on these two {own[seed]:.0f}, on new ones {new[seed]:.0f}")
+    print(f"return on these two {own[seed]:.0f}, on new ones {new[seed]:.0f}", end=" ")
+    print("(left {:.0f}, right {:.0f})".format(*results.by_side(seed)))
 
 # %% [markdown]
 # **Five tasks do nearly as much as many**, and two do in three trainings of five. Which two they are
-# matters: training 0 had both targets on the right, so nothing asked it to find the left. Training 2 had
-# one on each side and got stuck, on its own two tasks as well. That has another cause: one of the
-# five with 500 tasks got stuck, too, which is why its mean falls (section 2). What `dirv` asks for is
-# *left or right* (lesson 06, section 8), and two tasks can show that. So ask not how many, but whether
-# they *cover what differs*. A family that hides more needs more. (All were trained with the inner rate
-# that lesson 06 tuned for unlimited tasks. The best rate at test, chosen for each training on 100 further
-# tasks, changes little, but where a training is stuck; other rates and lengths of training were not
-# tried.)
+# matters: training 0 had both targets on the right, as half of all pairs are on one side, and earns less on
+# the left. Training 2 had one on each side and got stuck, on its own two tasks as well. That has another
+# cause: one of the five with 500 tasks got stuck, too, which is why its mean falls (section 2). What `dirv`
+# asks for is *left or right* (lesson 06, section 8), and two tasks can show that. So ask not how many, but
+# whether they *cover what differs*. A family that hides more needs more. (All were trained with the inner
+# rate that lesson 06 tuned for unlimited tasks. The best rate at test, chosen for each training on 100
+# further tasks, changes little: it brings the median of two tasks from 53 to 55. The two that are stuck
+# choose the smallest rate that was tried. Other rates and lengths of training were not tried.)
 #
-# **Can I use Adam inside?** Not `torch.optim.Adam`: its step cuts the graph, and the start gets no
-# gradient (lesson 04, section 9). Written as a function, Adam can be differentiated. But look at its
-# *first* step. With moments that begin at 0 it is $\alpha\, g / (\lvert g \rvert + \epsilon)$: as long as
-# $\alpha$, whatever $g$ is. So its derivative by the start is all but 0, and MAML through one step of
-# Adam is first order:
+# **Can I use Adam inside?** `torch.optim.Adam` by default not: its step cuts the graph, and the start gets
+# no gradient. With `differentiable=True`, or written as a function, it can be differentiated (lesson 04,
+# section 9). But look at its *first* step. With moments that begin at 0 it is $\alpha\, g / (\lvert g
+# \rvert + \epsilon)$: as long as $\alpha$, wherever $g$ is much larger than $\epsilon = 10^{-8}$. So its
+# derivative by the start is all but 0 there, and MAML through one step of Adam is first order:
 
 # %%
 start = torch.tensor([0.3, -1.2], dtype=torch.float64, requires_grad=True)
@@ -144,16 +149,17 @@ for name, step in (("gradient descent", 0.1 * slope), ("Adam", 0.1 * slope / (ab
 assert torch.allclose(passed_on, torch.ones(2).double(), atol=1e-6)
 
 # %% [markdown]
-# (First order would be 1.)
+# (First order would be 1. At a coordinate with $g = 0$ the derivative is $\alpha / \epsilon$, ten million:
+# mind networks with dead ReLUs.)
 #
 # **What does it cost?** The outer loop pays; a new task is cheap. A training of lesson 08 on `dirv`, mean
 # of five on one core:
 
 # %%
-for method in ("MAML", "feed-forward", "belief", "memory"):
+for method in ("MAML", "MAML, long", "feed-forward", "belief", "memory"):
     seconds, steps = results.cost("dirv", method)
     print(f"{method:13} {seconds:4.0f} seconds of training, {steps / 1e6:.1f} million steps")
-assert results.cost("dirv", "memory")[0] > 10 * results.cost("dirv", "MAML")[0]
+assert results.cost("dirv", "memory")[0] > 5 * results.cost("dirv", "MAML, long")[0]
 
 # %% [markdown]
 # The cost that no such table has is tuning. (What was tried before these five trainings is in
@@ -167,7 +173,7 @@ assert results.cost("dirv", "memory")[0] > 10 * results.cost("dirv", "MAML")[0]
 # 1. **There is no headroom**: one policy serves all tasks, or the tasks do not differ at all (lesson 06,
 #    section 11: a constant that was computed too early). Compare *told* and *one for all*.
 # 2. **It is first order by accident**, or the gradient is wrong in another way. Compare with finite
-#    differences.
+#    differences: of a policy's surrogate, on episodes that stay the same.
 # 3. **Support and query are the same data.** Then it learns to memorize. Judge on fresh data.
 # 4. **One seed.** Some trainings get stuck. Train three or more and show each.
 # 5. **The inner rate** is too small or too large. Tune it, on validation tasks. (Lesson 05.)
@@ -180,15 +186,18 @@ torch.manual_seed(0)
 network = nn.Sequential(nn.Linear(1, 40), nn.ReLU(), nn.Linear(40, 40), nn.ReLU(), nn.Linear(40, 1))
 waves = SineTasks().sample(50, 5, 100, generator=make_generator(0))
 loss, theta = maml.module_loss(network, mse_loss), maml.parameters_of(network)
-seen = TaskBatch(waves.support, waves.support)
-for name, tasks in (("the support points", seen), ("other points", waves)):
+distance = (waves.query[0] - waves.support[0].transpose(1, 2)).abs().amin(dim=2)  # [50, 100], of the nearest
+order = distance.argsort(dim=1).unsqueeze(2)
+near, far = ([part.gather(1, chosen) for part in waves.query] for chosen in (order[:, :30], order[:, -30:]))
+for name, points in (("the support points", waves.support), ("30 points near", near), ("30 points far", far)):
+    tasks = TaskBatch(waves.support, tuple(points))
     errors = [maml.query_losses(loss, theta, tasks, inner_lr=0.02, steps=k).median() for k in (0, 200)]
     print(f"median error on {name:18} before {errors[0]:.2f}, after 200 steps {errors[1]:.2f}")
-assert errors[1] > 0.8 * errors[0]
+assert errors[1] > errors[0]
 
 # %% [markdown]
-# Judged on its support set this network has learned nearly everything. It has learned nothing that it
-# could use at another point.
+# Judged on its support set this network has learned nearly everything, and close to these points it is
+# good. Far from them it is worse than before: it knows nothing of waves.
 #
 # The fourth. Six FOMAML trainings of lesson 06 on `dirv`; what does somebody see who trains one, or
 # three?
@@ -197,15 +206,18 @@ assert errors[1] > 0.8 * errors[0]
 ended = np.sort(results.returns("dirv", "FOMAML")[:, 1])
 stuck = int((ended < 40).sum())
 print("after one step:", *ended.round().astype(int), f"- mean {ended.mean():.0f}, which no training earns")
-one, three = 1 - stuck / 6, (4 * 3 * 2) / (6 * 5 * 4)
-print(f"{stuck} of six are stuck: one training shows none of them with chance {one:.2f}, three {three:.2f}")
+low, high = (beta.ppf(q, stuck + extra, 6 - stuck + 1 - extra) for q, extra in ((0.025, 0), (0.975, 1)))
+one = 1 - stuck / 6
+print(f"{stuck} of six are stuck (95 %: {low:.0%} to {high:.0%} of all). If it is {stuck} of six,", end=" ")
+print(f"one training shows none with chance {one:.2f}, three show none with chance {one**3:.2f}")
 assert stuck == 2
 
 # %% [markdown]
-# If these six are typical, who trains one sees nothing wrong two times of three, and reports 57.
+# If these six are typical, who trains one sees nothing wrong two times of three, and reports 57. (The
+# interval is that of Clopper and Pearson for a share: six trainings say little about it.)
 #
-# **Exercise `diagnose`** (core, 4 minutes). The order as a function. (Half of the headroom and a relative
-# error of 0.01 are our thresholds; take your own.)
+# **Exercise `diagnose`** (core, 4 minutes). A part of this order as a function. (Half of the headroom and a
+# relative error of 0.01 are our thresholds; take your own.)
 
 # %% exercise="diagnose"
 
@@ -237,12 +249,14 @@ lesson.check(meta_loss)
 print(results.tool_table())
 lacking = [row["tool"] for row in results.tools() if row["installs"] == "no"]
 print(f"\n{len(lacking)} of {len(results.tools())} cannot be had by pip:", ", ".join(lacking))
+assert len(lacking) == 5
 
 # %% [markdown]
 # Three things to see:
 #
-# - Five of the sixteen cannot be had by `pip` on this Python. Three of the five ask for versions of other
-#   packages that are gone. (On another day it may be different: try, and note the version.)
+# - Five of the sixteen cannot be had by `pip` from the package index on this Python. Two want a PyTorch
+#   that is older than this Python, one a build that is gone, one does not compile, one is not there. (On
+#   another day it may be different: try, and note the version.)
 # - What an inner step needs is in PyTorch and JAX themselves now: what `higher` was made for is
 #   `torch.func.functional_call` and `torch.func.grad`, part of PyTorch since version 2.0. The inner loop
 #   is ten lines (lesson 04). *Our opinion:* write these, and test them.
@@ -285,27 +299,29 @@ for first_order in (False, True):
 #
 # ### In-context RL
 #
-# A network learns from *histories* of many tasks and then adapts with fixed weights (Duan et al. 2016;
-# algorithm distillation, Laskin et al. 2022; Lee et al. 2023). AMAGO (Grigsby et al. 2024) does so with
+# A network is trained on many tasks and then adapts with fixed weights, by what it saw. It may be trained
+# by rewards (RL²: Duan et al. 2016), by the *histories* of a learner (algorithm distillation: Laskin et al.
+# 2022) or by labels of the best action (Lee et al. 2023). AMAGO (Grigsby et al. 2024) does so with
 # Transformers, networks that look back at a whole history at once, by off-policy RL. The GRU of lesson 08,
 # which imitates the histories of a bandit learner:
 
 # %%
-print("mean reward of a pull (95 % over five trainings)   pulls 1 to 5             pulls 36 to 50")
+print("mean reward of a pull (95 % over five trainings)")
+print(f"{'':24}" + "".join(f"{f'pulls {first} to {last}':24}" for first, last in ((1, 5), (6, 20), (36, 50))))
 for who, label in (
     ("teacher", "UCB, the teacher"),
     ("distilled", "GRU, from its histories"),
-    ("last pull alone", "sees the last pull alone"),
+    ("last pull alone", "sees the last pull only"),
 ):
-    early, late = (results.text(results.distilled(who, *pulls), 2) for pulls in ((1, 5), (36, 50)))
-    print(f"{label:47} {early:24} {late}")
+    cells = (results.text(results.distilled(who, *pulls), 2) for pulls in ((1, 5), (6, 20), (36, 50)))
+    print(f"{label:24}" + "".join(f"{cell:24}" for cell in cells))
 gap = results.distilled("distilled", 36, 50).mean() - results.distilled("teacher", 36, 50).mean()
 assert abs(gap) < 0.01
 
 # %% [markdown]
 # (UCB spends its first pulls on trying each arm; whoever stays with an arm that paid has more at first.)
 # The GRU ends where its teacher ends, no further. *Opinion:* "in context" is a new word for what a memory
-# does; what is new is the size.
+# does. New are the size, and that what others recorded may take the place of rewards.
 #
 # ### Learned objectives and optimizers
 #
@@ -330,6 +346,8 @@ for label, rates in (("best for the next step, each time", greedy), ("one rate, 
     ax.plot(np.arange(1, 201), toys.expected_losses(rates), label=label)
 ax.set(xscale="log", yscale="log", xlabel="step", ylabel="expected loss")
 ax.legend()
+# alt: Expected loss over 200 steps, both axes logarithmic. The rates that are best for the next step are ahead
+# alt: at first. The constant rate is behind for some fifteen steps and ends far lower.
 plt.show()
 short, long = toys.expected_losses(greedy), toys.expected_losses(constant)
 print("rates of the greedy rule at steps 1, 2, 5, 50, 200:", *greedy[[0, 1, 4, 49, 199]].round(2))
@@ -345,23 +363,23 @@ assert short[4] < long[4] and short[-1] > 3 * long[-1]
 #
 # Who makes the tasks? A generator that looks for large **regret** (what another agent earns there above
 # what the learner earns) avoids tasks that are trivial or impossible (PAIRED, Dennis et al. 2020). Worlds
-# of rules made on the fly: XLand (Adaptive Agent Team 2023), XLand-MiniGrid (Nikulin et al. 2023).
-# Language models that judge which task is interesting: OMNI (Zhang et al. 2024). The 240 new grids of
-# lesson 07 came from a plain random generator. How many of them teach anything about choosing the
+# of rules made on the fly: XLand (its second version: Adaptive Agent Team 2023), XLand-MiniGrid (Nikulin et
+# al. 2023). Language models that judge which task is interesting: OMNI (Zhang et al. 2024). The 240 new
+# grids of lesson 07 came from a plain random generator. On how many of them does it pay to choose the
 # settings?
 
 # %%
 gains = np.sort(results.grid_gains())[::-1]
 quarter = len(gains) // 4
-print(f"choosing well earns {gains.mean():.2f} more than the default on average, and more than 0.05 on")
-print(f"{(gains > 0.05).mean():.0%} of the grids: {gains[:quarter].mean():.2f} on the best quarter,", end=" ")
-print(f"{gains[quarter:].mean():.2f} on the other three")
-assert gains[quarter:].mean() < 0
+print(f"the learned choice earns {gains.mean():.2f} more than the default, and more than 0.05 on", end=" ")
+print(f"{(gains > 0.05).mean():.0%} of the grids:")
+print(f"{gains[:quarter].mean():.2f} on the best quarter, {gains[quarter:].mean():.2f} on the others")
+assert gains[:quarter].mean() > 0.3 > 0.05 > gains[quarter:].mean()
 
 # %% [markdown]
-# (*Choosing well*: the best of forty settings, by eight other runs of it. The quarter is chosen by the same
-# runs that are shown, which makes it look better than it is, and the rest worse.) *Opinion:* a generator is
-# worth what its tasks teach, not how many it makes.
+# (*The learned choice* is the first of lesson 07's model, before anything was tried on the grid, mean of
+# five tables. The quarter is chosen by the same runs that are shown, which makes it look better than it is,
+# and the others worse.) *Opinion:* a generator is worth what its tasks teach, not how many it makes.
 #
 # ### Language models that adapt in context
 #
@@ -386,9 +404,9 @@ assert failures["greedy"] > 0.3 and max(failures["UCB"], failures["Thompson samp
 #
 # ### Compute and stability
 #
-# Costs are in section 1, seeds that get stuck in section 2. With few trainings, report an interval and
-# every one of them (Agarwal et al. 2021). *Opinion:* of an experiment that was too expensive to be made
-# twice one knows that it worked once.
+# Costs are in section 1, seeds that get stuck in section 2. With few trainings, report an interval (Agarwal
+# et al. 2021) and every one of them. *Opinion:* of an experiment that was too expensive to be made twice
+# one knows that it worked once.
 #
 # ### Exploring in order to adapt
 #
@@ -400,22 +418,18 @@ assert failures["greedy"] > 0.3 and max(failures["UCB"], failures["Thompson samp
 # came near it:
 
 # %%
-print("share of episodes that end near the goal (95 % over five trainings; 400 goals)")
-print(f"{'reward':8} {'goals seen before':>18} {'tasks with these':>22} {'other tasks':>22} {'all tasks':>22}")
-point = {}
-for reward in ("dense", "sparse"):
-    point[reward] = results.point(reward)
-    cells = [results.text(point[reward][part], 2) for part in ("seen", "found", "missed", "all")]
-    print(f"{reward:8} {cells[0]:>18} " + " ".join(f"{cell:>22}" for cell in cells[1:]))
+print("goals seen before the step; share of episodes after it that end near the goal, of tasks whose goal")
+print("was seen, of these without noise, of the others, of all (95 % over five trainings; 400 goals)")
+print(f"{'':10}{'seen':20}{'near, if seen':20}{'without noise':20}{'if not seen':20}{'all'}")
+point = {reward: results.point(reward) for reward in ("dense", "sparse", "untrained")}
+for reward, found in point.items():
+    cells = (results.text(found[part], 2) for part in ("seen", "found", "still", "missed", "all"))
+    print(f"{reward:10}" + "".join(f"{cell:20}" for cell in cells))
 assert point["sparse"]["missed"].max() < 0.05 and point["dense"]["missed"].min() > 0.5
+assert point["untrained"]["seen"].min() > point["sparse"]["seen"].max()
 
 # %% [markdown]
-# With the dense reward nearly every episode ends at the goal, though exploring came near few of them.
-# With the sparse one a goal that was not met by chance is not found, and of those that were met half of
-# the episodes end near. Much of this is the noise that the policy adds to its actions in order to
-# explore: the sparse policy's is the largest but one that was tried, because with less it did worse
-# (`data/lesson_11/noises.csv`). MAML learns from what exploring *happens to see*;
-# here it did not make a search of it.
+# SPARSE TEXT
 #
 # ### Beyond the training range
 #
@@ -429,59 +443,61 @@ pictures.distance_explorer()
 
 # %% [markdown]
 # **Try** the targets from 0.1 on. Near 0 the policy earns most of what there is *before* its step, as
-# standing still would; the step drives it to one side, and that costs 20. It knows "left or right", and
-# "neither" was in none of its tasks. Just above the range the step is worth as much as inside. From 1.5 m/s
-# on it is worth 1 or nothing: an episode before it is paid next to nothing, so none is better than another.
+# standing still would; a step of this length drives it to one side, and that costs 20. It knows "left or
+# right", and "neither" was in none of its tasks. Just above the range the step is worth as much as inside.
+# From 1.5 m/s on it is worth 1 or nothing: few episodes before it are paid, and little.
 #
-# Does a wider training help? The dashed line is MAML trained on targets from 0 to 2 m/s, with the same
-# settings:
+# Does a wider training help? MAML on targets from 0 to 2 m/s, with the same settings; and with an inner
+# rate of its own, tuned on validation tasks of 0 to 2 m/s (the dashed line):
 
 # %%
-for family, trained_on in (("usual", "0.5 to 1"), ("wide", "0 to 2")):
+tried = results.wide_rates()
+print("return on validation tasks of 0 to 2 m/s, by rate:", *(f"{r:g}: {v:.0f}" for r, v in tried.items()))
+for family, trained_on in (("usual", "0.5 to 1"), ("wide", "0 to 2"), ("tuned", "0 to 2, own rate")):
     targets, after = results.by_distance(family)
     before = results.by_distance(family, "before")[1]
     for target in (0.1, 0.3, 0.5, 0.8, 1.1, 1.5):
         k = int(np.flatnonzero(targets == target)[0])
         gain = after[:, k] - before[:, k]
         seeds = " ".join(f"{value:3.0f}" for value in gain)
-        print(f"trained on {trained_on:8} target {target}: before {before[:, k].mean():2.0f}, after", end=" ")
+        print(f"{trained_on:16} target {target}: before {before[:, k].mean():2.0f}, after", end=" ")
         print(f"{after[:, k].mean():2.0f}, gain {results.text(gain):16} trainings 0 to 4 {seeds}")
         if family == "usual":
             assert (gain < -15).all() if target == 0.1 else (gain > 30).all() if target == 1.1 else True
-        assert family == "usual" or target < 0.8 or (gain < 0).sum() == 4
+        assert family != "tuned" or target > 0.1 or (gain > -5).all()
 
 # %% [markdown]
-# It helps near 0 and costs what there was elsewhere. At targets up to 0.3 m/s it earns more after its step
-# than the usual training does, and in four of five trainings the step no longer does harm there. But from
-# 0.8 m/s on these four *lose* by their step, where the usual training gains most; the fifth gains about 10
-# from 0.3 to 1.5 m/s and nothing at 0.1. Above the old range little was won. Half of the targets lie above
-# 1 m/s, where standing pays nothing, so half of the tasks teach little at first. (The rates were not tuned
-# again, which may be a part of it.) A wider family is another problem, not the same one with more data.
+# With the rate of the usual family four of five trainings on the wider one fail: from 0.8 m/s on their step
+# *loses*. That is cause 5 of section 2, and it looks like "wider training does not work". With a rate of its
+# own, a quarter of the other, all five are alike: near 0 the step does no harm any more, at 1.5 m/s it is
+# worth 10 instead of 1, and the price is paid inside the old range, 50 instead of 57 at 0.8 m/s. So train on
+# what you expect, and tune for what you train on.
 #
 # ### Knowing what one does not know
 #
 # A belief says how uncertain it is (lesson 08, section 9; VariBAD, Zintgraf et al. 2020, learns one). But
 # only about what its prior allows. The exact filter for `dirv` watches a cart whose target is 1.5 m/s,
-# outside its range, for twenty steps at speeds from 0.2 to 1. (Its rewards have no noise. Where no target
+# outside its range, for twenty steps at speeds from 0.2 m/s on. (Its rewards have no noise. Where no target
 # of the range would have paid what was paid, the one that comes nearest wins.)
 
 # %%
-grid = TargetFilter("dirv")
-speeds = torch.linspace(0.2, 1.0, 20)
-for target in (0.8, 1.5):
-    belief, paid = grid.prior(), (1 - (speeds - target).abs()).clamp(0, 1)
+grid, missed = TargetFilter("dirv"), []
+for target, fastest in ((0.8, 1.0), (1.5, 1.0), (1.5, 0.45)):
+    belief, speeds = grid.prior(), torch.linspace(0.2, fastest, 20)
+    paid = (1 - (speeds - target).abs()).clamp(0, 1)
     for speed, reward in zip(speeds, paid, strict=True):
         belief = grid.update(belief, torch.tensor([0.0, speed, 0.0, 0.0]), reward)
     mean, deviation = grid.moments(belief)
-    missed = ((1 - (speeds - mean).abs()).clamp(0, 1) - paid).abs()
-    print(f"target {target}: belief {mean:.2f} with deviation {deviation:.4f}; it predicts the rewards")
-    print(f"    with errors of {missed.min():.2f} to {missed.max():.2f}")
-assert deviation < 0.02 and abs(mean - target) > 0.4 and missed.min() > 0.1
+    missed.append(((1 - (speeds - mean).abs()).clamp(0, 1) - paid).abs())
+    print(f"target {target}, speeds to {fastest}: belief {mean:.2f} with deviation {deviation:.3f},", end=" ")
+    print(f"rewards predicted with errors of {missed[-1].min():.2f} to {missed[-1].max():.2f}")
+assert missed[0].max() < 0.05 < 0.1 < missed[1].min() and missed[2].max() == 0
 
 # %% [markdown]
-# As certain as before, and wrong. A small deviation says that the model agrees with itself. To find out
-# that the *model* is wrong, look at how well it predicts the next reward: here it misses every one of
-# them.
+# Second row: as certain as before, and wrong. A small deviation says that the model agrees with itself. To
+# find out that the *model* is wrong, look at how well it predicts the next reward: here it misses every one
+# of them. But that takes rewards. In the third row the cart was too slow to be paid; the belief is wrong
+# again, and nothing that was seen contradicts it.
 #
 # ## 5. Where next (2 minutes)
 #
@@ -522,8 +538,8 @@ lesson.quiz()
 # - Trends are measured like everything else: by whom, when, how many seeds, and against which simple
 #   rule.
 # - Outside of the training range a step may do harm (targets near 0) or nothing (from 1.5 m/s on). Training
-#   on a wider range mended the first and lost what there was inside; a belief does not know that it is
-#   outside.
+#   on a wider range mends that, at a price inside, and only with a rate of its own. A belief does not know
+#   that it is outside.
 #
 # ## What could go wrong
 #

@@ -69,6 +69,25 @@ def test_the_front_page_has_widgets_and_the_lessons_of_the_readme(checkout: Path
         fill_in("<!-- widget: 04 explorer 1 -->", checkout, widgets, "")
 
 
+def test_a_page_takes_sections_from_the_readme(checkout: Path) -> None:
+    more = "\n## For teachers\n\nSee [it](notebooks/a.py), [b](https://b.org).\n\n## For others\n\nNo.\n"
+    (checkout / "README.md").write_text(README + more)
+
+    assert fill_in("<!-- README: For teachers -->", checkout, {}, "") == (
+        "See [it](../notebooks/a.py), [b](https://b.org)."
+    )
+    with pytest.raises(SiteError, match=r"README\.md has no section 'For cooks'"):
+        fill_in("<!-- README: For cooks -->", checkout, {}, "")
+
+
+def test_the_glossary_says_what_is_chinese_and_not_how_its_terms_are_found(checkout: Path) -> None:
+    line = "*Chinese* 动作 · [lesson 01](../notebooks/00_start.ipynb) · *only as* an action, the action"
+
+    assert fill_in(line, checkout, {}, "") == (
+        '*Chinese* <span lang="zh">动作</span> · [lesson 01](../notebooks/00_start.ipynb)'
+    )
+
+
 def test_the_addresses_are_those_of_the_fork(checkout: Path) -> None:
     text = "git+https://github.com/OWNER/REPOSITORY <!-- colab -->"
 

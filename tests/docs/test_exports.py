@@ -15,6 +15,7 @@ from mlearn_utils import course
 from mlearn_utils.course.grading.progress import Recorder
 from mlearn_utils.course.lesson_00.cart_game import CartGame
 from mlearn_utils.course.lesson_04.exercises import EXERCISES
+from mlearn_utils.course.lesson_09.ice import drive_on_ice
 from mlearn_utils.course.widgets.quizzes import Choice, Question, Quiz
 from mlearn_utils.course.widgets.view import View
 
@@ -175,6 +176,14 @@ def test_the_game_is_a_film_of_all_its_rounds(shelf: Shelf) -> None:
     assert len(shots) == 1 + sum(len(played.rewards) for played in game.match.rounds)
     assert "Play" in markup
     assert data_of(markup)["sizes"] == [2]
+
+
+def test_a_canvas_is_filmed_on_its_tour(shelf: Shelf) -> None:
+    canvas = drive_on_ice(seed=3)
+    captions = [caption for _, caption in recorded(canvas, canvas)]
+
+    assert len(captions) == 1 + len(canvas.tour)
+    assert "<b>100%</b> of the second half in the lane" in captions[-1]
 
 
 def test_a_picture_keeps_its_size_and_loses_most_of_its_bytes(shelf: Shelf) -> None:

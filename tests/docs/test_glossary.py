@@ -184,7 +184,9 @@ def test_the_longest_term_wins() -> None:
     ("text", "linked"),
     [
         ("two policies", "two [policies](glossary.md#policy)"),
-        ("the losses", "[the losses](glossary.md#loss)"),
+        ("the losses", "the [losses](glossary.md#loss)"),
+        ("PAIRED, a method", "PAIRED, a method"),
+        ("Paired tests", "[Paired](glossary.md#paired-comparison) tests"),
         ("a Bellman\nequation", "a [Bellman\nequation](glossary.md#bellman-equation)"),
         ("Policy-gradient methods", "[Policy-gradient](glossary.md#policy-gradient) methods"),
         ("MDPs", "[MDPs](glossary.md#markov-decision-process)"),

@@ -75,6 +75,18 @@ def test_a_page_has_working_widgets_and_figures_with_words(write_notebook: Write
     assert 'src="pictures/42/02-0.webp"' in shown(page.cells[2])
 
 
+def test_a_page_leads_to_the_live_course_and_leaves_out_what_is_for_the_notebook(
+    write_notebook: Write,
+) -> None:
+    source = "# 42 · Lines\n\nA.\n\n<!-- notebook only -->\n**Run** it.\n<!-- end -->\n\nB."
+    page = build(write_notebook(text(source), text("# Not here")))
+
+    assert page.cells[0].source.startswith("# 42 · Lines\n\n<p class=")
+    assert 'href="do.html"' in page.cells[0].source
+    assert page.cells[0].source.endswith("A.\n\nB.")
+    assert "do.html" not in page.cells[1].source
+
+
 @pytest.mark.parametrize(
     ("cell", "message"),
     [

@@ -82,8 +82,9 @@ def use_style() -> None:
 
 
 def number(value: float, spec: str = ".2f") -> str:
-    """Return a number in the format `spec` with a real minus sign: "−0.52"."""
-    return f"{value:{spec}}".replace("-", "−")
+    """Return a number in the format `spec` with a real minus sign, and none before a zero: "−0.52", "0.0"."""
+    text = f"{value:{spec}}"
+    return text.replace("-", "−" if any(digit in text for digit in "123456789") else "")
 
 
 def band(

@@ -16,6 +16,9 @@ KEYS = ("ArrowLeft", "ArrowRight", "ArrowUp", "n")
 STEERING = {"ArrowLeft": 0.08, "ArrowRight": -0.08, "ArrowUp": 0.0}
 """What a key does to the front wheels (rad) for `STEPS` steps; left is up in the picture."""
 STEPS, TURNS = 4, 15
+TOUR = tuple({"<": "ArrowLeft", ">": "ArrowRight", "^": "ArrowUp"}[turn] for turn in "<<<>^>>>><<<^>>")
+"""Keys that bring the vehicle of seed 3 into the lane and hold it there; a search found them."""
+
 LANE, WIDTH = 3.5, 1.0
 """Middle of the lane to reach (m), and how far from it still counts."""
 
@@ -84,6 +87,7 @@ def drive_on_ice(seed: int = 0) -> Canvas:
         alt="The path of a vehicle from above and the lane that it is to reach and hold. The arrow keys "
         "left, right and up steer left, right and straight on for 0.4 s; N takes another vehicle.",
         keys=KEYS,
+        tour=TOUR,
         name="drive-on-ice",
     )
 

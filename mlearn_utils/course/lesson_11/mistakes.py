@@ -240,8 +240,8 @@ def wrong_losses(_loss: Loss, _theta: Tensor, _tasks: Tasks, _rate: float, numbe
         (changed(data=lambda support, query: (query, query)), "the steps are taken on the query set: they "
          "use the support set"),
         (changed(carry=True), "the tasks are adapted one after the other: each must start from theta"),
-        (changed(again=True), "one step alone is taken, or each starts at theta again: a step must start where "
-         "the one before it ended"),
+        (changed(again=True), "one step alone is taken, or each starts at theta again: a step must start "
+         "where the one before it ended"),
         (changed(reduce=torch.sum), "this is the sum over tasks: return the mean"),
         (lambda *given: _meta_loss(*given).detach(), "the result no longer depends on theta: something cut "
          "the graph"),

@@ -24,7 +24,9 @@ def draw_tasks(ax: Axes) -> None:
     ):
         counts, runs = results.by_tasks(where, what)
         band(ax, counts, runs, label=label, color=COLORS[color], linestyle=dashes)
-    ax.set(xscale="log", xlabel="tasks in training", ylabel="mean return (95 %, five trainings)", ylim=(0, 80))
+    ax.set(
+        xscale="log", xlabel="tasks in training", ylabel="mean return (95 %, five trainings)", ylim=(0, 80)
+    )
     ax.set_xticks(counts, [str(count) for count in counts])
     ax.minorticks_off()
     ax.legend(loc="lower right", fontsize=8)
@@ -45,13 +47,13 @@ def _draw_distance(figure: Figure) -> Callable[[float], str]:
     figure.set_size_inches(8.2, 3.2)
     left, right = figure.subplots(1, 2, width_ratios=(1.7, 1), sharey=True)
     targets, before = results.by_distance("usual", "before")
-    after, wide = results.by_distance("usual")[1], results.by_distance("wide")[1]
-    wide_before = results.by_distance("wide", "before")[1]
+    after, wide = results.by_distance("usual")[1], results.by_distance("tuned")[1]
+    wide_before = results.by_distance("tuned", "before")[1]
     left.axvspan(*RANGE, color="#EEEEEE", zorder=0)
     for label, runs, color, dashes in (
         ("after the step", after, "adapted", "-"),
         ("before it", before, "start", ":"),
-        ("after it, trained on 0 to 2", wide, "multitask", "--"),
+        ("after it, trained on 0 to 2, own rate", wide, "multitask", "--"),
     ):
         band(left, targets, runs, label=label, color=COLORS[color], linestyle=dashes)
     left.set(xlabel="target velocity (m/s), either side", ylabel="mean return", ylim=(0, 100))
@@ -77,7 +79,7 @@ def _draw_distance(figure: Figure) -> Callable[[float], str]:
         return (
             f"Target {at:g} m/s, {where} the range of training: the step is worth <b>{mean}</b> "
             f"({low} to {high}), better in {int(np.sum(gains > 0))} of {len(gains)} trainings. "
-            f"After the wider training a step is worth {wider}."
+            f"After the wider training, with a rate of its own, a step is worth {wider}."
         )
 
     return update

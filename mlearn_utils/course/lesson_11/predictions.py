@@ -33,7 +33,7 @@ def predict_distance() -> Predict:
         f"<b>At targets near 0</b>: at 0.1 m/s the step is worth {results.text(gains[0.1])}, at 0.8 m/s "
         f"{results.text(gains[0.8])}, at 1.5 m/s {results.text(gains[1.5])} (95 % intervals over five "
         "trainings). Near 0 standing still is nearly right, and the step drives the cart off. Far above "
-        "hardly anything is paid before the step, so there is hardly anything to learn from."
+        "few episodes before the step are paid, and little: there is hardly anything to learn from."
     )
     return Predict(
         "It was trained on targets between 0.5 and 1 m/s, to either side. Where does one inner step do harm, "

@@ -60,8 +60,23 @@ def best_rates() -> tuple[np.ndarray, np.ndarray]:
     return _grid({key: rate for key, (_, rate) in best.items()})
 
 
+def by_side(seed: int) -> tuple[float, float]:
+    """Return the mean returns after a step, of a training with two tasks, on new ones on each side."""
+    chosen = [r for r in rows(FOLDER, "tasks.csv") if (r["tasks"], r["where"]) == ("2", "new")]
+    left, right = ([float(r[side]) for r in chosen if r["seed"] == str(seed)] for side in ("left", "right"))
+    return float(np.mean(left)), float(np.mean(right))
+
+
+def wide_rates() -> dict[float, float]:
+    """Return the mean return after a step, on validation tasks of 0 to 2 m/s, of each rate that was tried."""
+    found: dict[float, list[float]] = {}
+    for row in rows(FOLDER, "wide.csv"):
+        found.setdefault(float(row["rate"]), []).append(float(row["after"]))
+    return {rate: float(np.mean(values)) for rate, values in found.items()}
+
+
 def by_distance(family: str, what: str = "after") -> tuple[np.ndarray, np.ndarray]:
-    """Return [N] targets (m/s) and [seed, N] mean returns of trainings on the family "usual" or "wide"."""
+    """Return [N] targets (m/s) and [seed, N] mean returns of trainings on "usual", "wide" or "tuned"."""
     found = {
         (int(row["seed"]), float(row["target"])): float(row[what])
         for row in rows(FOLDER, "distance.csv")
@@ -79,19 +94,20 @@ def _grid(found: Mapping[tuple[Any, Any], float]) -> tuple[np.ndarray, np.ndarra
 
 
 def point(reward: str) -> dict[str, np.ndarray]:
-    """Return [seed] "seen", "found", "missed" and "all" for the reward "dense" or "sparse".
+    """Return [seed] "seen", "found", "missed", "still" and "all" for "dense", "sparse" or "untrained".
 
     "seen" is the share of the goals that an episode before the step came near; the others are the share of
-    the episodes after it that end near the goal: of these goals, of the others and of all. Means over two
-    sets of test goals.
+    the episodes after it that end near the goal: of these goals, of the others, of these without noise in the
+    actions, and of all. Means over two sets of test goals.
     """
     found: dict[str, list[list[float]]] = {}
     for row in rows(FOLDER, "point.csv"):
         if row["reward"] == reward:
-            seen, met, missed = (float(row[name] or 0.0) for name in ("seen", "found", "missed"))
-            found.setdefault(row["seed"], []).append([seen, met, missed, seen * met + (1 - seen) * missed])
+            seen, met, missed, still = (float(row[n] or 0.0) for n in ("seen", "found", "missed", "still"))
+            everyone = seen * met + (1 - seen) * missed
+            found.setdefault(row["seed"], []).append([seen, met, missed, still, everyone])
     columns = np.array([found[seed] for seed in sorted(found)]).mean(axis=1).T
-    return dict(zip(("seen", "found", "missed", "all"), columns, strict=True))
+    return dict(zip(("seen", "found", "missed", "still", "all"), columns, strict=True))
 
 
 def noises() -> dict[tuple[float, float], float]:
@@ -131,9 +147,9 @@ def distilled(who: str, first: int, last: int) -> np.ndarray:
 
 
 def grid_gains() -> np.ndarray:
-    """Return [240] what choosing the settings for a grid of lesson 07 is worth: oracle by 8, less default."""
+    """Return [240] what the model of lesson 07 earns more than the default on a new grid, with one run."""
     found = rows("lesson_07", "held_out_varied.csv")
-    return np.array([float(row["oracle by 8"]) - float(row["default @1"]) for row in found])
+    return np.array([float(row["model @1"]) - float(row["default @1"]) for row in found])
 
 
 # --- tools

@@ -58,10 +58,12 @@ class Canvas(Drawing):
         alt: what the picture shows and what can be done with it.
         keys: the keys that are sent, as the browser names them ("ArrowLeft", "a", " "); all others keep
             their meaning in Jupyter.
+        tour: keys that show what can be done; where nobody can press any they are pressed in this order.
         name: a CSS class `mlearn-{name}` is added, for tests.
 
     Raises:
-        ValueError: if `alt` is empty, the figure has no axes, or `name` cannot be a CSS class.
+        ValueError: if `alt` is empty, the figure has no axes, `tour` has other keys than `keys`, or `name`
+            cannot be a CSS class.
     """
 
     def __init__(
@@ -71,6 +73,7 @@ class Canvas(Drawing):
         *,
         alt: str,
         keys: Sequence[str] = (),
+        tour: Sequence[str] = (),
         name: str = "",
     ):
         super().__init__(make, alt)
@@ -78,6 +81,9 @@ class Canvas(Drawing):
             raise ValueError("make must add axes to the figure: events are given in their coordinates")
         self._on_event = on_event
         self._last = (math.nan, math.nan)
+        if not set(tour) <= set(keys):
+            raise ValueError(f"tour must consist of keys, {list(keys)}, got {sorted(set(tour) - set(keys))}")
+        self.tour = tuple(tour)
         self.text = f"Canvas: {alt}"
         self._surface = Surface(alt=alt, listen=list(keys), width=self.picture.width)
         self._surface.on_msg(self._on_message)

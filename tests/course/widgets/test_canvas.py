@@ -153,6 +153,17 @@ def test_a_figure_without_axes_is_refused():
         course.Canvas(lambda figure: lambda: "", print, alt="Empty.")
 
 
+def test_a_tour_consists_of_keys():
+    def make(figure):
+        figure.subplots()
+        return lambda: ""
+
+    toured = course.Canvas(make, print, alt="Keys.", keys=("a", "b"), tour="abba")
+    assert toured.tour == ("a", "b", "b", "a")
+    with pytest.raises(ValueError, match=r"tour must consist of keys, \['a'\], got \['b'\]"):
+        course.Canvas(make, print, alt="Keys.", keys=("a",), tour="ab")
+
+
 def test_a_canvas_without_alt_is_refused():
     with pytest.raises(ValueError, match="alt must describe"):
         course.Canvas(lambda figure: lambda: "", print, alt="")
