@@ -99,6 +99,7 @@ def make_page(notebook: Path, pages: Path, pictures: Path, repository: str = "")
                     shown = box("output", linked)
                 if shown:
                     cell.outputs[k] = _html(shown)
+            cell.source = re.sub(r"^\s*# alt: .*\n", "", cell.source, flags=re.MULTILINE)
     nbformat.write(page, pages / notebook.name)
     return made
 

@@ -55,7 +55,11 @@ game
 
 # %% [markdown]
 # Play all four rounds before you read on. At the end the game compares your rounds with each other, and with
-# 1000 players who flip a coin for each push. (Nothing happens when you push? Part 3 says what to do.)
+# 1000 players who flip a coin for each push.
+#
+# <!-- notebook only -->
+# (Nothing happens when you push? Part 3 says what to do.)
+# <!-- end -->
 
 # %% [markdown]
 # ## 2. What you learned, and on which level (3 minutes)

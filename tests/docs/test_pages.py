@@ -75,6 +75,14 @@ def test_a_page_has_working_widgets_and_figures_with_words(write_notebook: Write
     assert 'src="pictures/42/02-0.webp"' in shown(page.cells[2])
 
 
+def test_an_alt_text_stands_at_the_picture_and_not_in_the_code(write_notebook: Write) -> None:
+    source = "fig, ax = plt.subplots()\n# alt: A line that\n# alt: rises.\nplt.show()"
+    page = build(write_notebook(text("# 42"), code(source, "display_data", text="<Figure>", png=png())))
+
+    assert 'alt="A line that rises."' in shown(page.cells[1])
+    assert page.cells[1].source == "fig, ax = plt.subplots()\nplt.show()"
+
+
 def test_a_page_leads_to_the_live_course_and_leaves_out_what_is_for_the_notebook(
     write_notebook: Write,
 ) -> None:
