@@ -13,6 +13,19 @@ os.environ.setdefault("SDL_VIDEODRIVER", "dummy")
 os.environ.setdefault("SDL_AUDIODRIVER", "dummy")
 os.environ.setdefault("PYGAME_HIDE_SUPPORT_PROMPT", "1")
 
+COSTLY = (
+    "browser/test_notebooks.py",
+    "notebooks/test_set_up.py",
+    "docs/test_web_edition.py",
+    "test_a_notebook_gives_its_stored_outputs",
+    "course/test_every_lesson.py",
+    "course/test_mutants.py",
+    "notebooks/test_contributing.py",
+    "browser/test_opening.py",
+    "notebooks/test_commands.py",
+)
+"""What takes a worker longest, the longest first: if it came last, all others would wait for its end."""
+
 
 @pytest.fixture(autouse=True)
 def own_progress_log(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
@@ -43,7 +56,11 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
-    """Under `-n`, keep a file's tests on one worker (they share costly fixtures), but spread nbval's."""
+    """Under `-n`, keep a file's tests on one worker (they share costly fixtures), but spread nbval's.
+
+    It takes the place of whatever `--dist` names. What is costly is handed out first, then the files with
+    most tests: near the end there are only short ones, so that no worker is idle for long.
+    """
     from xdist.scheduler import LoadFileScheduling
 
     class Scheduler(LoadFileScheduling):
@@ -53,5 +70,12 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
                 if "test_a_notebook_gives_its_stored_outputs" in nodeid
                 else super()._split_scope(nodeid)
             )
+
+        def _assign_work_unit(self, node: Any) -> None:
+            self.workqueue.move_to_end(min(self.workqueue, key=rank), last=False)
+            super()._assign_work_unit(node)
+
+    def rank(scope: str) -> int:
+        return next((k for k, name in enumerate(COSTLY) if name in scope), len(COSTLY))
 
     return Scheduler(config, log)
