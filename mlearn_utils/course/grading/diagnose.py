@@ -6,6 +6,7 @@ factor, or close to it; it is right on some probes only. Each is tried on all pr
 
 import inspect
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -18,6 +19,19 @@ CLOSE = 0.02
 MOST_TRIED = 16  # probes on which an argument is exchanged, evenly among all
 
 
+@dataclass
+class Known:
+    """What was found out about the reference, which is the same for every answer.
+
+    Attributes:
+        right: its values on the probes.
+        minds: (argument, probe, number of another value for it) -> whether that value makes a difference.
+    """
+
+    right: list[Any] = field(default_factory=list)
+    minds: dict[tuple[int, int, int], bool] = field(default_factory=dict)
+
+
 def diagnose(
     observe: Call,
     answer: Any,
@@ -26,6 +40,7 @@ def diagnose(
     *,
     tol: float,
     is_whole: bool = True,
+    known: Known | None = None,
 ) -> str:
     """Return a sentence on how `answer` differs from `reference`, "" if nothing simple is found.
 
@@ -37,14 +52,16 @@ def diagnose(
         tol: as in `expect_close`.
         is_whole: the value is what the functions return, not a part such as its derivative, which need not
             depend on an argument.
+        known: what is known of the reference; what is found out about it is added.
     """
-    names = tuple(inspect.signature(reference).parameters)
-    found, right = ([observe(function, probe) for probe in probes()] for function in (answer, reference))
+    names, known = tuple(inspect.signature(reference).parameters), known or Known()
+    found = [observe(answer, probe) for probe in probes()]
+    right = known.right = known.right or [observe(reference, probe) for probe in probes()]
     of_whole, coarse = "", _coarse(found, right)
     if is_whole:
         of_whole = _returned(found, probes(), names, tol)
     if is_whole and not coarse:
-        of_whole = of_whole or _unused(observe, (answer, found), (reference, right), probes, names, tol)
+        of_whole = of_whole or _unused(observe, (answer, found), (reference, known), probes, names, tol)
     return (
         of_whole
         or _factor(found, right, probes(), names)
@@ -57,7 +74,7 @@ def diagnose(
 def _unused(
     observe: Call,
     answer: tuple[Any, list[Any]],
-    reference: tuple[Any, list[Any]],
+    reference: tuple[Any, Known],
     probes: Callable[[], Sequence[tuple]],
     names: tuple,
     tol: float,
@@ -67,27 +84,33 @@ def _unused(
     Args:
         observe: as in `diagnose`.
         answer: the student's function, and its values on the probes.
-        reference: the right one, and its values.
+        reference: the right one, and what is known of it.
         probes: as in `diagnose`.
         names: of the arguments.
         tol: as in `diagnose`.
     """
-    (function, found), (right_function, right) = answer, reference
+    (function, found), (right_function, known) = answer, reference
     cases, without = probes(), []
 
     def changed(one: int, k: int, value: Any) -> tuple:
         fresh = probes()[one]
         return (*fresh[:k], value, *fresh[k + 1 :])
 
+    def minds(one: int, k: int, value: Any) -> bool:
+        try:
+            after = observe(right_function, changed(one, k, value))
+        except Exception:  # it does not fit to the other arguments
+            return False
+        return not _same(after, known.right[one], 100 * tol)
+
     def verdicts(k: int) -> Iterator[bool]:
         """Yield, wherever another value of argument `k` should make a difference, whether it makes none."""
         for one in range(0, len(cases), -(-len(cases) // MOST_TRIED)):
-            for value in _others(k, one, cases):
-                try:
-                    after = observe(right_function, changed(one, k, value))
-                except Exception:  # it does not fit to the other arguments
-                    continue
-                if not _same(after, right[one], 100 * tol):
+            for number, value in enumerate(_others(k, one, cases)):
+                place = (k, one, number)
+                if place not in known.minds:
+                    known.minds[place] = minds(one, k, value)
+                if known.minds[place]:
                     yield _stays(observe, function, changed(one, k, value), found[one], tol)
 
     for k, name in enumerate(names):

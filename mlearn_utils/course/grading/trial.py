@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from mlearn_utils.course.grading.compare import TOLERANCE, WHOLE, compare, same
-from mlearn_utils.course.grading.diagnose import diagnose
+from mlearn_utils.course.grading.diagnose import Known, diagnose
 from mlearn_utils.course.grading.exercise import NotYet
 
 Probe = tuple[Any, ...]
@@ -128,6 +128,11 @@ class Trial:
                 raise ValueError(f"the probes do not tell apart {name!r} and {other_name!r}")
         return wrong
 
+    @cached_property
+    def _known(self) -> dict[str, Known]:
+        """What `diagnose` knows of each part of what the reference gives; it adds to it."""
+        return {name: Known([parts[name] for parts in self.right]) for name in self.right[0]}
+
     def _observed(self, function: Callable[..., Any], probe: Probe) -> Parts:
         return _parts(self.observe(function, *probe))
 
@@ -165,6 +170,7 @@ class Trial:
             self.probes,
             tol=self.tol,
             is_whole=differs[0] == RESULT,
+            known=self._known[differs[0]],
         )
         first = differs[0]
         for mine, right in zip(found, self.right, strict=True):
