@@ -18,6 +18,7 @@ import linecache
 import textwrap
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any, Literal, get_args
 
 BEGIN, END, PLANT = "### BEGIN SOLUTION", "### END SOLUTION", "#|"
@@ -105,7 +106,11 @@ class Exercise:
             raise
         except BaseException:
             return False  # no source to compare: whoever made it did more than leave the stub alone
-        return written == _skeleton(self.stub_source())
+        return written == self._stub_skeleton
+
+    @cached_property
+    def _stub_skeleton(self) -> str:
+        return _skeleton(self.stub_source())
 
     def _source(self) -> str:
         return textwrap.dedent(inspect.getsource(inspect.unwrap(self.reference)))
