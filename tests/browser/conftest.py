@@ -1,11 +1,11 @@
-"""The browser and the JupyterLab that the tests of this folder share, and a page for each notebook."""
+"""The browser, the JupyterLab and the page in it that the tests of this folder share."""
 
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, sync_playwright
+from playwright.sync_api import Browser, Page, sync_playwright
 
 from tests.browser.chromium import find_chromium
 from tests.browser.page import NotebookPage
@@ -50,13 +50,22 @@ def lab_url(browser: Browser, tmp_path_factory: pytest.TempPathFactory) -> Itera
         yield url
 
 
-@pytest.fixture(scope="module", params=NAMES)
-def notebook(request: pytest.FixtureRequest, browser: Browser, lab_url: str) -> Iterator[NotebookPage]:
-    """Open a notebook and run it to the end."""
+@pytest.fixture(scope="module")
+def page(browser: Browser) -> Iterator[Page]:
+    """Open the page that the notebooks share, one after the other: loading JupyterLab takes seconds."""
     page = browser.new_page(viewport={"width": 1280, "height": 900})
     page.set_default_timeout(20_000)
+    yield page
+    page.close()
+
+
+@pytest.fixture(scope="module", params=NAMES)
+def notebook(request: pytest.FixtureRequest, page: Page, lab_url: str) -> Iterator[NotebookPage]:
+    """Open a notebook and run it to the end."""
     notebook = NotebookPage(page, lab_url)
     notebook.open(request.param)
-    notebook.run_all()
-    yield notebook
-    notebook.close()
+    try:
+        notebook.run_all()
+        yield notebook
+    finally:
+        notebook.close()

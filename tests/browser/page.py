@@ -9,15 +9,15 @@ from urllib.parse import urlsplit
 
 from build import WIDGET_VIEW, faults
 from nbformat import from_dict
-from playwright.sync_api import ConsoleMessage, Locator, Page, Request, expect
+from playwright.sync_api import ConsoleMessage, Error, Locator, Page, Request, expect
 
 START_MS, RUN_MS, ANSWER_MS = 60_000, 240_000, 20_000
 
 OPEN = "window.jupyterapp?.shell?.currentWidget?.context"
 # JupyterLab shows "idle" before there is a kernel; running then would ask which one.
-KERNEL_READY = f"""() => {{
+KERNEL_READY = f"""(path) => {{
     const context = {OPEN};
-    return context?.isReady && context.sessionContext.isReady
+    return context?.path === path && context.isReady && context.sessionContext.isReady
         && context.sessionContext.session?.kernel?.connectionStatus === 'connected'
         && context.sessionContext.session.kernel.status === 'idle';
 }}"""
@@ -36,15 +36,30 @@ RUN_CELL = """([index, source]) => {
         () => { window.courseRun = 'done'; }, (error) => { window.courseRun = String(error); });
 }"""
 RUN_ENDED = "() => window.courseRun !== 'running'"
-CELLS = "() => jupyterapp.shell.currentWidget.content.model.sharedModel.cells.map((cell) => cell.toJSON())"
-SHUT_DOWN = "() => jupyterapp.shell.currentWidget.context.sessionContext.shutdown()"
+# Pictures are nine tenths of a notebook, and no test reads them from here.
+CELLS = """() => jupyterapp.shell.currentWidget.content.model.sharedModel.cells.map((cell) => {
+    const { outputs, ...rest } = cell.toJSON();
+    const bare = ({ 'image/png': _, ...data }) => data;
+    const light = (output) => output.data ? { ...output, data: bare(output.data) } : output;
+    return outputs ? { ...rest, outputs: outputs.map(light) } : rest;
+})"""
+FIND_CELL = """(text) => jupyterapp.shell.currentWidget.content.model.sharedModel.cells.findIndex(
+    (cell) => cell.cell_type === 'code' && cell.getSource().includes(text))"""
+OPEN_ANOTHER = "async (path) => { await jupyterapp.commands.execute('docmanager:open', { path }); }"
+CLOSE = """async () => {
+    const { shell } = jupyterapp, { context } = shell.currentWidget;
+    await context.sessionContext.shutdown();
+    context.model.dirty = false;  // or it asks whether to save
+    shell.currentWidget.close();
+}"""
 
 
 class NotebookPage:
     """A notebook in a browser's page.
 
     Args:
-        page: an empty page; every request and console error from now on is noted.
+        page: an empty page, or one whose last notebook was closed; every request and console error from now
+            on is noted.
         lab_url: the address of a running JupyterLab, with its token.
     """
 
@@ -55,18 +70,24 @@ class NotebookPage:
         self.outside: list[str] = []
         page.on("request", self._on_request)
         page.on("console", self._on_console)
-        page.on("pageerror", lambda error: self.console_errors.append(str(error)))
+        page.on("pageerror", self._on_error)
 
     def open(self, name: str) -> None:
-        """Open a notebook below the server's root and wait for its kernel."""
+        """Open a notebook below the server's root and wait for its kernel; JupyterLab is loaded but once."""
         self.name = name
-        self.page.goto(self.lab_url.replace("/lab?", f"/doc/tree/{name}?reset&"))
-        self.page.wait_for_function(KERNEL_READY, timeout=START_MS)
+        if self.page.url == "about:blank":
+            self.page.goto(self.lab_url.replace("/lab?", f"/doc/tree/{name}?reset&"))
+        else:
+            self.page.evaluate(OPEN_ANOTHER, name)
+        self.page.wait_for_function(KERNEL_READY, arg=name, timeout=START_MS)
 
     def close(self) -> None:
-        """End the kernel and close the page."""
-        self.page.evaluate(SHUT_DOWN)
-        self.page.close()
+        """End the kernel and close the notebook; the page stays, for the next one."""
+        self.page.evaluate(CLOSE)
+        expect(self.page.locator(".jp-Notebook")).to_have_count(0)
+        self.page.remove_listener("request", self._on_request)
+        self.page.remove_listener("console", self._on_console)
+        self.page.remove_listener("pageerror", self._on_error)
 
     def run_all(self) -> None:
         """Run every cell and wait for the end."""
@@ -80,14 +101,14 @@ class NotebookPage:
         return self.cell(index).locator(".jp-OutputArea").first
 
     def cells(self) -> list[dict[str, Any]]:
-        """Return the cells as nbformat has them."""
+        """Return the cells as nbformat has them, without their pictures."""
         return self.page.evaluate(CELLS)
 
     def find_cell(self, text: str) -> int:
         """Return the index of the first code cell that holds `text`."""
-        return next(
-            i for i, cell in enumerate(self.cells()) if cell["cell_type"] == "code" and text in cell["source"]
-        )
+        index = self.page.evaluate(FIND_CELL, text)
+        assert index >= 0, f"no code cell holds {text!r}"
+        return index
 
     def cell(self, index: int) -> Locator:
         """Return cell `index` in the page."""
@@ -187,6 +208,9 @@ class NotebookPage:
         ended = self.page.evaluate("window.courseRun")
         if ended != "done":
             raise AssertionError(f"{self.name}: running ended with {ended}")
+
+    def _on_error(self, error: Error) -> None:
+        self.console_errors.append(str(error))
 
     def _on_request(self, request: Request) -> None:
         address = urlsplit(request.url)
