@@ -86,7 +86,7 @@ def small(png: bytes) -> bytes:
     file = io.BytesIO()
     image = Image.open(io.BytesIO(png)).convert("RGB")
     few = image.quantize(COLORS, method=Image.Quantize.FASTOCTREE, dither=Image.Dither.NONE)
-    few.convert("RGB").save(file, "WEBP", lossless=True, method=1, quality=30)
+    few.convert("RGB").save(file, "WEBP", lossless=True, method=1, quality=0)  # quality: how hard it tries
     return file.getvalue()
 
 

@@ -8,7 +8,8 @@
     rates.csv      tasks, seed, rate, after: what was tried for that
     distance.csv   family, target, seed, before, after: MAML trained on targets of 0.5 to 1 m/s to either
                    side ("usual") or of 0 to 2, with the same rate ("wide") or with the one that is best for
-                   it ("tuned"), on carts with one target, 40 of each sign
+                   it ("tuned"), and on the former with the rate of the latter ("slow"), on carts with one
+                   target, 40 of each sign
     wide.csv       rate, seed, after: what was tried for that, on 100 validation tasks of 0 to 2 m/s, with
                    trainings that nothing else is reported of
 
@@ -133,7 +134,8 @@ def far(family: str, seed: int, done: Results | None = None) -> dict[str, list[l
         for each, _, after in (result["wide"][0] for result in done.values()):
             earned[each] = earned.get(each, 0.0) + after
         rate = max(earned, key=lambda each: earned[each])
-    agent = trained(CartPoleTasks("dirv") if family == "usual" else WideTasks(), seed, rate)
+    is_wide = family in ("wide", "tuned")
+    agent = trained(WideTasks() if is_wide else CartPoleTasks("dirv"), seed, rate)
     carts = {target: CartPoleTask("dirv", target=[-target] * 40 + [target] * 40) for target in TARGETS}
     return {"distance": [[family, t, seed, *judge(agent, each)] for t, each in carts.items()]}
 
@@ -147,7 +149,11 @@ def parts() -> list[Part]:
         *found,
         *tried,
         *(Part(f"distance {name} seed {s}", far, (name, s)) for name in ("usual", "wide") for s in SEEDS),
-        *(Part(f"distance tuned seed {s}", far, ("tuned", s), names) for s in SEEDS),
+        *(
+            Part(f"distance {name} seed {s}", far, (name, s), names)
+            for name in ("tuned", "slow")
+            for s in SEEDS
+        ),
     ]
 
 

@@ -30,6 +30,9 @@ LOOKS = ["color-contrast", "scrollable-region-focusable", "link-in-text-block", 
 """Rules whose verdict depends on theme and width."""
 
 TEXT_OF = "(html) => { const n = document.createElement('p'); n.innerHTML = html; return n.textContent; }"
+ALL_OF_IT, ALIKE = "04_maml", ("pre > span", "mjx-container")
+"""The letters of code and formulas look alike everywhere and are most of a page: axe sees them on one."""
+
 BYTES_ALLOWED = 3_000_000
 pytestmark = pytest.mark.browser
 
@@ -134,24 +137,24 @@ def test_the_front_page_shows_the_game_and_the_explorer(opened: SitePage) -> Non
 def test_every_explorer_and_stepper_follows_its_controls(opened: SitePage) -> None:
     for box in [*opened.boxes("explorer"), *opened.boxes("stepper")]:
         data, image, caption = opened.data(box), box.locator("img"), box.locator(".web-caption")
-        count = data["sizes"][0]
-        stride = len(data["frames"]) // count
-        slider = box.locator(".web-controls :is(input, select)").first
-        at = int(slider.input_value())
-        assert count > 1
-        key, step = ("ArrowLeft", -1) if at == count - 1 else ("ArrowRight", 1)
-        place = data["frames"].index(next(f for f in data["frames"] if f[0] == shown(image)))
-        opened.press(slider, key)
-        expect(image).to_have_attribute("src", data["frames"][place + step * stride][0])
-        says = box.page.evaluate(TEXT_OF, data["frames"][place + step * stride][1])
-        if "\\(" not in says:
-            expect(caption).to_have_text(says)
-        if slider.get_attribute("type") == "range":
-            assert slider.get_attribute("aria-valuetext") == box.locator("output").first.inner_text()
-        for other in box.locator("select").all():
-            before = shown(image)
-            opened.press(other, "ArrowUp" if int(other.input_value()) else "ArrowDown")
-            expect(image).not_to_have_attribute("src", before)
+        controls = box.locator(".web-controls :is(input, select)").all()
+        assert len(controls) == len(data["sizes"])
+        for control, count in zip(controls, data["sizes"], strict=True):
+            assert count > 1
+            is_slider = control.get_attribute("type") == "range"
+            back, on = ("ArrowLeft", "ArrowRight") if is_slider else ("ArrowUp", "ArrowDown")
+            opened.press(control, back if int(control.input_value()) == count - 1 else on)
+            place = 0
+            for each, places in zip(controls, data["sizes"], strict=True):
+                place = place * places + int(each.input_value())
+            expect(image).to_have_attribute("src", data["frames"][place][0])
+            says = box.page.evaluate(TEXT_OF, data["frames"][place][1])
+            if "\\(" not in says:
+                expect(caption).to_have_text(says)
+            if is_slider:
+                text = control.locator("xpath=..").locator("output").inner_text()
+                assert control.get_attribute("aria-valuetext") == text
+        assert len({picture for picture, _ in data["frames"]}) > 1
     for box in opened.boxes("stepper"):
         on, back = box.get_by_role("button", name="Next"), box.get_by_role("button", name="Previous")
         opened.press(back, "Enter")
@@ -253,7 +256,8 @@ def test_nothing_serious_for_axe_also_after_all_was_answered(
     opened.page.wait_for_timeout(400)
 
     assert opened.page.evaluate("document.documentElement.scrollWidth - window.innerWidth") <= 0
-    assert serious_faults(opened.page, rules=rules) == []
+    outside = () if opened.name == ALL_OF_IT else ALIKE
+    assert serious_faults(opened.page, outside=outside, rules=rules) == []
 
 
 def test_nothing_went_wrong_and_the_page_is_light(opened: SitePage) -> None:

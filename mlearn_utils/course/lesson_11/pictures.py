@@ -53,7 +53,7 @@ def _draw_distance(figure: Figure) -> Callable[[float], str]:
     for label, runs, color, dashes in (
         ("after the step", after, "adapted", "-"),
         ("before it", before, "start", ":"),
-        ("after it, trained on 0 to 2, own rate", wide, "multitask", "--"),
+        ("after it, trained on 0 to 2, rate 5", wide, "multitask", "--"),
     ):
         band(left, targets, runs, label=label, color=COLORS[color], linestyle=dashes)
     left.set(xlabel="target velocity (m/s), either side", ylabel="mean return", ylim=(0, 100))
@@ -79,7 +79,7 @@ def _draw_distance(figure: Figure) -> Callable[[float], str]:
         return (
             f"Target {at:g} m/s, {where} the range of training: the step is worth <b>{mean}</b> "
             f"({low} to {high}), better in {int(np.sum(gains > 0))} of {len(gains)} trainings. "
-            f"After the wider training, with a rate of its own, a step is worth {wider}."
+            f"After the wider training, with rate 5, a step is worth {wider}."
         )
 
     return update

@@ -76,7 +76,7 @@ def wide_rates() -> dict[float, float]:
 
 
 def by_distance(family: str, what: str = "after") -> tuple[np.ndarray, np.ndarray]:
-    """Return [N] targets (m/s) and [seed, N] mean returns of trainings on "usual", "wide" or "tuned"."""
+    """Return [N] targets (m/s) and [seed, N] mean returns of trainings, as `distance.csv` names them."""
     found = {
         (int(row["seed"]), float(row["target"])): float(row[what])
         for row in rows(FOLDER, "distance.csv")
