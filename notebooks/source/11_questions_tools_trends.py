@@ -571,7 +571,7 @@ lesson.quiz()
 # - Y. Duan et al., "RL²: Fast Reinforcement Learning via Slow Reinforcement Learning", 2016,
 #   arXiv:1611.02779.
 # - J. Beck et al., "A Survey of Meta-Reinforcement Learning", 2023, arXiv:2301.08028.
-# - M. Zhao, P. Abbeel, S. James, "On the Effectiveness of Fine-tuning Versus Meta-reinforcement
+# - M. Zhao, Pieter Abbeel, Stephen James, "On the Effectiveness of Fine-tuning Versus Meta-reinforcement
 #   Learning", NeurIPS 2022.
 # - K. Cobbe, C. Hesse, J. Hilton, J. Schulman, "Leveraging Procedural Generation to Benchmark
 #   Reinforcement Learning", ICML 2020, arXiv:1912.01588.
