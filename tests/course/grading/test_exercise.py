@@ -1,5 +1,7 @@
 """The two texts made from a reference, the validation of an exercise, and what counts as untouched."""
 
+import dataclasses
+
 import pytest
 
 from mlearn_utils.course.grading.exercise import Exercise, NotYet, find_exercise
@@ -95,8 +97,7 @@ def test_what_has_no_comparable_source_is_touched(fake, answer):
 
 
 def replaced(fake, **changes) -> Exercise:
-    exercise = named(fake, "double")
-    return Exercise(**{**vars(exercise), **changes})
+    return dataclasses.replace(named(fake, "double"), **changes)
 
 
 @pytest.mark.parametrize(
