@@ -18,14 +18,14 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "notebooks"))
 from environment import ROOT, home_environment, prepare, require_packages
 from opening import read_choices
 
-# Three workers for two cores: one of them mostly waits for a browser, a kernel or pip. tests/conftest.py says
-# what they share.
+# Two workers are what a small machine carries; three took longer on two cores. tests/conftest.py says what
+# they share.
 PARTS = (
     ("ruff check", "ruff check ."),
     ("ruff format", "ruff format --check ."),
     ("notebooks up to date", "notebooks/build.py --check"),
     ("web edition", "docs/build_site.py"),
-    ("pytest", "pytest -n 3 --dist worksteal --durations 12"),
+    ("pytest", "pytest -n 2 --dist worksteal --durations 12"),
 )
 
 BESIDE = ("pyright", "pyright")
