@@ -1,6 +1,6 @@
 """The built site, a browser that looks at it, and small notebooks to build pages of."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import build_site
@@ -8,28 +8,14 @@ import nbformat
 import pytest
 from drawn import Shelf
 from nbformat import NotebookNode
-from playwright.sync_api import Browser, sync_playwright
 
-from tests.browser.chromium import find_chromium
-from tests.browser.conftest import FLAGS
+from tests.browser.conftest import browser as chromium  # noqa: F401
 
 
 @pytest.fixture(scope="session")
 def site() -> Path:
     """Build the site, unless it is there and up to date; return its folder."""
     return build_site.build()
-
-
-@pytest.fixture(scope="module")
-def chromium() -> Iterator[Browser]:
-    """Start a Chromium with an empty profile; skip where there is none."""
-    path = find_chromium()
-    if path is None:
-        pytest.skip("no Chromium found: install one, or run `python -m playwright install chromium`")
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=path, args=FLAGS)
-        yield browser
-        browser.close()
 
 
 @pytest.fixture

@@ -41,7 +41,20 @@ def test_the_rate_at_test_is_the_best_of_those_tried_and_at_an_end_only_where_it
     assert not np.isin(best[~stuck], [min(tried), max(tried)]).any()
 
 
-@pytest.mark.parametrize("family", ["usual", "wide"])
+def test_the_rate_of_the_wide_family_is_5_and_lies_within_what_was_tried():
+    tried = results.wide_rates()
+    assert max(tried, key=lambda rate: tried[rate]) == 5
+    assert min(tried) < 5 < max(tried)
+
+
+def test_both_sides_together_are_the_new_tasks():
+    after = results.by_tasks("new")[1][:, 0]
+    for seed in range(5):
+        left, right = results.by_side(seed)
+        assert min(left, right) <= after[seed] <= max(left, right)
+
+
+@pytest.mark.parametrize("family", ["usual", "slow", "wide", "tuned"])
 def test_every_target_has_five_trainings(family):
     targets, after = results.by_distance(family)
     assert (targets.min(), targets.max()) == (0.1, 2.0)
