@@ -25,7 +25,8 @@ EPILOG = "The guide for teachers is docs/teaching/index.md. Each command has a -
 def parser() -> argparse.ArgumentParser:
     """Return what reads the command line; the name of the command is in `command`."""
     whole = argparse.ArgumentParser("python3 teaching", description=DESCRIPTION, epilog=EPILOG)
-    commands = whole.add_subparsers(dest="command", metavar="COMMAND", required=True)
+    commands = whole.add_subparsers(dest="command", metavar="COMMAND")
+    commands.required = True  # the argument of this name is newer than Python 3.6
 
     def command(name: str, what: str) -> argparse.ArgumentParser:
         added = commands.add_parser(name, help=what, description=what)
@@ -95,9 +96,7 @@ def run_here(arguments: "list[str]") -> int:
     try:
         return module.main(options)
     except OSError as error:
-        raise SystemExit(
-            "{}: {}".format(error.filename or options.command, error.strerror or error)
-        ) from None
+        raise SystemExit(f"{error.filename or options.command}: {error.strerror or error}") from None
 
 
 def main(arguments: "list[str]") -> None:
