@@ -92,7 +92,8 @@ def run(arguments: "list[str]") -> int:
 def run_here(arguments: "list[str]") -> int:
     """Run a command in this Python, which has the course's packages; return the exit code."""
     options = parser().parse_args(arguments)
-    module = __import__({"nbgrader": "for_nbgrader"}.get(options.command, options.command))
+    command: str = options.command
+    module = __import__("for_nbgrader" if command == "nbgrader" else command)
     try:
         return module.main(options)
     except OSError as error:

@@ -101,7 +101,7 @@ class Exercise:
     def is_untouched(self, answer: object) -> bool:
         """Return True if `answer` is the stub, up to its name, comments, layout and docstring."""
         try:
-            written = _skeleton(inspect.getsource(answer))  # type: ignore[arg-type]
+            written = skeleton(inspect.getsource(answer))  # type: ignore[arg-type]
         except KeyboardInterrupt:
             raise
         except BaseException:
@@ -110,7 +110,7 @@ class Exercise:
 
     @cached_property
     def _stub_skeleton(self) -> str:
-        return _skeleton(self.stub_source())
+        return skeleton(self.stub_source())
 
     def _source(self) -> str:
         return textwrap.dedent(inspect.getsource(inspect.unwrap(self.reference)))
@@ -166,7 +166,7 @@ def _stub_lines(planted: list[str], indent: str) -> str:
     return "".join(f"{indent}{line}".rstrip() + "\n" for line in planted or [TO_DO])
 
 
-def _skeleton(source: str) -> str:
+def skeleton(source: str) -> str:
     """Return the syntax tree of the function in `source` as text, without its name and docstring."""
     tree = ast.parse(textwrap.dedent(source))
     for node in tree.body:

@@ -223,11 +223,11 @@ def _as_csv(events: Iterable[dict[str, Any]]) -> str:
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(COLUMNS)
-    writer.writerows([_cell(event[key]) for key in COLUMNS] for event in events)
+    writer.writerows([cell_of_table(event[key]) for key in COLUMNS] for event in events)
     return text.getvalue()
 
 
-def _cell(value: Any) -> Any:
+def cell_of_table(value: Any) -> Any:
     """Keep a spreadsheet from reading text as a formula."""
     return f"'{value}" if isinstance(value, str) and value.startswith(("=", "+", "-", "@")) else value
 

@@ -1,0 +1,166 @@
+"""Of a student's notebook, the statements that make an answer, and nothing else.
+
+An answer is the last definition of the exercise's function that is not the untouched stub, with what it
+needs: the imports, functions, classes and values that it names, and what these name. Prints, trainings,
+checks and whatever else stands in the notebook is not run.
+"""
+
+import ast
+import builtins
+import re
+import symtable
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from mlearn_utils.course.grading.exercise import Exercise, skeleton
+
+MAGIC = re.compile(r"^(\s*)(?:[%!?].*|\w[\w.]*\?\??\s*|\w+\s*=\s*[%!].*)$")
+
+
+@dataclass(frozen=True)
+class Statement:
+    """One top-level statement of a cell.
+
+    Attributes:
+        node: its syntax tree, with the line numbers of its cell.
+        cell: which code cell, from 0.
+        binds: the names that it gives a value.
+        needs_now: the names that it looks up when it runs.
+        needs_later: the names that functions in it look up when they are called.
+    """
+
+    node: ast.stmt
+    cell: int
+    binds: frozenset[str]
+    needs_now: frozenset[str]
+    needs_later: frozenset[str]
+
+
+@dataclass(frozen=True)
+class Broken:
+    """A cell that Python cannot read.
+
+    Attributes:
+        cell: which code cell, from 0.
+        names: the functions and names that it seems to define.
+        message: what is wrong, with the line.
+    """
+
+    cell: int
+    names: frozenset[str]
+    message: str
+
+
+@dataclass(frozen=True)
+class Excerpt:
+    """What is run for one exercise.
+
+    Attributes:
+        statements: in the order of the notebook; empty if nothing defines the exercise.
+        broken: why its last definition cannot be read, "" if it can.
+    """
+
+    statements: tuple[Statement, ...]
+    broken: str = ""
+
+
+def read_cells(cells: Iterable[str]) -> tuple[list[Statement], list[Broken]]:
+    """Return the statements of a notebook's code cells, and the cells that cannot be read."""
+    statements: list[Statement] = []
+    broken: list[Broken] = []
+    for number, text in enumerate(cells):
+        plain = without_magics(text)
+        try:
+            tree = ast.parse(plain)
+            found = [_statement(node, number, plain) for node in tree.body]
+        except SyntaxError as error:
+            lines, at = plain.splitlines(), error.lineno or 0
+            line = lines[at - 1].strip() if 0 < at <= len(lines) else ""
+            message = f"SyntaxError: {error.msg}\nLine {at} of the cell: `{line[:200]}`"
+            broken.append(Broken(number, _seem_defined(plain), message))
+        except (ValueError, RecursionError, MemoryError) as error:
+            broken.append(Broken(number, _seem_defined(plain), f"{type(error).__name__}: {error}"))
+        else:
+            statements += found
+    return statements, broken
+
+
+def excerpt(statements: list[Statement], broken: list[Broken], exercise: Exercise) -> Excerpt:
+    """Return what defines an exercise's answer, with what it needs."""
+    name, stub = exercise.name, skeleton(exercise.stub_source())
+    places = [k for k, statement in enumerate(statements) if name in statement.binds]
+    touched = [k for k in places if not _is_stub(statements[k].node, stub)]
+    last = (touched or places or [-1])[-1]
+    cell = statements[last].cell if last >= 0 and touched else -1
+    for fault in broken:
+        if name in fault.names and fault.cell > cell:
+            return Excerpt((), fault.message)
+    if last < 0:
+        return Excerpt(())
+    return Excerpt(tuple(statements[k] for k in sorted(_closure(statements, last))))
+
+
+def _closure(statements: list[Statement], last: int) -> set[int]:
+    """Return the numbers of the statements that number `last` needs, and its own."""
+    (wanted, seen), own = ([last], {last}), statements[last].binds
+    while wanted:
+        at = wanted.pop()
+        statement = statements[at]
+        needs = [(name, at) for name in statement.needs_now]
+        needs += [(name, len(statements)) for name in statement.needs_later - own]
+        for name, before in needs:
+            found = [k for k in range(before) if name in statements[k].binds]
+            if found and found[-1] not in seen:
+                seen.add(found[-1])
+                wanted.append(found[-1])
+    return seen
+
+
+def without_magics(text: str) -> str:
+    """Return a cell's text with `pass` in place of IPython's own lines, so that lines keep their number."""
+    lines = text.replace("\r\n", "\n").split("\n")
+    first = next((k for k, line in enumerate(lines) if line.strip()), 0)
+    if lines[first].startswith("%%"):
+        is_python = re.match(r"%%(time|timeit|capture|prun)\b", lines[first])
+        lines = [*lines[:first], "", *lines[first + 1 :]] if is_python else []
+    plain = "\n".join(lines)
+    try:
+        ast.parse(plain)
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        return "\n".join(MAGIC.sub(r"\1pass", line) for line in lines)
+    return plain
+
+
+def _statement(node: ast.stmt, cell: int, text: str) -> Statement:
+    module = ast.Module([node], [])
+    table = symtable.symtable(ast.unparse(module), "<cell>", "exec")
+    now = {symbol.get_name() for symbol in table.get_symbols() if symbol.is_referenced()}
+    binds = {symbol.get_name() for symbol in table.get_symbols() if symbol.is_assigned()}
+    binds |= {symbol.get_name() for symbol in table.get_symbols() if symbol.is_imported()}
+    later, called = _looked_up(table)
+    known = set(dir(builtins))
+    return Statement(
+        node, cell, frozenset(binds), frozenset((now | called) - known), frozenset(later - known)
+    )
+
+
+def _looked_up(table: symtable.SymbolTable) -> tuple[set[str], set[str]]:
+    """Return the global names that functions below a scope look up, and those that classes do at once."""
+    later: set[str] = set()
+    at_once: set[str] = set()
+    for child in table.get_children():
+        names = {symbol.get_name() for symbol in child.get_symbols() if symbol.is_global()}
+        (at_once if child.get_type() == "class" else later).update(names)
+        deeper_later, deeper_now = _looked_up(child)
+        later |= deeper_later
+        (at_once if child.get_type() == "class" else later).update(deeper_now)
+    return later, at_once
+
+
+def _is_stub(node: ast.stmt, stub: str) -> bool:
+    return isinstance(node, ast.FunctionDef) and skeleton(ast.unparse(node)) == stub
+
+
+def _seem_defined(text: str) -> frozenset[str]:
+    found = re.findall(r"^\s*(?:async\s+)?def\s+(\w+)", text, re.MULTILINE)
+    return frozenset([*found, *re.findall(r"^(\w+)\s*=(?!=)", text, re.MULTILINE)])
