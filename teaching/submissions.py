@@ -168,11 +168,13 @@ def student_of(parts: tuple[str, ...]) -> str:
         return show(first)
     stem = re.sub(r"\.(ipynb|zip)$", "", first, flags=re.IGNORECASE)
     words = [word for word in re.split(r"[\s_\-.()]+", stem) if word]
-    at = next((k for k, word in enumerate(words) if re.fullmatch(r"\d\d", word)), len(words))
-    end = at + 1
-    while end < len(words) and words[end].lower() in WORDS:
-        end += 1
-    return show(" ".join(words[:at] + words[end:]) or stem)
+    for at, word in enumerate(words):
+        end = at + 1
+        while end < len(words) and words[end].lower() in WORDS:
+            end += 1
+        if re.fullmatch(r"\d\d", word) and end > at + 1:
+            return show(" ".join(words[:at] + words[end:]) or stem)
+    return show(" ".join(words) or stem)
 
 
 def show(text: str) -> str:
