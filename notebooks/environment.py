@@ -1,4 +1,4 @@
-"""The checkout's own environment, `.venv`: what all commands (`notebooks`, `tests`, `docs`) set up first.
+"""The checkout's own environment, `.venv`: what all commands of the course set up first.
 
 One set-up at a time, behind a lock that ends with its process. It is marked done once the course's packages
 have been imported; whatever stops it before, the same command goes on where it was. Standard library only,

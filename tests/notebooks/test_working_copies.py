@@ -209,5 +209,7 @@ def test_the_map_of_the_course_links_to_the_copies_beside_it(
 
 def test_python_that_is_old_can_read_the_commands() -> None:
     files = [f"notebooks/{name}.py" for name in ("opening", "environment", "installer", "working_copies")]
-    for file in [*files, "notebooks/__main__.py", "tests/__main__.py", "tests/command.py"]:
+    doors = ["notebooks", "tests", "docs", "teaching"]
+    files += [f"{door}/__main__.py" for door in doors]
+    for file in [*files, "tests/command.py", "docs/door.py", "teaching/classroom.py"]:
         ast.parse((ROOT / file).read_text(encoding="utf-8"), feature_version=(3, 7))

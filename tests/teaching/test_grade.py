@@ -3,6 +3,7 @@
 import csv
 import json
 import os
+import shutil
 import subprocess
 import sys
 import zipfile
@@ -10,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from mlearn_utils.course.lessons import lesson_numbers
 from tests.teaching.handed_in import CHEATS, KINDS, ROOT, STEP, code, notebook, solved, step
 
 Row = dict[str, str]
@@ -45,6 +47,7 @@ def graded(room: Path) -> dict[str, Row]:
         text = text.replace("{outside}", str(room / f"outside {k}"))
         (folder / f"{name}.ipynb").write_text(json.dumps(step(text)), encoding="utf-8")
     put_broken_files(folder)
+    shutil.copytree(ROOT / "notebooks" / "solutions", folder / "solved")
     rows, done = grade(folder, room / "results", "--seconds", "2", "--memory", "1000")
     assert done.returncode == 0, done.stderr
     return rows
@@ -105,6 +108,12 @@ def test_every_kind_of_submission_gets_its_score(graded: dict[str, Row], kind: s
     row = graded[f"{kind}.ipynb"]
     assert (row["score"], row["max_score"], row["lesson"]) == (str(KINDS[kind][1]), "12", "04")
     assert row["student"] == kind
+
+
+def test_the_solved_lessons_get_all_points_and_no_flag(graded: dict[str, Row]) -> None:
+    rows = [row for file, row in graded.items() if file.startswith("solved/")]
+    assert [row["lesson"] for row in rows] == lesson_numbers()
+    assert all(row["score"] == row["max_score"] and not row["flag"] for row in rows), rows
 
 
 def test_honest_work_has_no_flag(graded: dict[str, Row]) -> None:
