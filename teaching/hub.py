@@ -125,7 +125,7 @@ def write(out: Path, settings: "dict[str, object]", who: str) -> None:
         settings: what the configuration reads.
         who: the names under which students log in, in words.
     """
-    if not out.exists():
+    if not out.is_dir():
         out.mkdir(mode=0o700, parents=True)
     shutil.copyfile(CONFIG, out / CONFIG.name)
     text = json.dumps(settings, indent=2, ensure_ascii=False)
