@@ -72,6 +72,8 @@ def parser() -> argparse.ArgumentParser:
     help = "an unpacked hand-out to serve; without it this folder is served, references and all"
     added.add_argument("--course", type=Path, metavar="FOLDER", help=help)
     added.add_argument("--port", type=_port, default=8000, help="where students find the hub (8000)")
+    help = "minutes after which an idle kernel, or a server without kernels, ends (60)"
+    added.add_argument("--idle", type=_positive, default=60.0, metavar="MINUTES", help=help)
 
     added = command("nbgrader", "Lay out a course for nbgrader, where a school has it.")
     lessons(added)

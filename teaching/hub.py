@@ -2,7 +2,7 @@
 
 What is written is small: the configuration, which is the file `jupyterhub_config.py` of this folder as it is,
 the class's choices in settings.json, a password, and START.md with the commands that install and start it.
-What students wrote in earlier lessons, and a password that is there, are kept.
+All is written anew each time, but a password that is there, and what students wrote, are kept.
 """
 
 import argparse
@@ -59,7 +59,7 @@ def main(options: argparse.Namespace) -> int:
         "names": read_names(options.names) if options.names else None,
         "name_pattern": NAME,
         "port": options.port,
-        "idle_minutes": 60,
+        "idle_minutes": options.idle,
     }
     write(out, settings, "a name of your list" if options.names else "any name they like")
     print(

@@ -1,13 +1,14 @@
 """A JupyterHub for a class on one Linux machine, with the class's choices in settings.json beside this file.
 
-`python3 teaching hub` writes both; settings.json may be edited, this file is written anew each time. Settings
-of your own go into a file that begins with `load_subconfig("jupyterhub_config.py")`; start the hub with it.
+`python3 teaching hub` writes both, anew each time. Settings of your own go into another file, which begins
+with `load_subconfig("jupyterhub_config.py")`; start the hub with that one.
 Every student's server runs under the account that starts the hub, so nothing here keeps students apart.
 """
 
 import contextlib
 import hmac
 import json
+import math
 import os
 import re
 import shutil
@@ -139,7 +140,7 @@ c.Spawner.environment = {
 c.Spawner.start_timeout = c.Spawner.http_timeout = 300  # thirty servers that start at once on two cores
 
 # What nobody uses ends: a kernel that computes nothing, then a server without kernels.
-seconds = int(60 * SETTINGS["idle_minutes"])
+seconds = math.ceil(60 * SETTINGS["idle_minutes"])
 c.Spawner.args = [
     f"--MappingKernelManager.cull_idle_timeout={seconds}",
     f"--MappingKernelManager.cull_interval={min(seconds, 60)}",

@@ -80,14 +80,15 @@ def student(name: str) -> Any:
 def test_the_configuration_says_what_the_class_chose(write: Write, load: Load, tmp_path: Path) -> None:
     names = tmp_path / "names.txt"
     names.write_text("\ufeffAnna\n\nLI Lei\nZoe\u0308\n", encoding="utf-8")
-    out = write("--lessons", "00", "04", "--names", str(names))
+    out = write("--lessons", "00", "04", "--names", str(names), "--idle", "1.5")
     c = load(out)["c"]
     assert c.Authenticator.allowed_users == {"anna", "li lei", "zoë"}
     assert not c.Authenticator.allow_all
     assert not c.Authenticator.allow_existing_users
     assert c.Spawner.cmd == [sys.executable, "-m", "jupyterhub.singleuser"]
     assert "--allow-root" not in c.Spawner.args
-    assert "--MappingKernelManager.cull_idle_timeout=3600" in c.Spawner.args
+    assert "--MappingKernelManager.cull_idle_timeout=90" in c.Spawner.args
+    assert "--ServerApp.shutdown_no_activity_timeout=90" in c.Spawner.args
     assert c.Spawner.environment["OMP_NUM_THREADS"] == "1"
     assert c.Spawner.environment["PYTHONPATH"] == str(ROOT)
     assert c.SimpleLocalProcessSpawner.home_dir_template.format(username="anna") == str(out / "students/anna")
