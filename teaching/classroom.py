@@ -67,6 +67,13 @@ def parser() -> argparse.ArgumentParser:
     added = command("hub", "Write the configuration of a JupyterHub for one Linux machine.")
     lessons(added)
     out(added, "the folder for the configuration and the students' files; it is made if need be")
+    help = "a text file of the students' names, one a line; without it any name may log in"
+    added.add_argument("--names", type=Path, metavar="FILE", help=help)
+    help = "an unpacked hand-out to serve; without it this folder is served, references and all"
+    added.add_argument("--course", type=Path, metavar="FOLDER", help=help)
+    added.add_argument("--port", type=_port, default=8000, help="where students find the hub (8000)")
+    help = "minutes after which an idle kernel, or a server without kernels, ends (60)"
+    added.add_argument("--idle", type=_positive, default=60.0, metavar="MINUTES", help=help)
 
     added = command("nbgrader", "Lay out a course for nbgrader, where a school has it.")
     lessons(added)
@@ -122,6 +129,12 @@ def _positive(text: str) -> float:
     if not 0 < value < 1e6:
         raise argparse.ArgumentTypeError(f"a number > 0 is expected, got {text!r}")
     return value
+
+
+def _port(text: str) -> int:
+    if not (text.isascii() and text.isdigit() and 1024 <= int(text) < 65000):
+        raise argparse.ArgumentTypeError(f"a port from 1024 to 64999 is expected, got {text!r}")
+    return int(text)
 
 
 if __name__ == "__main__":
