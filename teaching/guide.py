@@ -4,13 +4,11 @@ A page `docs/teaching/NN.md` shows, for each exercise of lesson NN, three wrong 
 says of each. They come from the tests of the checkers (`tests/course/lesson_NN/answers.py`) and are graded
 here, so that no message is written by hand. `--check` says which pages are out of date.
 
-The first three of an exercise that can be shown are taken, unless the page chooses. An answer is called by
-its name, or by the piece of its message that the tests ask for (the last that fits), and may be described in
-words in place of its code::
+The first three that can be shown are taken, unless the page chooses. An answer is called by its name, or by
+the piece of its message that the tests ask for (the last that fits); words may stand in place of its code::
 
-    <!-- wrong answers: inner_step = step_uphill, step_on_data "the step is taken on `theta.data`";
-    td_update = 'over states too' "the max is taken over the whole table, `q.max()`" -->
-    <!-- end -->
+    <!-- wrong answers: inner_step = step_uphill, step_on_data "the gradient is subtracted from `theta.data`";
+    td_update = 'over states too' "the max is taken over the whole table" --> ... <!-- end -->
 """
 
 import argparse
@@ -39,10 +37,7 @@ yours gets wrong, `python3 teaching table` tells. The messages are the checker's
 (*Not yet*) and the last one (the offer of a hint). This part is made by grading these very answers, with
 `.venv/bin/python teaching/guide.py`.
 """
-
-
-Wrong = tuple[Callable[..., Any], str]
-"""A wrong answer, and the words that stand in place of its code, if any."""
+Wrong = tuple[Callable[..., Any], str]  # an answer, and the words in place of its code, if any
 
 
 def pages() -> dict[str, Path]:
@@ -59,8 +54,7 @@ def renewed(text: str, number: str) -> str:
     parts = list(PART.finditer(text))
     if len(parts) != 1:
         raise ValueError(f"one '<!-- wrong answers -->' with an '<!-- end -->' is expected, got {len(parts)}")
-    exercises = load_lesson(number).EXERCISES
-    chosen = choices(parts[0]["choice"])
+    exercises, chosen = load_lesson(number).EXERCISES, choices(parts[0]["choice"])
     if unknown := chosen.keys() - {exercise.name for exercise in exercises}:
         raise ValueError(f"lesson {number} has no exercise {', '.join(sorted(unknown))}")
     made = [part_of(exercise, find(number, exercise, chosen.get(exercise.name))) for exercise in exercises]
@@ -102,15 +96,16 @@ def part_of(exercise: Exercise, wrong: list[Wrong]) -> str:
     """Return the part of the page on one exercise.
 
     Raises:
-        ValueError: if an answer passes, takes too long, or has no code that can be shown and no words.
+        ValueError: if the checker does not answer "not yet", or there are neither code nor words to show.
     """
     facts = f"{exercise.level}, {plural(exercise.minutes, 'minute')}, {plural(exercise.points, 'point')}"
     lines = [f"### `{exercise.name}`: {exercise.title} ({facts})", ""]
     for answer, words in wrong:
-        report, code = graded(exercise, answer, SECONDS), code_of(answer, exercise.name)
-        if report is None or report.ok or not (words or code):
-            fault = "must be described in words" if report and not report.ok else "does not fail in time"
-            raise ValueError(f"the wrong answer {answer!r} to {exercise.name} {fault}")
+        report = graded(exercise, answer, SECONDS)
+        if report is None or report.outcome != "not yet":
+            raise ValueError(f"{answer!r} is not answered by 'not yet' as an answer to {exercise.name}")
+        if not (code := code_of(answer, exercise.name)) and not words:
+            raise ValueError(f"{answer!r}, an answer to {exercise.name}, must be described in words")
         shown = f"{words[0].upper()}{words[1:]}:" if words else f"```python\n{code}\n```"
         lines += [shown, "", quoted(report.message), ""]
     return "\n".join(lines)
@@ -127,8 +122,7 @@ def code_of(answer: Callable[..., Any], name: str) -> str:
 
 def quoted(message: str) -> str:
     """Return what a checker says as a quotation in Markdown that shows it letter by letter."""
-    text = " ".join(message.split("\nStuck?")[0].split())
-    pieces = re.split(r"(`[^`]+`)", text)
+    pieces = re.split(r"(`[^`]+`)", " ".join(message.split("\nStuck?")[0].split()))
     pieces[::2] = [re.sub(r"([\\*$<>~]|\b_(?!\w)|(?<!\w)_)", r"\\\1", piece) for piece in pieces[::2]]
     lines = textwrap.wrap("".join(pieces), WIDTH, break_long_words=False, break_on_hyphens=False)
     return "\n".join("> " + re.sub(r"^([-+=#]|\d+(?=[.)]))", r"\\\1", line) for line in lines)
@@ -138,20 +132,19 @@ def main() -> int:
     """Write the pages, or say which are out of date; return the exit code."""
     parser = argparse.ArgumentParser(description="Write the common wrong answers of the teacher's guide.")
     parser.add_argument("--check", action="store_true", help="only say which pages are out of date")
-    check, stale = parser.parse_args().check, []
+    check, stale = parser.parse_args().check, False
     for number, path in pages().items():
+        text = path.read_text(encoding="utf-8")
         try:
-            text = path.read_text(encoding="utf-8")
             new = renewed(text, number)
         except ValueError as error:
             raise SystemExit(f"docs/teaching/{path.name}: {error}") from None
         if new != text:
-            stale.append(f"docs/teaching/{path.name}")
+            stale = True
+            print(f"docs/teaching/{path.name} is {'out of date' if check else 'written'}")
             if not check:
                 path.write_text(new, encoding="utf-8")
-    for name in stale:
-        print(f"{name} is {'out of date' if check else 'written'}")
-    return int(check and bool(stale))
+    return int(check and stale)
 
 
 if __name__ == "__main__":
