@@ -15,7 +15,11 @@ from mlearn_utils.course.lessons import load_lesson
 
 ROOT = Path(__file__).parents[2]
 LISTED = dict(
-    re.findall(r"^\| \[(\d\d) .+?\]\((notebooks/\S+)\)", (ROOT / "README.md").read_text(), re.MULTILINE)
+    re.findall(
+        r"^\| \[(\d\d) .+?\]\((notebooks/\S+)\)",
+        (ROOT / "README.md").read_text(encoding="utf-8"),
+        re.MULTILINE,
+    )
 )
 PAGES = guide.pages()
 SECTIONS = [
