@@ -1,7 +1,7 @@
 """Build the web edition: `python docs/build_site.py` writes `docs/_build/html`, with warnings as errors.
 
-Every stored notebook becomes a page, in two processes; every `docs/*.md` is one. What did not change since
-the last build is taken from there. Nothing is loaded from the network.
+Every stored notebook becomes a page, in two processes; every `docs/*.md` and `docs/teaching/*.md` is one.
+What did not change since the last build is taken from there. Nothing is loaded from the network.
 """
 
 import hashlib
@@ -22,7 +22,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "notebooks"))
 
 from environment import only_one
-from links import SiteError, site_links
+from links import SiteError, page_name, site_links
 
 DOCS = Path(__file__).resolve().parent
 ROOT = DOCS.parent
@@ -42,7 +42,7 @@ def build(root: Path = ROOT, built: Path = BUILT) -> Path:
     built.mkdir(parents=True, exist_ok=True)
     with only_one(built / ".lock", "build of the site"):
         html, stamp, address = built / "html", built / "site.txt", repository(root)
-        wanted = digest([*inputs(root), *root.glob("docs/static/*"), *root.glob("docs/*.md")], address)
+        wanted = digest([*inputs(root), *root.glob("docs/static/*"), *written(root), *guide(root)], address)
         if stamp.exists() and stamp.read_text() == wanted and (html / "index.html").exists():
             return html
         stamp.unlink(missing_ok=True)
@@ -58,6 +58,18 @@ def build(root: Path = ROOT, built: Path = BUILT) -> Path:
 def lessons(root: Path) -> list[Path]:
     """Return the stored notebooks of the course, in order."""
     return sorted((root / "notebooks").glob("[0-9][0-9]_*.ipynb"))
+
+
+def written(root: Path) -> list[Path]:
+    """Return the pages that are written as Markdown, in the order of the navigation."""
+    first = ("index", "do", "teach_and_research")
+    return sorted((root / "docs").glob("*.md"), key=lambda path: (path.stem not in first, path.stem))
+
+
+def guide(root: Path) -> list[Path]:
+    """Return the pages of the teacher's guide: that of the course, then those of the lessons."""
+    found = (root / "docs" / "teaching").glob("*.md")
+    return sorted(found, key=lambda path: (path.stem != "index", path.stem))
 
 
 def inputs(root: Path) -> list[Path]:
@@ -137,26 +149,26 @@ def make_lesson(notebook: Path, built: Path, address: str, wanted: str) -> str:
 
 
 def lay_out(root: Path, built: Path, widgets: Widgets, address: str) -> None:
-    """Put together what Sphinx reads: the lessons' pages and `docs/*.md`."""
+    """Put together what Sphinx reads: the lessons' pages, `docs/*.md` and the teacher's guide."""
     source = built / "source"
     shutil.rmtree(source, ignore_errors=True)
     source.mkdir()
     found = lessons(root)
     for notebook in found:
         shutil.copy(built / "pages" / notebook.name, source)
-    others = sorted(path for path in (root / "docs").glob("*.md"))
-    for path in others:
+    pages = [*written(root), *guide(root)]
+    names = {path: page_name(path, root) for path in pages}
+    for path in pages:
         try:
             text = fill_in(path.read_text(encoding="utf-8"), root, widgets, address)
             text = site_links(text, path.parent, root, address, source)
         except SiteError as error:
-            raise SiteError(f"docs/{path.name}: {error}") from None
-        if path.stem == "index":
-            first = ("do", "teach_and_research")
-            names = sorted((o.stem for o in others if o != path), key=lambda name: (name not in first, name))
+            raise SiteError(f"{path.relative_to(root).as_posix()}: {error}") from None
+        if names[path] == "index.md":
             text += table_of_contents("Lessons", [notebook.stem for notebook in found])
-            text += table_of_contents("Besides", names)
-        (source / path.name).write_text(text, encoding="utf-8")
+            text += table_of_contents("For teachers", [guide_entry(page.stem) for page in guide(root)])
+            text += table_of_contents("Besides", [page.stem for page in written(root) if page != path])
+        (source / names[path]).write_text(text, encoding="utf-8")
 
 
 def fill_in(text: str, root: Path, widgets: Widgets, address: str) -> str:
@@ -199,6 +211,11 @@ def fill_in(text: str, root: Path, widgets: Widgets, address: str) -> str:
         here = f"Of this fork: [{where.capitalize()}]({link})." if address else ""
         text = text.replace(f"<!-- {where} -->", here)
     return text.replace("OWNER/REPOSITORY", name) if address else text
+
+
+def guide_entry(stem: str) -> str:
+    """Return how the navigation lists a page of the teacher's guide; that of a lesson has a short name."""
+    return f"Lesson {stem} <teaching_{stem}>" if stem.isdigit() else f"teaching_{stem}"
 
 
 def table_of_contents(caption: str, names: list[str]) -> str:

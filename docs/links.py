@@ -16,7 +16,8 @@ class SiteError(Exception):
 def site_links(markdown: str, here: Path, root: Path, repository: str, pages: Path) -> str:
     """Return Markdown with its links to files of the repository as the site needs them.
 
-    Lessons and pages of `docs/` are pages of the site, all in one folder. Pictures are copied beside them.
+    Lessons and pages of `docs/` are pages of the site, all in one folder, where those of `docs/teaching/` are
+    called `teaching_...`. Pictures are copied beside them.
     What else is linked is shown by the repository's own site; where that is not known, the text stays.
 
     Args:
@@ -42,14 +43,16 @@ def site_links(markdown: str, here: Path, root: Path, repository: str, pages: Pa
                 raise SiteError(f"the picture {target} has no alt text")
             shutil.copy(path, pages)
             return f"![{text}]({path.name})"
-        if is_page(path, root):
-            return f"[{text}]({path.name}{anchor})"
+        if page := page_name(path, root):
+            return f"[{text}]({page}{anchor})"
         return f"[{text}]({repository}/blob/main/{path.relative_to(root)}{anchor})" if repository else text
 
     return LINK.sub(changed, markdown)
 
 
-def is_page(path: Path, root: Path) -> bool:
-    """Return whether a file of the repository is a page of the site."""
+def page_name(path: Path, root: Path) -> str:
+    """Return how the page of the site is called that a file of the repository becomes, "" if it is none."""
+    if path.parent == root / "docs" / "teaching" and path.suffix == ".md":
+        return f"teaching_{path.name}"
     lesson = path.parent == root / "notebooks" and re.fullmatch(r"\d\d_\w+\.ipynb", path.name)
-    return bool(lesson) or (path.parent == root / "docs" and path.suffix == ".md")
+    return path.name if lesson or (path.parent == root / "docs" and path.suffix == ".md") else ""

@@ -4,20 +4,22 @@ from pathlib import Path
 
 import build_site
 import pytest
-from build_site import digest, fill_in, repository, table_of_contents
-from links import SiteError, site_links
+from build_site import digest, fill_in, guide_entry, repository, table_of_contents
+from links import SiteError, page_name, site_links
 
 README = "| lesson | minutes |\n|---|---|\n| [00 Start](notebooks/00_start.ipynb) | 15 |\n| other | table |\n"
 
 
 @pytest.fixture
 def checkout(tmp_path: Path) -> Path:
-    for name in ("notebooks/solutions", "docs", "data", "pages"):
+    for name in ("notebooks/solutions", "docs/teaching", "data", "pages"):
         (tmp_path / name).mkdir(parents=True)
     for name in (
         "notebooks/00_start.ipynb",
         "notebooks/solutions/00_start.ipynb",
         "docs/do.md",
+        "docs/teaching/00.md",
+        "docs/teaching/index.md",
         "data/a.png",
     ):
         (tmp_path / name).write_text("{}")
@@ -30,6 +32,7 @@ def checkout(tmp_path: Path) -> Path:
     [
         ("[a](../notebooks/00_start.ipynb#b)", "[a](00_start.ipynb#b)", "[a](00_start.ipynb#b)"),
         ("[a](do.md)", "[a](do.md)", "[a](do.md)"),
+        ("[a](teaching/00.md#b)", "[a](teaching_00.md#b)", "[a](teaching_00.md#b)"),
         ("[a](../README.md#b)", "[a](https://github.com/o/n/blob/main/README.md#b)", "a"),
         ("[a](https://b.org/c.md)", "[a](https://b.org/c.md)", "[a](https://b.org/c.md)"),
         ("[a](#b) f[x](y)", "[a](#b) f[x](y)", "[a](#b) f[x](y)"),
@@ -55,6 +58,16 @@ def test_links_lead_to_pages_or_to_the_repository(
 def test_a_wrong_link_is_refused(checkout: Path, markdown: str, message: str) -> None:
     with pytest.raises(SiteError, match=message):
         site_links(markdown, checkout / "docs", checkout, "", checkout / "pages")
+
+
+def test_the_guide_finds_lessons_and_pages_and_stands_in_its_order(checkout: Path) -> None:
+    text = "[a](../../notebooks/00_start.ipynb) [b](../do.md) [c](00.md) [d](index.md)"
+    here = checkout / "docs" / "teaching"
+
+    found = site_links(text, here, checkout, "", checkout / "pages")
+    assert found == "[a](00_start.ipynb) [b](do.md) [c](teaching_00.md) [d](teaching_index.md)"
+    pages = [path.stem for path in build_site.guide(checkout)]
+    assert list(map(guide_entry, pages)) == ["teaching_index", "Lesson 00 <teaching_00>"]
 
 
 def test_the_front_page_has_widgets_and_the_lessons_of_the_readme(checkout: Path) -> None:
@@ -123,7 +136,9 @@ def test_pages_stand_in_the_navigation_in_their_order() -> None:
 
 
 def test_every_lesson_and_page_was_built(site: Path) -> None:
-    names = [path.stem for path in (*build_site.lessons(build_site.ROOT), *build_site.DOCS.glob("*.md"))]
+    root = build_site.ROOT
+    pages = [*build_site.lessons(root), *build_site.written(root), *build_site.guide(root)]
+    names = [page_name(path, root).rpartition(".")[0] for path in pages]
 
     assert names
     for name in names:

@@ -32,10 +32,10 @@ def anchors(text: str) -> set[str]:
 
 def sources() -> list[Path]:
     pages = [ROOT / name for name in ("README.md", "CONTRIBUTING.md", "CHANGELOG.md", "data/README.md")]
-    return [*pages, *sorted((ROOT / "docs").glob("*.md")), *build_site.lessons(ROOT)]
+    return [*pages, *build_site.written(ROOT), *build_site.guide(ROOT), *build_site.lessons(ROOT)]
 
 
-@pytest.mark.parametrize("path", sources(), ids=lambda path: path.name)
+@pytest.mark.parametrize("path", sources(), ids=lambda path: path.relative_to(ROOT).as_posix())
 def test_every_link_of_the_sources_leads_to_a_file_and_its_heading(path: Path) -> None:
     for target in LINK.findall(markdown_of(path)):
         parts = urlsplit(target)
