@@ -22,6 +22,7 @@ def places(root: Path, number: str, title: str) -> dict[str, Path]:
         "source.py": root / "notebooks" / "source" / f"{number}_{name}.py",
         "answers.py": root / "tests" / "course" / f"lesson_{number}" / "answers.py",
         "quiz.json": root / "data" / f"lesson_{number}" / "quiz.json",
+        "teacher.md": root / "docs" / "teaching" / f"{number}.md",
     }
 
 
@@ -49,7 +50,7 @@ def lay_out(root: Path, number: str, title: str) -> list[Path]:
     readme = root / "README.md"
     listed = _with_row(readme.read_text(encoding="utf-8"), number, title, targets["source.py"].stem)
     for name, path in targets.items():
-        text = (TEMPLATE / name).read_text(encoding="utf-8")
+        text = (TEMPLATE / name).read_text(encoding="utf-8").replace("NN_STEM", targets["source.py"].stem)
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text.replace("NN", number).replace("LESSON_TITLE", title), encoding="utf-8")
     readme.write_text(listed, encoding="utf-8")
@@ -67,7 +68,7 @@ def lesson_faults(root: Path, source: Path) -> list[str]:
         return [f"{source.name}: a source is called NN_name.py, in lower case"]
     number, found = source.stem[:2], []
     files = places(root, number, "any")
-    for name in ("__init__.py", "exercises.py", "answers.py", "quiz.json"):
+    for name in ("__init__.py", "exercises.py", "answers.py", "quiz.json", "teacher.md"):
         if not files[name].exists():
             found.append(f"{files[name].relative_to(root)}: missing; notebooks/template/{name} shows one")
     if files["__init__.py"].exists():

@@ -132,7 +132,7 @@ def test_a_lesson_that_is_laid_out_passes_every_test_and_so_it_does_with_what_th
 
 
 def test_the_table_names_all_files_of_a_lesson() -> None:
-    named = set(re.findall(r"`((?:notebooks|mlearn_utils|data|tests)/\S*42\S*\.\w+)`", PAGE))
+    named = set(re.findall(r"`((?:notebooks|mlearn_utils|data|tests|docs)/\S*42\S*\.\w+)`", PAGE))
     made = {path.relative_to(ROOT).as_posix() for path in new_lesson.places(ROOT, "42", "Lines").values()}
 
     built = {"notebooks/42_lines.ipynb", "notebooks/solutions/42_lines.ipynb"}
