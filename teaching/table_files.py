@@ -22,6 +22,7 @@ from mlearn_utils.course.grading.events import (
     moment,
     read_export,
 )
+from mlearn_utils.course.grading.report import plural
 
 LARGEST = 5_000_000
 """Bytes of one file: a thousand tries take a tenth of it."""
@@ -102,7 +103,8 @@ def _in_folder(folder: Path, without: Path) -> Iterator[Found]:
 
 def _is_passed_over(name: str) -> bool:
     """Return whether a file or folder is one that systems leave behind."""
-    return name.startswith((".", "~$")) or name in ("__MACOSX", "Thumbs.db", "desktop.ini")
+    is_hidden = name.startswith((".", "~$")) and name != ".."
+    return is_hidden or name in ("__MACOSX", "Thumbs.db", "desktop.ini")
 
 
 def _opened(path: Path, name: str) -> Iterator[Found]:
@@ -210,7 +212,7 @@ def _latest(read: Sequence[HandedIn]) -> tuple[list[HandedIn], list[str]]:
         if several:
             missing = len(set().union(*(handed.marks for handed in several)) - last.marks)
             others = ", ".join(handed.file for handed in several)
-            lost = f"; {missing} events are only in the earlier: two students, or two computers?"
+            lost = f"; only the earlier hold {plural(missing, 'event')}: two students, or two computers?"
             said.append(
                 f"{last.export.student}: {len(several) + 1} exports; the latest, {last.file}, counts, not "
                 + others

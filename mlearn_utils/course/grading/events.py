@@ -73,8 +73,9 @@ def course_version() -> str:
 
 def clean_name(text: object) -> str:
     """Return a student's name in one line: no control or invisible characters, at most LONGEST_NAME."""
-    line = " ".join(unicodedata.normalize("NFC", text).split()) if isinstance(text, str) else ""
-    return "".join(c for c in line if unicodedata.category(c)[0] != "C")[:LONGEST_NAME].strip()
+    whole = unicodedata.normalize("NFC", text) if isinstance(text, str) else ""
+    shown = "".join(c for c in whole if c.isspace() or unicodedata.category(c)[0] != "C")
+    return " ".join(shown.split())[:LONGEST_NAME].strip()
 
 
 def file_stem(student: str) -> str:
