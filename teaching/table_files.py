@@ -15,6 +15,7 @@ from pathlib import Path, PurePosixPath
 
 from mlearn_utils.course.grading.events import (
     EXPORT,
+    LONGEST_NAME,
     Export,
     clean_name,
     course_version,
@@ -178,10 +179,11 @@ def _read(name: str, content: bytes | str) -> HandedIn:
 
 
 def _nameless(name: str) -> str:
-    """Return what to call the student of an export that gives no name: after its file, or its folder."""
-    path = PurePosixPath(name)
-    stem = path.stem.removeprefix(EXPORT).strip("- ")
-    return clean_name(stem or path.parent.name or path.stem) or "nameless"
+    """Return what to call the student of an export that gives no name: after its folder and file."""
+    path = PurePosixPath(name).with_suffix("")
+    stem = path.name.removeprefix(EXPORT).strip("- ")
+    folder = path.parent if path.parent.name else path
+    return clean_name(str(path.parent / stem if stem else folder)[-LONGEST_NAME:]) or "nameless"
 
 
 def _remarks(handed: HandedIn) -> list[str]:
@@ -192,7 +194,7 @@ def _remarks(handed: HandedIn) -> list[str]:
     if not export.events:
         said.append("it holds nothing that was done")
     if export.version != ours:
-        theirs = f"version {export.version}" if export.version else "a version that it does not name"
+        theirs = f"version {export.version}" if export.version else "an unnamed version"
         said.append(f"it was made with {theirs} of the course, and this is {ours or 'a copy'}")
     if export.lost:
         said.append(f"{export.lost} of its events are damaged, or not of this course")

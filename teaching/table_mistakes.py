@@ -37,6 +37,7 @@ PAGE = """<!doctype html>
 body {{ font: 16px/1.5 sans-serif; max-width: 60rem; margin: 1rem auto; padding: 0 1rem; }}
 .note {{ border-left: 4px solid #b26a00; padding-left: 12px; }}
 div {{ overflow-x: auto; }}
+img {{ max-width: 100%; }}
 table {{ border-collapse: collapse; }}
 th, td {{ text-align: left; vertical-align: top; padding: 4px 16px 4px 0; border-bottom: 1px solid #ccc; }}
 td + td {{ text-align: right; }}
@@ -99,7 +100,7 @@ def page(
     """
     sections = [_section(students, lesson, exercise) for lesson, exercise in tasks]
     shown = [
-        f'<div><img src="{name}" width="100%" alt="A row a student, a column an exercise: passed, tried, or '
+        f'<div><img src="{name}" alt="A row a student, a column an exercise: passed, tried, or '
         'not tried. table.csv has the numbers."></div>'
         for name in pictures
     ]

@@ -11,6 +11,7 @@ from functools import cache
 
 from mlearn_utils.course.grading.events import Event, moment
 from mlearn_utils.course.grading.exercise import Exercise
+from mlearn_utils.course.grading.progress import LONGEST_MESSAGE
 from mlearn_utils.course.grading.report import plural
 from mlearn_utils.course.lessons import lesson_numbers, load_lesson
 from mlearn_utils.course.widgets.progress_panel import question_names
@@ -115,9 +116,10 @@ def _add(student: Student, event: Event, task: Task) -> None:
 
 def named(message: str, outcome: str) -> str:
     """Return the mistake that a message names: without the student's own numbers and lines."""
+    told = message[:LONGEST_MESSAGE]  # a forged one may be longer, and take long to search
     if outcome == "your code raised":
-        return message.split("\n")[0][:200]
-    said = re.sub(r" \([^()]*yours [^()]*\)", "", message.split("\nStuck?")[0])
+        return told.split("\n")[0][:200]
+    said = re.sub(r" \([^()]*yours [^()]*\)", "", told.split("\nStuck?")[0])
     return " ".join(said.split())[:400]
 
 

@@ -209,29 +209,29 @@ def test_one_export_under_two_names_is_told(tmp_path: Path, capsys: pytest.Captu
     events = [event(time=TIME.format(k)) for k in range(6)]
     hand_in(tmp_path, "Ana", *events)
     hand_in(tmp_path, "Anna", *events[:5])
+    hand_in(tmp_path, "Cy", *events)
     hand_in(tmp_path, "Bo", *events[:4])
-    assert len(make_table(tmp_path, tmp_path / "out")) == 3
+    assert len(make_table(tmp_path, tmp_path / "out")) == 4
     said = capsys.readouterr().out
     assert "Anna.json: all its events are also in mlearn-progress-Ana.json: one student with two" in said
+    assert "Cy.json: all its events are also in mlearn-progress-Ana.json" in said
+    assert "Ana.json: all" not in said
     assert "Bo.json: all" not in said
 
 
 def test_old_exports_are_called_after_their_folder_or_file(
     tmp_path: Path, capsys: pytest.CaptureFixture
 ) -> None:
-    for name in (
-        "Jane Doe_123_file_/mlearn-progress.json",
-        "mlearn-progress (2).json",
-        "mlearn-progress.json",
-    ):
-        path = tmp_path / name
+    whole = "Jane Doe_123_file_/mlearn-progress", "mlearn-progress (2)", "mlearn-progress", "a/my", "b/my"
+    for name in whole:
+        path = tmp_path / f"{name}.json"
         path.parent.mkdir(exist_ok=True)
         path.write_text(json.dumps([event()]))
     names = [row["student"] for row in make_table(tmp_path, tmp_path / "out")]
-    assert names == ["(2)", "Jane Doe_123_file_", "mlearn-progress"]
+    assert names == ["(2)", "a/my", "b/my", "Jane Doe_123_file_", "mlearn-progress"]
     said = capsys.readouterr().out
     assert "mlearn-progress (2).json: it names no student; in the table it is '(2)'" in said
-    assert "it was made with a version that it does not name of the course, and this is" in said
+    assert "it was made with an unnamed version of the course, and this is" in said
 
 
 def test_another_version_of_the_course_is_told(
@@ -393,6 +393,7 @@ def test_hints_and_solutions_are_those_of_the_exercises() -> None:
         ("ValueError: bad\nLine 2 of the cell", "your code raised", "ValueError: bad"),
         ("", "not yet", ""),
         ("x" * 1000, "not yet", "x" * 400),
+        (" (" + "yours " * 500_000, "not yet", "(" + ("yours " * 67)[:399]),
     ],
 )
 def test_a_mistake_is_the_message_without_the_students_own_numbers(
