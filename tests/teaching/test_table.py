@@ -23,7 +23,7 @@ from table_rows import Student, count, exercises_of, named, tasks_of
 
 from mlearn_utils import course
 from mlearn_utils.course.grading import progress
-from mlearn_utils.course.grading.events import as_csv, as_json, file_stem
+from mlearn_utils.course.grading.events import as_csv, as_json, file_stem, read_export
 
 TIME = "2026-11-28T10:00:{:02d}+00:00"
 
@@ -131,6 +131,14 @@ def only_exports(handed_in: Path, exports: Path) -> Path:
         target.parent.mkdir(parents=True)
         shutil.copy(path, target)
     return exports
+
+
+def test_whatever_is_handed_in_carries_its_lesson_and_a_try_what_was_said(handed_in: Path) -> None:
+    for path in handed_in.glob("*/mlearn-progress-*"):
+        events = read_export(path.read_text(encoding="utf-8")).events
+        assert {event["kind"] for event in events} == {"exercise", "quiz", "predict", "hint"}
+        assert {event["lesson"] for event in events} == {"04"}
+        assert all(event["message"] for event in events if event["kind"] == "exercise")
 
 
 def test_the_mistakes_are_those_that_the_checker_named(handed_in: Path, tmp_path: Path) -> None:
