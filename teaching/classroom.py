@@ -57,7 +57,7 @@ def parser() -> argparse.ArgumentParser:
     added.add_argument("--workers", type=int, default=os.cpu_count() or 1, help="submissions at a time")
 
     added = command("table", "Put exports of progress into a table, a picture and a list of mistakes.")
-    added.add_argument("exports", type=Path, help="the folder of the files that students exported")
+    added.add_argument("exports", type=Path, help="the folder (or .zip) of the files that students exported")
     out(added, "the folder for what is made; it is made if need be")
 
     added = command("slides", "Make a deck of slides of each lesson that works offline.")

@@ -26,9 +26,9 @@ from children import Ended, run_all
 from judge import judge
 from submissions import Found, Submission, Unread, collect, read, started, student_of
 
+from mlearn_utils.course.grading.events import safe_cell
 from mlearn_utils.course.grading.exercise import Exercise
 from mlearn_utils.course.grading.grade import grade
-from mlearn_utils.course.grading.progress import cell_of_table
 from mlearn_utils.course.grading.report import Report, plural
 from mlearn_utils.course.lessons import lesson_numbers, load_lesson
 
@@ -248,7 +248,7 @@ def _write_csv(path: Path, head: list[str], lines: list[list[Any]]) -> None:
     with temporary.open("w", encoding="utf-8", errors="backslashreplace", newline="") as file:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(head)
-        writer.writerows([cell_of_table(value) for value in line] for line in lines)
+        writer.writerows([safe_cell(value) for value in line] for line in lines)
     temporary.replace(path)
 
 

@@ -78,7 +78,12 @@ class Lesson:
         report = grade(exercise, answer)
         fault = report.fault or None  # so that who collects the logs sees where a checker failed
         note = self._recorder.note(
-            "exercise", exercise.name, report.outcome, points=report.earned, answer=fault
+            "exercise",
+            exercise.name,
+            report.outcome,
+            points=report.earned,
+            answer=fault,
+            message=report.message,
         )
         return report.with_note(note)
 

@@ -78,6 +78,7 @@ def test_check_finds_the_exercise_by_the_functions_name(lesson):
     assert lesson.check(lesson.exercises[0].reference).ok
     assert lesson.check(lambda x: 2 * x, "double").ok
     assert [event["outcome"] for event in Progress().events()] == ["passed", "passed"]
+    assert [event["message"] for event in Progress().events()] == ["Checked on two numbers."] * 2
     assert Progress().summary()["98"].points == 1
 
 

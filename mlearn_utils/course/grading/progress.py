@@ -5,21 +5,26 @@ written, and a torn line is passed over when reading, and counted. A class witho
 `Progress().export(path)` writes. Nothing here crashes over what a file holds or a folder refuses: it is told.
 """
 
-import csv
 import errno
-import io
 import json
 import os
-from collections.abc import Iterable
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+
+from mlearn_utils.course.grading.events import (
+    COLUMNS,
+    KINDS,
+    Event,
+    as_csv,
+    as_json,
+    clean_name,
+    now,
+    parse_line,
+)
 
 ENVIRONMENT = "MLEARN_PROGRESS"
-COLUMNS = ("time", "lesson", "kind", "name", "outcome", "points", "answer")
 NO_HOME = "this user has no home folder"
-KINDS = ("exercise", "quiz", "predict", "hint", "solution")
+LONGEST_MESSAGE = 500
 
 
 @dataclass
@@ -60,7 +65,15 @@ class Progress:
             self.path = None
 
     def record(
-        self, lesson: str, kind: str, name: str, outcome: str, *, points: int = 0, answer: object = None
+        self,
+        lesson: str,
+        kind: str,
+        name: str,
+        outcome: str,
+        *,
+        points: int = 0,
+        answer: object = None,
+        message: str = "",
     ) -> None:
         """Append one event.
 
@@ -71,6 +84,7 @@ class Progress:
             outcome: such as "passed", "correct", "shown".
             points: points earned by this event.
             answer: what was chosen; a number or text.
+            message: what the student was told; LONGEST_MESSAGE characters of it are kept.
 
         Raises:
             ValueError: if `kind` is unknown.
@@ -80,25 +94,26 @@ class Progress:
             raise ValueError(f"kind must be one of {KINDS}, got {kind!r}")
         if self.path is None:
             raise OSError(errno.ENOENT, NO_HOME)
-        now = datetime.now(UTC).isoformat(timespec="seconds")
-        event = dict(zip(COLUMNS, (now, lesson, kind, name, outcome, points, answer), strict=True))
+        told = message if len(message) <= LONGEST_MESSAGE else message[: LONGEST_MESSAGE - 1] + "…"
+        values = (now(), lesson, kind, name, outcome, points, answer, told)
+        event = dict(zip(COLUMNS, values, strict=True))
         self.path.parent.mkdir(parents=True, exist_ok=True)
         _append(self.path, json.dumps(event, ensure_ascii=False, default=str))
 
-    def events(self) -> list[dict[str, Any]]:
+    def events(self) -> list[Event]:
         """Return all events, oldest first; lines that are torn or not ours are passed over."""
         return self.read()[0]
 
-    def read(self) -> tuple[list[dict[str, Any]], str]:
+    def read(self) -> tuple[list[Event], str]:
         """Return all events, oldest first, and in words what of the log could not be read, "" if nothing."""
         try:
             text = self.path.read_text(encoding="utf-8-sig", errors="replace") if self.path else ""
         except (FileNotFoundError, NotADirectoryError):
             return [], ""
         except OSError as error:
-            return [], f"The progress file `{self.path}` could not be read ({_reason(error)})."
+            return [], f"The progress file `{self.path}` could not be read ({reason(error)})."
         lines = [line for line in text.split("\n") if line.strip()]
-        events = [event for event in map(_parse, lines) if event is not None]
+        events = [event for event in map(parse_line, lines) if event is not None]
         lost = len(lines) - len(events)
         was = "1 line was" if lost == 1 else f"{lost} lines were"
         return events, f"{was} passed over in `{self.path}`: torn, or not of this course." if lost else ""
@@ -110,18 +125,46 @@ class Progress:
             _count(lessons.setdefault(event["lesson"], LessonSummary()), event)
         return lessons
 
-    def export(self, path: str | Path) -> Path:
+    @property
+    def student(self) -> str:
+        """The name that was given for exports, "" if none was; it is kept in a text file beside the log."""
+        try:
+            return clean_name(self._student_file.read_text(encoding="utf-8-sig", errors="replace"))
+        except OSError:
+            return ""
+
+    def remember(self, student: str) -> None:
+        """Keep the student's name for the next export.
+
+        Raises:
+            OSError: if its file cannot be written.
+        """
+        self._student_file.parent.mkdir(parents=True, exist_ok=True)
+        _replace(self._student_file, clean_name(student) + "\n")
+
+    @property
+    def _student_file(self) -> Path:
+        if self.path is None:
+            raise OSError(errno.ENOENT, NO_HOME)
+        return self.path.with_name(f"{self.path.stem}.student.txt")
+
+    def export(self, path: str | Path, student: str = "") -> Path:
         """Write all events to `path` as CSV or JSON, by its suffix; an existing file is replaced at once.
+
+        Args:
+            path: where to.
+            student: whose they are; the name that is remembered by default.
 
         Raises:
             ValueError: if the suffix is neither .csv nor .json.
             OSError: if the file cannot be written.
         """
         target = Path(path)
-        writers = {".csv": _as_csv, ".json": _as_json}
+        writers = {".csv": as_csv, ".json": as_json}
         if target.suffix.lower() not in writers:
             raise ValueError(f"path must end in .csv or .json, got {str(path)!r}")
-        _replace(target, writers[target.suffix.lower()](self.events()))
+        named = clean_name(student) or self.student
+        _replace(target, writers[target.suffix.lower()](self.events(), named))
         return target
 
 
@@ -133,17 +176,28 @@ class Recorder:
         self.progress = progress or Progress()
         self._has_complained = False
 
-    def note(self, kind: str, name: str, outcome: str, *, points: int = 0, answer: object = None) -> str:
+    def note(
+        self,
+        kind: str,
+        name: str,
+        outcome: str,
+        *,
+        points: int = 0,
+        answer: object = None,
+        message: str = "",
+    ) -> str:
         """Record an event; return "" or, the first time that it fails, what the student should know."""
         try:
-            self.progress.record(self.lesson, kind, name, outcome, points=points, answer=answer)
+            self.progress.record(
+                self.lesson, kind, name, outcome, points=points, answer=answer, message=message
+            )
         except OSError as error:
             if self._has_complained:
                 return ""
             self._has_complained = True
             where = f" to `{self.progress.path}`" if self.progress.path else ""
             return (
-                f"Your progress could not be saved{where} ({_reason(error)}); "
+                f"Your progress could not be saved{where} ({reason(error)}); "
                 f"set `{ENVIRONMENT}` to a file that can be written. Checking goes on without it."
             )
         return ""
@@ -169,7 +223,8 @@ def current_recorder() -> Recorder:
     return _started[0] if _started else Recorder()
 
 
-def _reason(error: OSError) -> str:
+def reason(error: OSError) -> str:
+    """Return in words why the system refused."""
     return error.strerror or type(error).__name__
 
 
@@ -192,19 +247,7 @@ def _last_byte(handle: int, end: int) -> bytes:
     return os.read(handle, 1)
 
 
-def _parse(line: str) -> dict[str, Any] | None:
-    try:
-        event = json.loads(line)
-    except (ValueError, RecursionError):
-        return None
-    known = isinstance(event, dict) and event.get("kind") in KINDS
-    if not known or not all(isinstance(event.get(key), str) for key in ("lesson", "name", "outcome")):
-        return None
-    points = event.get("points")
-    return {**dict.fromkeys(COLUMNS), **event, "points": points if isinstance(points, int) else 0}
-
-
-def _count(lesson: LessonSummary, event: dict[str, Any]) -> None:
+def _count(lesson: LessonSummary, event: Event) -> None:
     kind, name, outcome = event["kind"], event["name"], event["outcome"]
     if kind == "exercise":
         lesson.tried.add(name)
@@ -217,23 +260,6 @@ def _count(lesson: LessonSummary, event: dict[str, Any]) -> None:
             lesson.correct.add(name)
     elif kind == "hint":
         lesson.hints += 1
-
-
-def _as_csv(events: Iterable[dict[str, Any]]) -> str:
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(COLUMNS)
-    writer.writerows([cell_of_table(event[key]) for key in COLUMNS] for event in events)
-    return text.getvalue()
-
-
-def cell_of_table(value: Any) -> Any:
-    """Keep a spreadsheet from reading text as a formula."""
-    return f"'{value}" if isinstance(value, str) and value.startswith(("=", "+", "-", "@")) else value
-
-
-def _as_json(events: Iterable[dict[str, Any]]) -> str:
-    return json.dumps(list(events), ensure_ascii=False, indent=1) + "\n"
 
 
 def _replace(target: Path, text: str) -> None:

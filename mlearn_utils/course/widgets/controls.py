@@ -59,6 +59,11 @@ def toggle(label: str, value: bool) -> widgets.Checkbox:
     return widgets.Checkbox(value=value, indent=False, **_labelled(label))
 
 
+def text_field(label: str, value: str, placeholder: str) -> widgets.Text:
+    """Return a field for one line of text; `placeholder` is shown in it while it is empty."""
+    return widgets.Text(value=value, placeholder=placeholder, **_labelled(label))
+
+
 class Button(widgets.Button):
     """A button that calls `action`; unlike with `on_click`, its exception reaches who calls `click`.
 

@@ -9,14 +9,15 @@ from types import ModuleType
 import ipywidgets as widgets
 
 from mlearn_utils import runtime
-from mlearn_utils.course.grading.progress import LessonSummary, Progress
+from mlearn_utils.course.grading.events import EXPORT, clean_name, file_stem
+from mlearn_utils.course.grading.progress import LessonSummary, Progress, reason
 from mlearn_utils.course.grading.report import rich
-from mlearn_utils.course.widgets.controls import Button, row
+from mlearn_utils.course.widgets.controls import Button, column, row, text_field
 from mlearn_utils.course.widgets.quizzes import load_bank
 from mlearn_utils.course.widgets.view import View, frame, spoken
 
 HEADINGS = ("Lesson", "Exercises", "Points", "Minutes", "Quiz")
-EXPORT = "mlearn-progress"
+NAMELESS = "Write your name into the field first (a nickname will do): the file is named after it."
 
 
 @dataclass(frozen=True)
@@ -31,7 +32,7 @@ class Row:
 
 
 class ProgressPanel(View):
-    """A table of all lessons with buttons to read the log again and to export it.
+    """A table of all lessons with buttons to read the log again and to export it under the student's name.
 
     Args:
         modules: number -> module of each lesson, as `load_lesson` returns it.
@@ -43,11 +44,12 @@ class ProgressPanel(View):
         self.text = "Progress panel: exercises, points, minutes and quiz of every lesson"
         self._modules, self._progress, self._folder = modules, progress, folder or Path()
         self.table, self.message = widgets.HTML(), spoken(widgets.HTML())
+        self.student = text_field("Your name, for the export", progress.student, "a nickname will do")
         self.refresh_button = Button("Refresh", self.refresh, "Read the progress file again")
-        self.csv_button = Button("Export CSV", lambda: self._export(".csv"), f"Write {EXPORT}.csv")
-        self.json_button = Button("Export JSON", lambda: self._export(".json"), f"Write {EXPORT}.json")
+        self.csv_button = Button("Export CSV", lambda: self._export(".csv"), f"Write {EXPORT}-NAME.csv")
+        self.json_button = Button("Export JSON", lambda: self._export(".json"), f"Write {EXPORT}-NAME.json")
         buttons = row([self.refresh_button, self.csv_button, self.json_button])
-        self.widget = frame([self.table, buttons, self.message], "progress", "")
+        self.widget = frame([self.table, column([self.student]), buttons, self.message], "progress", "")
         self.refresh()
 
     def refresh(self) -> None:
@@ -61,20 +63,36 @@ class ProgressPanel(View):
         return [_row(number, m, done.get(number, LessonSummary())) for number, m in self._modules.items()]
 
     def _export(self, suffix: str) -> None:
-        target = self._folder / f"{EXPORT}{suffix}"
-        try:
-            self._progress.export(target)
-        except OSError as error:
-            self.message.value = rich(f"`{target}` could not be written: {error.strerror}.")
+        name = self.student.value = clean_name(self.student.value)
+        if not name:
+            self.message.value = NAMELESS
             return
-        lost = self._progress.read()[1]
-        self.message.value = rich(f"Saved `{target.name}` beside this notebook. {lost}".rstrip())
+        target = self._folder / f"{file_stem(name)}{suffix}"
+        try:
+            self._progress.export(target, name)
+        except OSError as error:
+            self.message.value = rich(f"`{target}` could not be written: {reason(error)}.")
+            return
+        said = (
+            f"Saved `{target.name}` beside this notebook.",
+            self._remember(name),
+            self._progress.read()[1],
+        )
+        self.message.value = rich(" ".join(part for part in said if part))
+
+    def _remember(self, name: str) -> str:
+        """Keep the name for the next time; return "" or why that cannot be."""
+        try:
+            self._progress.remember(name)
+        except OSError as error:
+            return f"Your name could not be kept for the next time ({reason(error)})."
+        return ""
 
 
 def _row(number: str, module: ModuleType, done: LessonSummary) -> Row:
     exercises = module.EXERCISES
     passed = [exercise for exercise in exercises if exercise.name in done.passed]
-    questions = _question_names(number)
+    questions = question_names(number)
     return Row(
         title=f"{number} {lesson_title(module)}",
         exercises=(len(passed), len(exercises)),
@@ -91,7 +109,8 @@ def lesson_title(module: ModuleType) -> str:
     return title or (module.__doc__ or "").strip().split("\n")[0].rstrip(".")
 
 
-def _question_names(number: str) -> set[str]:
+def question_names(number: str) -> set[str]:
+    """Return the names of the questions in the quiz of lesson `number`; none if it has no quiz."""
     try:
         return {question.name for question in load_bank(runtime.data_path(f"lesson_{number}", "quiz.json"))}
     except FileNotFoundError:

@@ -8,8 +8,9 @@ from pathlib import Path
 
 import pytest
 
+from mlearn_utils.course.grading.events import COLUMNS, OWNER, clean_name, read_export
 from mlearn_utils.course.grading.progress import (
-    COLUMNS,
+    LONGEST_MESSAGE,
     Progress,
     Recorder,
     current_recorder,
@@ -108,21 +109,22 @@ def test_an_unknown_kind_is_refused_before_writing(progress_log):
 
 def test_export_as_csv(tmp_path):
     fill(Progress())
-    text = Progress().export(tmp_path / "out.csv").read_text(encoding="utf-8")
+    text = Progress().export(tmp_path / "out.csv", "Ana").read_text(encoding="utf-8")
     rows = list(csv.DictReader(text.splitlines()))
-    assert tuple(rows[0]) == COLUMNS
+    assert tuple(rows[0]) == (*OWNER, *COLUMNS)
+    assert {row["student"] for row in rows} == {"Ana"}
     assert [row["outcome"] for row in rows[:2]] == ["not yet", "passed"]
     assert rows[3]["answer"] == "'=1+1", "a spreadsheet must not run an answer"
 
 
 def test_export_as_json(tmp_path):
     fill(Progress())
-    events = json.loads(Progress().export(tmp_path / "out.JSON").read_text(encoding="utf-8"))
-    assert events == Progress().events()
+    found = json.loads(Progress().export(tmp_path / "out.JSON", "Ana").read_text(encoding="utf-8"))
+    assert (found["student"], found["events"]) == ("Ana", Progress().events())
 
 
 def test_export_of_nothing(tmp_path):
-    assert Progress().export(tmp_path / "out.csv").read_text() == ",".join(COLUMNS) + "\n"
+    assert Progress().export(tmp_path / "out.csv").read_text() == ",".join((*OWNER, *COLUMNS)) + "\n"
 
 
 def test_export_refuses_another_suffix(tmp_path):
@@ -206,7 +208,7 @@ def test_a_log_that_is_a_folder_is_told(tmp_path):
     events, lost = Progress(tmp_path).read()
     assert events == []
     assert lost == f"The progress file `{tmp_path}` could not be read (Is a directory)."
-    assert Progress(tmp_path).export(tmp_path / "out.csv").read_text() == ",".join(COLUMNS) + "\n"
+    assert Progress(tmp_path).export(tmp_path / "out.csv").read_text() == ",".join((*OWNER, *COLUMNS)) + "\n"
 
 
 def test_a_log_that_may_not_be_read_is_told(progress_log, monkeypatch):
@@ -236,3 +238,48 @@ def test_a_byte_order_mark_costs_no_event(progress_log):
     progress_log.write_bytes(b"\xef\xbb\xbf" + progress_log.read_bytes())
     assert Progress().read() == (Progress().events(), "")
     assert len(Progress().events()) == 1
+
+
+def test_what_the_student_was_told_is_kept_at_a_sane_length(progress_log):
+    recorder = Recorder("04")
+    recorder.note("exercise", "x", "not yet", message="first\nline")
+    recorder.note("exercise", "x", "your code raised", message="m" * 100_000)
+    short, long = Progress().events()
+    assert short["message"] == "first\nline"
+    assert long["message"] == "m" * (LONGEST_MESSAGE - 1) + "…"
+    assert len(progress_log.read_text(encoding="utf-8").splitlines()) == 2
+
+
+def test_a_log_of_before_messages_is_read(progress_log, tmp_path):
+    progress_log.write_text(
+        '{"time": "2026-11-28T10:00:00+00:00", "lesson": "04", "kind": "exercise", "name": "x", '
+        '"outcome": "passed", "points": 2, "answer": null}\n'
+    )
+    Progress().record("04", "exercise", "y", "passed", points=1, message="Good.")
+    assert [event["message"] for event in Progress().events()] == ["", "Good."]
+    assert Progress().summary()["04"].points == 3
+    for suffix in (".csv", ".json"):
+        text = Progress().export(tmp_path / f"out{suffix}").read_text(encoding="utf-8")
+        assert [event["name"] for event in read_export(text).events] == ["x", "y"]
+
+
+@pytest.mark.parametrize("name", ["Ana", "Zoë \u202e Müller", "half \ud800", "x" * 1000])
+def test_a_name_is_remembered_beside_the_log(name, progress_log, tmp_path):
+    assert Progress().student == ""
+    Progress().remember(name)
+    assert Progress().student == clean_name(name)
+    assert (tmp_path / "progress.student.txt").exists()
+    assert not progress_log.exists()
+    assert Progress(tmp_path / "other.jsonl").student == "", "each log has its own"
+    text = Progress().export(tmp_path / "out.json").read_text(encoding="utf-8")
+    assert read_export(text).student == clean_name(name)
+
+
+def test_a_name_that_cannot_be_read_is_asked_for_again(tmp_path):
+    (tmp_path / "progress.student.txt").mkdir()
+    assert Progress().student == ""
+    nowhere = Progress()
+    nowhere.path = None
+    assert nowhere.student == ""
+    with pytest.raises(OSError, match="no home folder"):
+        nowhere.remember("Ana")
