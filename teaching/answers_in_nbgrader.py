@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from build import ROOT as NOTEBOOKS
+from children import run_all
 from for_nbgrader import mend
 from grade import warm_up
 from judge import Verdict, judge
@@ -27,7 +28,6 @@ from sqlalchemy.exc import SAWarning
 
 from mlearn_utils.course.grading.exercise import Exercise
 from mlearn_utils.course.grading.progress import cell_of_table
-from mlearn_utils.course.grading.report import Report
 from mlearn_utils.course.lessons import load_lesson
 
 SECONDS, MEGABYTES = 20.0, 2000.0  # for an answer, as `python3 teaching grade` has them
@@ -106,23 +106,46 @@ class Judge(steps.Execute):
             return super().preprocess(nb, resources, km)
         get_ready(place["notebook"])
         sources = tuple(cell.source for cell in nb.cells if cell.cell_type == "code")
-        verdicts = {f"check-{v.exercise.name}": v for v in judge(exercises, sources, SECONDS, MEGABYTES)}
-        nb.metadata[FLAGS] = {name: v.flags for name, v in verdicts.items() if v.flags}
-        for name, flags in nb.metadata[FLAGS].items():
-            self.log.warning("%s, %s: look at %s", place["student"], shorter(name), "; ".join(flags))
+        outputs, flags = judged(exercises, sources)
         for cell in nb.cells:
             name = cell.metadata.get("nbgrader", {}).get("grade_id")
-            if name in verdicts:
-                cell.outputs = [shown(verdicts[name])]
+            if name in outputs:
+                cell.outputs = [outputs[name]]
             elif cell.cell_type == "code" and cell.metadata.get("nbgrader", {}).get("grade"):
                 cell.outputs = [new_output("error", ename="NotRun", evalue=FOREIGN, traceback=[FOREIGN])]
-                nb.metadata[FLAGS][name] = [FOREIGN]
+                flags[name] = [FOREIGN]
+        nb.metadata[FLAGS] = flags
+        for name, told in flags.items():
+            self.log.warning("%s, %s: look at %s", place["student"], shorter(name), "; ".join(told))
         return nb, resources
+
+
+def judged(
+    exercises: tuple[Exercise, ...], sources: tuple[str, ...]
+) -> tuple[dict[str, NotebookNode], dict[str, list[str]]]:
+    """Return the outputs of a notebook's checks, and the flags of those that have some, by the cell's name.
+
+    All is done in a child process, so that a text on which Python itself fails costs one submission only.
+
+    Raises:
+        RuntimeError: if that process ended before it was done.
+    """
+
+    def work(tell: Any) -> Any:
+        verdicts = judge(exercises, sources, SECONDS, MEGABYTES)
+        return [[f"check-{v.exercise.name}", shown(v), v.flags] for v in verdicts]
+
+    most = 60 + (2 * SECONDS + 5) * len(exercises)
+    ((_, ended),) = run_all([("", work)], seconds=most)
+    if ended.result is None:
+        raise RuntimeError(f"judging this notebook ended the process in which it was done ({ended.how})")
+    outputs = {name: NotebookNode(output) for name, output, _ in ended.result}
+    return outputs, {name: flags for name, _, flags in ended.result if flags}
 
 
 def shown(verdict: Verdict) -> NotebookNode:
     """Return the output of a check cell: a picture of the report, or an error, by which nbgrader scores."""
-    report: Report = verdict.report
+    report = verdict.report
     if report.ok:
         return new_output("display_data", data=report._repr_mimebundle_())
     return new_output("error", ename="AssertionError", evalue=report.message, traceback=[str(report)])
@@ -170,14 +193,18 @@ class Grades(ExportPlugin):
         self.log.info("%d submissions are in %s", len(lines), file.name)
 
     def _line(self, submission: Any) -> dict[str, Any]:
+        books = {book.name: self._autograded(submission, book.name) for book in submission.notebooks}
         grades = sorted((grade for book in submission.notebooks for grade in book.grades), key=_order)
-        missing = [grade.name for grade in grades if grade.auto_score is None and grade.manual_score is None]
+        missing = [
+            grade.name
+            for grade in grades
+            if grade.manual_score is None and (grade.auto_score is None or not books[grade.notebook.name])
+        ]
         flags = [f"not graded: {', '.join(map(shorter, missing))}"] if missing else []
-        looked_at = {grade.name for grade in grades if not grade.needs_manual_grade}
-        for book in submission.notebooks:
-            for name, told in self._told(submission, book.name).items():
-                if name not in looked_at:
-                    flags += [f"{shorter(name)}: {flag}" for flag in told]
+        open_ones = {grade.name for grade in grades if grade.needs_manual_grade}
+        for book in filter(None, books.values()):
+            told = book["metadata"].get(FLAGS, {})
+            flags += [f"{shorter(name)}: {flag}" for name in told if name in open_ones for flag in told[name]]
         score = "" if missing else max(0.0, submission.score - submission.late_submission_penalty)
         return {
             "student": submission.student.id,
@@ -187,16 +214,12 @@ class Grades(ExportPlugin):
             "flag": "; ".join(flags),
         } | {shorter(g.name): "" if g.name in missing else g.score for g in grades}
 
-    def _told(self, submission: Any, book: str) -> dict[str, list[str]]:
-        """Return the flags that `Judge` left in an autograded notebook."""
-        course = self.parent.coursedir
-        folder = course.format_path(
-            course.autograded_directory, submission.student.id, submission.assignment.name
-        )
+    def _autograded(self, submission: Any, book: str) -> dict[str, Any] | None:
+        """Return a notebook as `Judge` left it; None where nbgrader failed, even if an old score is there."""
+        course, student = self.parent.coursedir, submission.student.id
+        folder = course.format_path(course.autograded_directory, student, submission.assignment.name)
         path = Path(folder, f"{book}.ipynb")
-        return (
-            json.loads(path.read_text(encoding="utf-8"))["metadata"].get(FLAGS, {}) if path.exists() else {}
-        )
+        return json.loads(path.read_text(encoding="utf-8")) if path.exists() else None
 
 
 def shorter(name: str) -> str:

@@ -47,8 +47,8 @@ def facts(exercise: Exercise, *, is_check: bool) -> dict[str, Any]:
     return shared | {"grade_id": exercise.name}
 
 
-def with_facts(book: NotebookNode, exercises: Sequence[Exercise]) -> NotebookNode:
-    """Return a student's notebook, its exercises and their checks marked for nbgrader, in place.
+def with_facts(book: NotebookNode, exercises: Sequence[Exercise], source: str) -> NotebookNode:
+    """Return the student's notebook of a source, its exercises and checks marked for nbgrader, in place.
 
     Raises:
         BuildError: if an exercise has not exactly one cell and one check after it.
@@ -59,7 +59,8 @@ def with_facts(book: NotebookNode, exercises: Sequence[Exercise]) -> NotebookNod
         checks = [k for k, cell in enumerate(book.cells) if cell.source == check_source(exercise.name)]
         if len(answers) != 1 or len(checks) != 1 or checks < answers:
             raise BuildError(
-                f"exercise {exercise.name!r} needs one cell, and after it one lesson.check of it"
+                f"{source}: exercise {exercise.name!r} needs one cell, and after it one "
+                f"{check_source(exercise.name)} in a cell of its own"
             )
         book.cells[answers[0]].metadata["nbgrader"] = facts(exercise, is_check=False)
         book.cells[checks[0]].metadata["nbgrader"] = facts(exercise, is_check=True)
@@ -102,7 +103,8 @@ def mend(book: NotebookNode, exercises: tuple[Exercise, ...], others: set[str]) 
 def source_notebook(source: Path) -> NotebookNode:
     """Return the notebook that nbgrader hands out for a lesson's source."""
     exercises = find_exercises(source)
-    return with_facts(compose(source, exercises, solved=False), list(exercises.values()))  # type: ignore[arg-type]
+    book = compose(source, exercises, solved=False)
+    return with_facts(book, list(exercises.values()), source.name)  # type: ignore[arg-type]
 
 
 def lay_out(out: Path, lessons: list[str]) -> list[str]:
@@ -120,7 +122,7 @@ def lay_out(out: Path, lessons: list[str]) -> list[str]:
         said.append(_write(out / "source" / name / f"{name}.ipynb", text))
     folders = [str(NOTEBOOKS.parent), str(NOTEBOOKS), str(Path(__file__).resolve().parent)]
     config = out / "nbgrader_config.py"
-    is_ours = not config.exists() or config.read_text(encoding="utf-8").startswith(CONFIG[:40])
+    is_ours = not config.exists() or config.read_bytes().startswith(CONFIG[:40].encode())
     if not is_ours:
         said.append(f"kept     {config}, which is not ours; without ours nbgrader's own holes are open")
     else:
@@ -130,7 +132,7 @@ def lay_out(out: Path, lessons: list[str]) -> list[str]:
 
 
 def _write(path: Path, text: str) -> str:
-    if path.exists() and path.read_text(encoding="utf-8") != text:
+    if path.exists() and path.read_bytes() != text.encode():
         return f"kept     {path}, which is not as the course has it; remove it to have it written anew"
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(text, encoding="utf-8", newline="\n")

@@ -68,8 +68,8 @@ def test_a_lesson_without_a_cell_or_a_check_for_an_exercise_is_refused(missing: 
     name = NAMES[0]
     away = EXERCISES[0].stub_source().strip("\n") if missing == "answer" else check_source(name)
     kept = [cell for cell in book_04().cells if cell.source != away]
-    with pytest.raises(BuildError, match=f"exercise '{name}' needs one cell"):
-        with_facts(new_notebook(cells=kept), EXERCISES)
+    with pytest.raises(BuildError, match=f"04.py: exercise '{name}' needs one cell"):
+        with_facts(new_notebook(cells=kept), EXERCISES, "04.py")
 
 
 def test_the_course_is_laid_out_and_what_a_teacher_changed_is_kept(tmp_path: Path) -> None:
