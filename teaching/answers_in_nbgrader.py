@@ -32,6 +32,7 @@ from mlearn_utils.course.lessons import load_lesson
 
 SECONDS, MEGABYTES = 20.0, 2000.0  # for an answer, as `python3 teaching grade` has them
 FLAGS = "to_look_at"
+FACTS = ("student", "assignment", "score", "max_score", "flag")
 FOREIGN = "This check is none of the course's, so it was not run: grade it by hand."
 
 
@@ -176,7 +177,7 @@ class Grades(ExportPlugin):
 
     def export(self, gradebook: Gradebook) -> None:
         """Write the table to `--to`, else grades.csv."""
-        lines, columns = [], dict[str, None]()
+        lines, columns = [], dict.fromkeys(FACTS)
         for assignment in gradebook.assignments:
             for submission in assignment.submissions:
                 if (self.assignment and assignment.name not in self.assignment) or (
@@ -206,13 +207,15 @@ class Grades(ExportPlugin):
             told = book["metadata"].get(FLAGS, {})
             flags += [f"{shorter(name)}: {flag}" for name in told if name in open_ones for flag in told[name]]
         score = "" if missing else max(0.0, submission.score - submission.late_submission_penalty)
-        return {
-            "student": submission.student.id,
-            "assignment": submission.assignment.name,
-            "score": score,
-            "max_score": submission.max_score,
-            "flag": "; ".join(flags),
-        } | {shorter(g.name): "" if g.name in missing else g.score for g in grades}
+        facts = (
+            submission.student.id,
+            submission.assignment.name,
+            score,
+            submission.max_score,
+            "; ".join(flags),
+        )
+        earned = {shorter(grade.name): "" if grade.name in missing else grade.score for grade in grades}
+        return dict(zip(FACTS, facts, strict=True)) | earned
 
     def _autograded(self, submission: Any, book: str) -> dict[str, Any] | None:
         """Return a notebook as `Judge` left it; None where nbgrader failed, even if an old score is there."""
