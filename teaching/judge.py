@@ -53,7 +53,12 @@ READABLE = tuple(
     f"{Path(folder).resolve()}{os.sep}"
     for folder in (
         *(sys.prefix, sys.base_prefix, *sysconfig.get_paths().values()),
-        *(ROOT / "mlearn_utils", ROOT / "mlearn_utils.egg-info", ROOT / "data"),
+        *(
+            Path(torch.__file__).parents[1],
+            ROOT / "mlearn_utils",
+            ROOT / "mlearn_utils.egg-info",
+            ROOT / "data",
+        ),
         *("/dev", "/proc/self", "/usr/share", "/etc", "/sys/devices/system/cpu"),
     )
 )
