@@ -27,6 +27,7 @@ from mlearn_utils.course.widgets.progress_panel import ProgressPanel
 from mlearn_utils.course.widgets.quizzes import Quiz, load_bank
 
 PACKAGE = "mlearn_utils.course"
+NO_SOLUTIONS = "This is the class's edition of the course, which has no solutions: ask your teacher."
 HEADLESS = {"SDL_VIDEODRIVER": "dummy", "SDL_AUDIODRIVER": "dummy", "PYGAME_HIDE_SUPPORT_PROMPT": "1"}
 
 
@@ -110,8 +111,9 @@ class Lesson:
         """Return hint k, counted from 0; one that was not shown before is noted."""
         total, note = len(exercise.hints), ""
         if k == total:
+            text = f'`lesson.solution("{exercise.name}")` shows one way.'
             return Note(
-                f"No more hints for `{exercise.name}`", f'`lesson.solution("{exercise.name}")` shows one way.'
+                f"No more hints for `{exercise.name}`", text if exercise.has_solution else NO_SOLUTIONS
             )
         if k == self._hints_shown.get(exercise.name, 0):
             self._hints_shown[exercise.name] = k + 1
@@ -119,12 +121,14 @@ class Lesson:
         return Note(f"Hint {k + 1} of {total} · `{exercise.name}`", exercise.hints[k], note=note)
 
     def solution(self, exercise: str | Callable) -> Note:
-        """Return the reference's source.
+        """Return the reference's source, or a sentence where the edition of the course has none.
 
         Raises:
             ValueError: if there is no such exercise.
         """
         found = self._find(exercise)
+        if not found.has_solution:
+            return Note(f"No solution of `{found.name}` here", NO_SOLUTIONS)
         note = self._recorder.note("solution", found.name, "shown")
         return Note(f"One way to write {found.name}", found.solved_source(), is_code=True, note=note)
 

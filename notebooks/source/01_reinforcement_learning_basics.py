@@ -25,8 +25,7 @@ import gymnasium as gym
 import matplotlib.pyplot as plt
 import numpy as np
 
-from mlearn_utils.course.lesson_01 import exercises as lesson_01
-from mlearn_utils.course.lesson_01 import pictures, predictions
+from mlearn_utils.course.lesson_01 import pictures, predictions, stand_ins
 from mlearn_utils.course.lesson_01.arrows import arrow_editor
 from mlearn_utils.course.lesson_01.mistakes import Step
 from mlearn_utils.rl import dynamic_programming as dp
@@ -141,7 +140,7 @@ for label, env, act, seed in (
     ("grid, along the rim", grid, lambda s: rim[s], 35),
     ("grid, always up", grid, lambda s: 0, 0),
     ("CartPole, always right", cart, lambda observation: 1, 0),
-    ("CartPole, held up", cart, lesson_01.balance, 0),
+    ("CartPole, held up", cart, stand_ins.held_up, 0),
 ):
     rewards, end = run(env, act, seed=seed)
     print(f"{label:23} {end} after {len(rewards):3} steps, sum of rewards {sum(rewards):.4g}")
@@ -253,7 +252,7 @@ assert np.allclose(V, V_exact, atol=1e-4) and np.allclose(package, V_exact, atol
 
 # %%
 grid.reset(seed=1)
-returns = [lesson_01.discounted_return(run(grid, lambda s: rim[s])[0], gamma) for _ in range(1000)]
+returns = [stand_ins.discounted_return(run(grid, lambda s: rim[s])[0], gamma) for _ in range(1000)]
 mean, low, high = course.interval(returns)
 print(
     f"mean return {mean:.3f}, 95 % interval over 1000 episodes {low:.3f} to {high:.3f}; "
@@ -324,7 +323,7 @@ found = lesson.exercises[1].stub()  # the function with its planted bug
 records = [record(seed) for seed in range(40)]
 cut = np.mean([sum(step.truncated for step in steps) for steps in records]) / 200
 print(f"computed                                    {V_exact[0]:6.3f}   (episodes cut off: {cut:.0%})")
-for label, function in (("mended", lesson_01.step_targets), ("truncation treated as termination", found)):
+for label, function in (("mended", stand_ins.step_targets), ("truncation treated as termination", found)):
     values = [estimate(function, steps)[0] for steps in records]
     mean, low, high = course.interval(values)
     print(f"{label:43} {mean:6.3f}, 95 % interval over 40 seeds {low:.3f} to {high:.3f}")
@@ -436,7 +435,7 @@ def sample_returns(policy, seed):
     rows, chance = dp.policy_rows(policy, n_actions=4), np.random.default_rng([seed, 1])  # not the grid's
     grid.reset(seed=seed)
     episodes = (run(grid, lambda s: chance.choice(4, p=rows[s]))[0] for _ in range(100))
-    return [lesson_01.discounted_return(rewards, gamma) for rewards in episodes]
+    return [stand_ins.discounted_return(rewards, gamma) for rewards in episodes]
 
 
 policies = {"random": np.full((25, 4), 0.25), "by hand (rim)": rim, "best": best}
@@ -487,7 +486,7 @@ chance = np.random.default_rng(200)
 rules = {
     "random": lambda observation: int(chance.integers(2)),
     "angle only": lambda observation: int(observation[2] > 0),
-    "the reference": lesson_01.balance,
+    "held up": stand_ins.held_up,
 }
 for name, rule in rules.items():
     lengths = [[len(run(cart, rule, seed=10 * seed + k)[0]) for k in range(10)] for seed in range(10)]

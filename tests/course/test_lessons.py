@@ -10,6 +10,7 @@ import torch
 
 from mlearn_utils import course
 from mlearn_utils.course import lessons
+from mlearn_utils.course.grading.exercise import Exercise
 from mlearn_utils.course.grading.progress import Progress
 
 
@@ -170,6 +171,18 @@ def test_a_prediction_knows_the_lesson_that_was_started(start, fake):
 def test_solution_shows_the_source(lesson):
     assert str(lesson.solution("double")).endswith("    y = 2 * y\n    return y")
     assert str(lesson.solution(lesson.exercises[0].reference)) == str(lesson.solution("double"))
+
+
+def test_a_class_s_edition_says_that_it_has_no_solutions(lesson, monkeypatch):
+    monkeypatch.setattr(Exercise, "has_solution", False)
+    shown = lesson.solution("double")
+    assert "class's edition" in str(shown)
+    assert "y = 2 * y" not in str(shown)
+    assert not shown.is_code
+    assert Progress().events() == []  # nothing was shown
+    last = [str(lesson.hint("double")) for _ in range(3)][-1]
+    assert "class's edition" in last
+    assert "lesson.solution" not in last
 
 
 @pytest.mark.parametrize("method", ["hint", "solution"])

@@ -18,6 +18,9 @@ Call = Callable[[Any, tuple[Any, ...]], Any]
 CLOSE = 0.02
 MOST_TRIED = 16  # probes on which an argument is exchanged, evenly among all
 
+Place = tuple[int, int, int]
+"""Where an argument is exchanged: which argument, on which probe, and the number of the other value."""
+
 
 @dataclass
 class Known:
@@ -25,11 +28,11 @@ class Known:
 
     Attributes:
         right: its values on the probes.
-        minds: (argument, probe, number of another value for it) -> whether that value makes a difference.
+        minds: place -> whether that value makes a difference.
     """
 
     right: list[Any] = field(default_factory=list)
-    minds: dict[tuple[int, int, int], bool] = field(default_factory=dict)
+    minds: dict[Place, bool] = field(default_factory=dict)
 
 
 def diagnose(
@@ -89,29 +92,14 @@ def _unused(
         names: of the arguments.
         tol: as in `diagnose`.
     """
-    (function, found), (right_function, known) = answer, reference
+    function, found = answer
     cases, without = probes(), []
-
-    def changed(one: int, k: int, value: Any) -> tuple:
-        fresh = probes()[one]
-        return (*fresh[:k], value, *fresh[k + 1 :])
-
-    def minds(one: int, k: int, value: Any) -> bool:
-        try:
-            after = observe(right_function, changed(one, k, value))
-        except Exception:  # it does not fit to the other arguments
-            return False
-        return not _same(after, known.right[one], 100 * tol)
 
     def verdicts(k: int) -> Iterator[bool]:
         """Yield, wherever another value of argument `k` should make a difference, whether it makes none."""
-        for one in range(0, len(cases), -(-len(cases) // MOST_TRIED)):
-            for number, value in enumerate(_others(k, one, cases)):
-                place = (k, one, number)
-                if place not in known.minds:
-                    known.minds[place] = minds(one, k, value)
-                if known.minds[place]:
-                    yield _stays(observe, function, changed(one, k, value), found[one], tol)
+        for place, value in _exchanges(k, cases):
+            if _minds(observe, reference, probes, place, value, tol):
+                yield _stays(observe, function, _changed(probes, place, value), found[place[1]], tol)
 
     for k, name in enumerate(names):
         proofs = 0
@@ -129,6 +117,49 @@ def _unused(
     subject = f"neither {' nor '.join(without)}" if len(without) > 1 else without[0]
     makes = "makes a difference" if len(without) > 1 else "makes no difference"
     return f"{subject} {makes}: with another value, all else equal, the result stays the same. Is it used?"
+
+
+def find_out(
+    observe: Call, reference: Any, probes: Callable[[], Sequence[tuple]], *, tol: float, known: Known
+) -> None:
+    """Add to `known` all that `diagnose` may ever ask of the reference; arguments as there."""
+    cases = probes()
+    for k in range(len(inspect.signature(reference).parameters)):
+        for place, value in _exchanges(k, cases):
+            _minds(observe, (reference, known), probes, place, value, tol)
+
+
+def _exchanges(k: int, cases: Sequence[tuple]) -> Iterator[tuple[Place, Any]]:
+    """Yield where another value of argument `k` is tried, and that value."""
+    for one in range(0, len(cases), -(-len(cases) // MOST_TRIED)):
+        for number, value in enumerate(_others(k, one, cases)):
+            yield (k, one, number), value
+
+
+def _changed(probes: Callable[[], Sequence[tuple]], place: Place, value: Any) -> tuple:
+    k, one, _ = place
+    fresh = probes()[one]
+    return (*fresh[:k], value, *fresh[k + 1 :])
+
+
+def _minds(
+    observe: Call,
+    reference: tuple[Any, Known],
+    probes: Callable[[], Sequence[tuple]],
+    place: Place,
+    value: Any,
+    tol: float,
+) -> bool:
+    """Return whether the right function minds another value of an argument; it is asked once."""
+    function, known = reference
+    if place not in known.minds:
+        try:
+            after = observe(function, _changed(probes, place, value))
+        except Exception:  # it does not fit to the other arguments
+            known.minds[place] = False
+        else:
+            known.minds[place] = not _same(after, known.right[place[1]], 100 * tol)
+    return known.minds[place]
 
 
 def _stays(observe: Call, function: Any, changed: tuple, before: Any, tol: float) -> bool:

@@ -90,6 +90,11 @@ class Exercise:
         """Return what the student starts from."""
         return _rewrite(self._source(), solved=False)
 
+    @property
+    def has_solution(self) -> bool:
+        """Whether there is one to show: a class's edition of the course has none."""
+        return self.solved_source() != self.stub_source()
+
     def stub(self) -> Callable[..., Any]:
         """Compile the stub in the namespace of the lesson's module and return the function (for tests)."""
         source, filename = self.stub_source(), f"<stub of {self.name}>"
@@ -150,6 +155,18 @@ def _rewrite(source: str, *, solved: bool) -> str:
         body = solution[1:].rstrip(" ") if solved else _stub_lines(planted, indent)
         text = text[: len(text) - len(indent)] + body + rest
     return text.rstrip() + "\n"
+
+
+def withheld(source: str) -> str:
+    """Return the source of a module in which the stub's lines stand in the place of every solution."""
+    text, *blocks = source.split(BEGIN)
+    for block in blocks:
+        indent = text[text.rindex("\n") + 1 :]
+        solution, rest = block.split(END)
+        planted, _ = _split_planted(rest)
+        closing = solution[solution.rindex("\n") + 1 :]  # END may be indented further than BEGIN
+        text += f"{BEGIN}\n{_stub_lines(planted, indent)}{closing}{END}{rest}"
+    return text
 
 
 def _split_planted(rest: str) -> tuple[list[str], str]:

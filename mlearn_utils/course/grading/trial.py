@@ -3,19 +3,26 @@
 A probe is a tuple of arguments. What the answer gives on all of them is compared with what the reference
 gives; if it is something else, with what each mistake gives. A mistake is named only if it explains the
 answer on every probe, and no two of them, nor any and the right values, may look alike.
+
+A class's edition of the course has neither references nor mistakes: there a trial has a `Record` of what they
+gave, which `python3 teaching handout` makes.
 """
 
+import io
+import pickle
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import combinations
-from typing import Any
+from pathlib import Path
+from typing import Any, NamedTuple
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from mlearn_utils.course.grading.compare import TOLERANCE, WHOLE, compare, same
-from mlearn_utils.course.grading.diagnose import Known, diagnose
+from mlearn_utils.course.grading.diagnose import Known, Place, diagnose, find_out
 from mlearn_utils.course.grading.exercise import NotYet
 
 Probe = tuple[Any, ...]
@@ -23,10 +30,44 @@ Wrong = list[tuple[Any, str]]
 """What each mistake gives, or a function with the reference's parameters that makes it, and what to tell."""
 
 RESULT = WHOLE
+COURSE = Path(__file__).parents[1]
 
 
 class Parts(dict[str, Any]):
     """What is observed of an answer, part by part: such as its value, then its derivative."""
+
+
+class Record(NamedTuple):
+    """What a trial has to know in the place of functions that are right or make mistakes.
+
+    Attributes:
+        right: what is right on each probe.
+        wrong: what each mistake gives on each probe, with its message.
+        minds: what `diagnose` knows of the reference.
+    """
+
+    right: list[Parts]
+    wrong: list[tuple[list[Parts], str]]
+    minds: dict[Place, bool]
+
+    def dump(self) -> bytes:
+        """Return the record as a file: the same bytes whenever the values are the same."""
+        buffer = io.BytesIO()
+        _Pickler(buffer).dump(tuple(self))
+        return buffer.getvalue()
+
+
+class _Pickler(pickle.Pickler):
+    """Stores tensors as arrays: torch's own way writes addresses of memory, and graphs cannot be stored."""
+
+    def reducer_override(self, obj: Any) -> Any:
+        if isinstance(obj, Tensor):
+            return _tensor, (obj.detach().numpy(),)
+        return NotImplemented
+
+
+def _tensor(array: np.ndarray) -> Tensor:
+    return torch.tensor(array)
 
 
 def call(function: Callable[..., Any], *probe: Any) -> Any:
@@ -63,21 +104,24 @@ class Trial:
         probes: makes the tuples of arguments, anew for every use and always the same. Together they have at
             least two values of every parameter and two sizes of every axis.
         mistakes: takes the arguments of a probe and returns what each known mistake gives there, with its
-            message; the same messages in the same order for every probe.
+            message; the same messages in the same order for every probe. None if there is a record.
         otherwise: what to say of a wrong value that no mistake explains: a sentence, or one for each part.
         praise: what a right answer is told: a sentence, or a function of the values on the first probe.
         observe: (function, *probe) -> what is compared: a value, or a dict of named parts, compared in order.
         tol: as in `expect_close`.
         reference: the function that solves the exercise; `Exercise` fills it in.
+        record: in a class's edition, where in the folder of the course the trial's `Record` lies; the
+            reference then has parameters, and no body.
     """
 
     probes: Callable[[], Sequence[Probe]]
-    mistakes: Callable[..., Wrong]
+    mistakes: Callable[..., Wrong] | None = None
     otherwise: str | Mapping[str, str]
     praise: str | Callable[..., str]
     observe: Callable[..., Any] = call
     tol: float = TOLERANCE
     reference: Callable[..., Any] | None = None
+    record: str = ""
 
     def __call__(self, answer: Callable[..., Any]) -> str:
         """Return the praise, or raise NotYet with the mistake that explains the answer."""
@@ -100,6 +144,8 @@ class Trial:
     @cached_property
     def right(self) -> list[Parts]:
         """What the reference gives on each probe."""
+        if self._recorded:
+            return self._recorded.right
         if self.reference is None:
             raise ValueError("reference must be given: an Exercise fills it in")
         return [self._observed(self.reference, probe) for probe in self.probes()]
@@ -112,6 +158,10 @@ class Trial:
             ValueError: if the messages differ from probe to probe, or two mistakes, or a mistake and the
                 right values, cannot be told apart.
         """
+        if self._recorded:
+            return self._recorded.wrong
+        if self.mistakes is None:
+            raise ValueError("mistakes must be given, where there is no record")
         tables = [self.mistakes(*probe) for probe in self.probes()]
         messages = [message for _, message in tables[0]]
         if any([message for _, message in table] != messages for table in tables):
@@ -131,7 +181,27 @@ class Trial:
     @cached_property
     def _known(self) -> dict[str, Known]:
         """What `diagnose` knows of each part of what the reference gives; it adds to it."""
-        return {name: Known([parts[name] for parts in self.right]) for name in self.right[0]}
+        known = {name: Known([parts[name] for parts in self.right]) for name in self.right[0]}
+        if self._recorded and RESULT in known:
+            known[RESULT].minds.update(self._recorded.minds)
+        return known
+
+    @cached_property
+    def _recorded(self) -> Record | None:
+        return Record(*pickle.loads((COURSE / self.record).read_bytes())) if self.record else None
+
+    def to_record(self) -> Record:
+        """Return what another trial needs to judge as this one does; errors are those of `wrong`."""
+        known = self._known.get(RESULT, Known())
+        if known.right:
+            find_out(
+                lambda function, probe: self._observed(function, probe)[RESULT],
+                self.reference,
+                self.probes,
+                tol=self.tol,
+                known=known,
+            )
+        return Record(self.right, self.wrong, known.minds)
 
     def _observed(self, function: Callable[..., Any], probe: Probe) -> Parts:
         return _parts(self.observe(function, *probe))

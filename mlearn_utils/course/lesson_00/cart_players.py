@@ -8,8 +8,15 @@ from collections.abc import Callable
 
 import numpy as np
 
-from mlearn_utils.course.lesson_00.cart_rounds import FAMILY, LEFT, PUSHES, RIGHT, ROUNDS_PER_TASK, Round
-from mlearn_utils.course.lesson_00.exercises import best_guess, hidden_reward
+from mlearn_utils.course.lesson_00.cart_rounds import (
+    FAMILY,
+    LEFT,
+    PUSHES,
+    RIGHT,
+    ROUNDS_PER_TASK,
+    Round,
+    paid,
+)
 from mlearn_utils.tasks.cartpole import CartPoleTasks
 from mlearn_utils.tasks.cartpole_physics import Array
 
@@ -27,8 +34,8 @@ def newcomer(rounds: list[Round], rng: np.random.Generator) -> int:
     """
     now = rounds[-1]
     if len(rounds) > 1:
-        first = rounds[0]
-        return steer(now, best_guess(np.array(first.velocities), np.array(first.rewards)))
+        best, _ = max(zip(rounds[0].velocities, rounds[0].rewards, strict=True), key=lambda push: push[1])
+        return steer(now, best)
     change = float(np.diff(now.rewards[-2:]).sum())  # 0 before there are two rewards
     if change == 0:
         return int(rng.integers(2))
@@ -41,7 +48,7 @@ def experienced(rounds: list[Round], rng: np.random.Generator) -> int:
     rewards = np.array([reward for played in rounds for reward in played.rewards])
     if len(rewards) == 0:
         return int(rng.integers(2))
-    errors = hidden_reward(velocities[:, None], CANDIDATES) - rewards[:, None]  # [pushes, candidates]
+    errors = paid(velocities[:, None], CANDIDATES) - rewards[:, None]  # [pushes, candidates]
     return steer(rounds[-1], CANDIDATES[(errors**2).sum(axis=0).argmin()])
 
 

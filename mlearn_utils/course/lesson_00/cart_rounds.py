@@ -34,6 +34,13 @@ FLIPPERS, LUCKY = 1000, 10
 """A round is beyond chance if at most `LUCKY` of `FLIPPERS` players who flip coins earn as much."""
 
 
+def paid(velocity: np.ndarray, target: np.ndarray | float) -> np.ndarray:
+    """Return the reward of each velocity (m/s) for a target; the two are broadcast."""
+    state = np.zeros((*np.shape(velocity), 4))
+    state[..., 1] = velocity
+    return FAMILIES[FAMILY].reward(state, np.asarray(target))
+
+
 class Round:
     """One round: up to `PUSHES` pushes from rest in the middle of the track.
 

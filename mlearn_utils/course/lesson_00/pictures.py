@@ -6,8 +6,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from mlearn_utils.course.figures.style import BLACK, BLUE, ORANGE
-from mlearn_utils.course.lesson_00.cart_rounds import signed
-from mlearn_utils.course.lesson_00.exercises import hidden_reward
+from mlearn_utils.course.lesson_00.cart_rounds import paid, signed
 from mlearn_utils.course.widgets.controls import slider
 from mlearn_utils.course.widgets.explorer import Explorer
 from mlearn_utils.course.widgets.predict import Predict
@@ -54,8 +53,8 @@ def _draw_reward(figure: Figure) -> Callable[..., str]:
     ax.legend(loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=3)
 
     def update(target: float, velocity: float) -> str:
-        reward = hidden_reward(np.array([velocity]), target)
-        tent.set_data(VELOCITIES, hidden_reward(VELOCITIES, target))
+        reward = paid(np.array([velocity]), target)
+        tent.set_data(VELOCITIES, paid(VELOCITIES, target))
         wanted.set_data([target, target], [0, 1])
         cart.set_data([velocity], reward)
         return (

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from mlearn_utils.course.grading.compare import expect, expect_close, expect_index, same
 from mlearn_utils.course.grading.trial import Parts, Probe, Trial, Wrong
+from mlearn_utils.rl import dynamic_programming as dp
 from mlearn_utils.tasks.gridworld import GridTask, grid_mdp
 from mlearn_utils.tasks.tabular import FloatArray, IntArray
 
@@ -58,20 +59,14 @@ def worth(P: FloatArray, R: FloatArray, policy: IntArray, gamma: float) -> NDArr
     return np.linalg.solve(np.eye(len(R)) - gamma * P[states, policy], R[states, policy])
 
 
-def best_worth(P: FloatArray, R: FloatArray, gamma: float) -> NDArray[np.floating]:
+def best_worth(P: FloatArray, R: FloatArray, gamma: float) -> FloatArray:
     """Return V [S] of the best policy."""
-    policy = R.argmax(axis=1)
-    for _ in range(ROUNDS):
-        before = policy
-        policy = (R + gamma * P @ worth(P, R, before, gamma)).argmax(axis=1)
-        if (policy == before).all():
-            break
-    return worth(P, R, policy, gamma)
+    return dp.value_iteration(P, R, gamma)
 
 
 def settled(P: FloatArray, R: FloatArray, policy: IntArray, gamma: float) -> IntArray:
     """Return a policy with the first of the best actions wherever its own is as good as that."""
-    q = R + gamma * P @ best_worth(P, R, gamma)
+    q = dp.action_values(P, R, best_worth(P, R, gamma), gamma)
     is_best = q[np.arange(len(R)), policy] >= q.max(axis=1) - 1e-7
     return np.where(is_best, q.argmax(axis=1), policy)
 

@@ -117,12 +117,13 @@ def relearned(
     """
     table, explored = q.copy(), 0
     for state, action, reward, after, terminated in steps:
-        row = table[after]
-        played_on_average = epsilon * row.mean() + (1 - epsilon) * row.max()
-        ahead = played_on_average if mistake == "Expected SARSA" else row.max()
+        new, _ = td.td_update(
+            table, state, action, reward, after, terminated, learning_rate=learning_rate, gamma=gamma
+        )
+        if mistake == "Expected SARSA" and not terminated:
+            new = new - learning_rate * gamma * epsilon * (table[after].max() - table[after].mean())
         is_greedy = table[state, action] == table[state].max()
         explored += not is_greedy
         if is_greedy or mistake != "greedy steps only":
-            error = reward + (0.0 if terminated else gamma * ahead) - table[state, action]
-            table[state, action] += learning_rate * error
+            table[state, action] = new
     return table, explored

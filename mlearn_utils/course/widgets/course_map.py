@@ -46,9 +46,11 @@ class CourseMap:
     def notebooks(self, number: str) -> list[str]:
         """Return the file names of the notebooks of lesson `number`: none if it is still to come.
 
-        A notebook counts when its source is there, so it is on the map while it is being built.
+        A notebook counts when its source is there, so it is on the map while it is being built; in a class's
+        edition, which has no sources, when it is there itself.
         """
-        return sorted(f"{path.stem}.ipynb" for path in self._folder.glob(f"source/{number}_*.py"))
+        names = self._folder.glob(f"source/{number}_*.py"), self._folder.glob(f"{number}_*.ipynb")
+        return sorted({f"{path.stem}.ipynb" for found in names for path in found})
 
     def __repr__(self) -> str:
         rows = [(f"{s.number} {s.title}", s.time, self._status(s.number)) for s in self.stops]

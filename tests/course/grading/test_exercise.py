@@ -1,10 +1,12 @@
 """The two texts made from a reference, the validation of an exercise, and what counts as untouched."""
 
 import dataclasses
+import importlib.util
+from pathlib import Path
 
 import pytest
 
-from mlearn_utils.course.grading.exercise import Exercise, NotYet, find_exercise
+from mlearn_utils.course.grading.exercise import Exercise, NotYet, find_exercise, withheld
 
 
 def named(fake, name) -> Exercise:
@@ -125,3 +127,30 @@ def test_an_unknown_name_lists_the_known_ones(fake):
 
 def test_not_yet_is_no_assertion():
     assert not issubclass(NotYet, AssertionError)
+
+
+# --- a class's edition
+
+
+@pytest.mark.parametrize("name", ["double", "mean", "broken"])
+def test_a_source_without_its_solutions_gives_the_same_stubs(fake, name, tmp_path):
+    source = Path(fake.__file__).read_text(encoding="utf-8")
+    (tmp_path / "without.py").write_text(withheld(source), encoding="utf-8")
+    spec = importlib.util.spec_from_file_location("without", tmp_path / "without.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    here, there = named(fake, name), named(module, name)
+    assert here.has_solution
+    assert not there.has_solution
+    assert there.stub_source() == here.stub_source() == there.solved_source()
+    assert withheld(withheld(source)) == withheld(source)
+
+
+def test_an_end_that_is_indented_further_than_its_beginning_stays_so():
+    source = (
+        "def f(x):\n    ### BEGIN SOLUTION\n    if x:\n        ### END SOLUTION\n"
+        "        #| if not x:\n        return 1\n    return 2\n"
+    )
+    assert withheld(source) == source.replace("    if x:\n", "    if not x:\n", 1)

@@ -1,13 +1,15 @@
 """A trial names a mistake only if it explains the answer everywhere; mistakes that look alike are refused."""
 
+import pickle
 from dataclasses import replace
 
 import numpy as np
 import pytest
 import torch
 
+from mlearn_utils.course.grading import trial as trials
 from mlearn_utils.course.grading.exercise import Exercise, NotYet
-from mlearn_utils.course.grading.trial import RESULT, Parts, Trial, derivatives
+from mlearn_utils.course.grading.trial import RESULT, Parts, Record, Trial, derivatives
 
 
 def scaled_sum(x, scale):
@@ -227,3 +229,63 @@ def test_parts_that_are_missing_or_too_many_are_no_mistake():
 def test_nothing_is_added_where_nothing_can_be_said():
     message = told(lambda x, scale: scale * x.sum() + x[0] ** 2 * scale / 7)
     assert message.endswith(")")
+
+
+# --- a trial that has a record, as in a class's edition
+
+
+def nothing(x, scale):
+    """Stand for a reference that was taken out."""
+    raise NotImplementedError
+
+
+@pytest.fixture
+def recorded(tmp_path, monkeypatch) -> Trial:
+    monkeypatch.setattr(trials, "COURSE", tmp_path)
+    (tmp_path / "sum.record").write_bytes(TRIAL.to_record().dump())
+    return replace(TRIAL, mistakes=None, reference=nothing, record="sum.record")
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        lambda x, scale: x.sum(),
+        lambda x, scale: scale * x.mean(),
+        lambda x, scale: scale * x[:-1].sum(),
+        lambda x, scale: 3 * x.sum(),  # named by what is known of the reference alone
+        lambda x, scale: scale,
+        lambda x, scale: -scale * x.sum(),
+        lambda x, scale: scale * x.max(),
+        lambda x, scale: scale * x,
+        lambda x, scale: None,
+        lambda x, scale: 1.5 if len(x) == 2 else 9.0,
+    ],
+)
+def test_a_recorded_trial_says_what_the_trial_says(recorded, answer):
+    assert told(answer, recorded) == told(answer)
+
+
+def test_a_recorded_trial_praises_by_the_recorded_values(recorded):
+    by_value = replace(recorded, praise=lambda value: f"It is {value:g}.")
+    assert by_value(scaled_sum) == "It is 2.5."
+
+
+def test_a_recorded_trial_knows_what_the_reference_minds_without_asking_it(recorded):
+    known = dict(recorded._known[RESULT].minds)
+    assert "`scale` makes no difference" in told(lambda x, scale: 7.1 * x.sum(), recorded)
+    assert recorded._known[RESULT].minds == known
+
+
+def test_a_record_holds_tensors_without_their_graphs_in_the_same_bytes_each_time():
+    theta = torch.tensor([1.0, 2.0], requires_grad=True)
+    records = [Record([Parts({RESULT: 2 * theta})], [([Parts({RESULT: None})], "none")], {}) for _ in "ab"]
+    one, other = (record.dump() for record in records)
+    assert one == other
+    right, wrong, _ = pickle.loads(one)
+    assert torch.equal(right[0][RESULT], torch.tensor([2.0, 4.0]))
+    assert wrong == [([{RESULT: None}], "none")]
+
+
+def test_a_trial_needs_mistakes_or_a_record():
+    with pytest.raises(ValueError, match="mistakes must be given"):
+        _ = replace(TRIAL, mistakes=None).wrong

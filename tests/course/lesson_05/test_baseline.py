@@ -8,7 +8,13 @@ import torch
 
 from mlearn_utils.course.grading.exercise import find_exercise
 from mlearn_utils.course.grading.grade import grade
-from mlearn_utils.course.lesson_05.baseline import CHOICE, baseline_probes, diverging_probe, tuned_baseline
+from mlearn_utils.course.lesson_05.baseline import (
+    CHOICE,
+    NOT_DIVERGED,
+    baseline_probes,
+    diverging_probe,
+    tuned_baseline,
+)
 from mlearn_utils.course.lesson_05.exercises import EXERCISES, fair_baseline
 
 
@@ -41,6 +47,7 @@ def test_with_the_rate_that_were_the_best_one_task_is_nan():
     assert not errors[1:].isnan().any()
     assert errors.nanmean((1, 2)).argmin() == 0
     assert fair_baseline(loss_after, rates, *sets) == pytest.approx(tuned_baseline(loss_after, rates, *sets))
+    assert tuned_baseline(loss_after, rates, *sets)[0] == NOT_DIVERGED
 
 
 def test_loss_after_returns_fresh_tensors_and_takes_rates_of_any_kind():

@@ -30,6 +30,13 @@ def test_a_lesson_is_linked_when_its_source_is_there(tmp_path):
     assert bundle["text/html"].count("to come") == len(STOPS) - 2
 
 
+def test_without_sources_a_lesson_is_linked_when_its_notebook_is_there(tmp_path):
+    (tmp_path / "04_maml.ipynb").write_text("")
+    assert CourseMap(STOPS, tmp_path).notebooks("04") == ["04_maml.ipynb"]
+    make_sources(tmp_path, "04_maml")
+    assert CourseMap(STOPS, tmp_path).notebooks("04") == ["04_maml.ipynb"]
+
+
 def test_without_notebooks_every_lesson_is_still_to_come(tmp_path):
     assert repr(CourseMap(STOPS, tmp_path / "nowhere")).count("to come") == len(STOPS)
 
