@@ -24,7 +24,6 @@ from nbconvert import SlidesExporter
 from nbformat import NotebookNode
 from pygments.formatters import HtmlFormatter
 
-from mlearn_utils import runtime
 from mlearn_utils.course.grading.report import rich
 from mlearn_utils.course.widgets.quizzes import Question, load_bank
 
@@ -63,7 +62,7 @@ def main(options: argparse.Namespace) -> int:
     except SiteError as error:
         print(f"No slides: {error}", file=sys.stderr)
         return 1
-    print("Open a deck in a browser: Space goes on, Esc shows all slides. It needs the folder assets beside it.")
+    print("Open one in a browser: Space goes on, Esc shows all. It needs the folder assets beside it.")
     return 0
 
 
@@ -86,7 +85,7 @@ def page(notebook: Path) -> str:
     Raises:
         SiteError: if it was not executed, or shows a figure without saying what is on it.
     """
-    bank = runtime.data_path(f"lesson_{notebook.stem[:2]}", "quiz.json")
+    bank = ROOT / "data" / f"lesson_{notebook.stem[:2]}" / "quiz.json"
     try:
         deck = make_deck(nbformat.read(notebook, as_version=4), load_bank(bank) if bank.exists() else ())
     except SiteError as error:

@@ -102,7 +102,8 @@ function firstToMove(room, selector = THINGS) {
   const gap = things.findLastIndex((thing, i) => i < k && !thing.textContent.trim()); // an empty line of code
   if (selector !== THINGS && gap > k / 2) k = gap + 1;
   while (k > 0 && leads(things[k - 1]) && precededBy(room, things[k - 1])) k--;
-  return precededBy(room, things[k]) ? things[k].closest(".highlight") || things[k] : null;
+  if (!precededBy(room, things[k])) return null;
+  return (things[k].matches("pre") && things[k].closest(".highlight")) || things[k];
 }
 
 // Whether something goes with what is below it: a heading, or a line that announces it.
