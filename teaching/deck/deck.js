@@ -1,5 +1,5 @@
-// Lays the slides out once all is loaded: nothing is wider or higher than a slide. What is too wide gets smaller
-// letters. What is too high gets a smaller picture, or smaller letters; if that is not enough, a second slide.
+// Lays the slides out once all is loaded: nothing is wider or higher than a slide. What is too wide gets
+// smaller letters. What is too high gets a smaller picture or smaller letters, or at last a second slide.
 
 const WIDTH = 1280, HEIGHT = 720;
 const ROOM = HEIGHT - 34; // below it stands the number of the slide
@@ -106,12 +106,12 @@ function firstToMove(room, selector = THINGS) {
   return (things[k].matches("pre") && things[k].closest(".highlight")) || things[k];
 }
 
-// Whether something goes with what is below it: a heading, or a line that announces it.
+// Whether something goes with what is below it: a heading, a line that announces it, the text of an exercise.
 function leads(thing) {
   if (thing.matches("h3, h4")) return true;
-  const words = thing.textContent.trim();
-  const isTitle = thing.firstElementChild?.matches("strong") && thing.firstElementChild.textContent === words;
-  return thing.matches("p") && thing.offsetHeight < 160 && (isTitle || words.endsWith(":"));
+  const words = thing.textContent.trim(), strong = all(thing, "strong").map((node) => node.textContent);
+  const announces = strong[0] === words || words.endsWith(":") || strong.some((text) => /^Exercise/.test(text));
+  return thing.matches("p") && thing.offsetHeight < 160 && announces;
 }
 
 // Whether anything but headings stands above `thing` in the room.
