@@ -22,7 +22,7 @@ import nbformat
 from nbformat import NotebookNode
 
 NAME = re.compile(r"\d\d_[a-z0-9_]+")
-TAGS = {"nbval-ignore-output", "raises-exception"}
+TAGS = {"nbval-ignore-output", "raises-exception", "slide-skip", "slide-hide-input"}
 METADATA = {
     "kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"},
     "language_info": {"name": "python"},

@@ -232,7 +232,7 @@ lesson.quiz()
 # %% tags=["nbval-ignore-output"]
 lesson.course_map()
 
-# %% [markdown]
+# %% [markdown] tags=["slide-skip"]
 # Your progress is kept in a small file on this computer, and nowhere else. *Export* writes it beside this
 # notebook, to hand in.
 

@@ -494,7 +494,7 @@ lesson.check(discretize)
 # 0.01, $\gamma = 0.99$). We count the seeds that reach 195, which Gymnasium states as what solves the
 # shorter CartPole-v0.
 
-# %%
+# %% tags=["slide-hide-input"]
 balanced = {variant: settings.results("cartpole", variant) for variant in settings.CART_BINS}
 for variant, values in balanced.items():
     mean, low, high = course.interval(values)
@@ -520,7 +520,7 @@ fig.suptitle("CartPole-v1, 95 % interval over 10 seeds")
 plt.show()
 
 
-# %%
+# %% tags=["slide-hide-input"]
 def gap(one, other):
     """Return the mean difference of two tables' greedy returns and its 95 % interval over the 10 seeds."""
     return course.interval(balanced[one] - balanced[other])
@@ -655,7 +655,7 @@ def returns_by_setting(seeds, seed):
     return learners.greedy_returns().reshape(axes[0].shape)
 
 
-# %%
+# %% tags=["slide-hide-input"]
 maps = dict(zip(grids, returns_by_setting(20, seed=0).mean(axis=-1), strict=True))
 best_cell = {name: np.unravel_index(mean.argmax(), mean.shape) for name, mean in maps.items()}
 pictures.draw_maps(plt.figure(), maps, rates, epsilons, gammas, best_cell)

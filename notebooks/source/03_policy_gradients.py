@@ -380,7 +380,7 @@ course.animation(
 # default settings (`python data/lesson_03/make_curves.py` makes it again). A *greedy* episode takes the more
 # probable action throughout; a mean of 475 is what Gymnasium states as solved:
 
-# %%
+# %% tags=["slide-hide-input"]
 runs = curves.load_runs()
 cartpole = curves.select(runs, "cartpole", 0.02)  # the default learning rate
 reached = sum(run.after >= 475 for run in cartpole)

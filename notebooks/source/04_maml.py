@@ -545,7 +545,7 @@ def best_possible(alpha, n):
 
 print(f"alpha = 0.01, n = 5: no start has a smaller mean query loss than {best_possible(0.01, 5):.2f}")
 
-# %%
+# %% tags=["slide-hide-input"]
 start = {"weight": torch.tensor([[1.5]]), "bias": torch.tensor([0.0])}
 line_loss = maml.module_loss(nn.Linear(1, 1), mse_loss)
 rates = np.linspace(0, 0.5, 51)

@@ -497,7 +497,7 @@ agent = MAMLAgent(family, expert.config, device=lesson.device)
 history = agent.train(seed=0, progress=False)  # "steps" counts those of the carts so far
 print({name: f"{value:.3g}" for name, value in history[-1].items()})
 
-# %%
+# %% tags=["slide-hide-input"]
 at = [entry["iteration"] for entry in history]
 curves = dict(zip(("before", "after"), stored.load_curves("dirv", "MAML"), strict=True))
 fig, ax = plt.subplots()
@@ -572,7 +572,7 @@ stored.predict_table(table)
 # Mean return on held-out tasks, four sets of 200; every step uses ten fresh episodes, and the 95 % interval
 # is over the six seeds:
 
-# %%
+# %% tags=["slide-hide-input"]
 for name in ("dirv", "dir"):
     print(f"{name:24}{stored.HEADER}")
     for method in stored.METHODS:
@@ -632,7 +632,7 @@ assert min(gain[name, rival][1] for name in ("dirv", "dir") for rival in ("multi
 # all with the default settings ($\alpha = 10$, not 20 as on `dirv` above) but for MAML's objective from the
 # first iteration on, `before_weight=0` (`python data/lesson_06/make_surrogates.py`):
 
-# %%
+# %% tags=["slide-hide-input"]
 second = stored.load("surrogates.csv")
 for name in ("dir", "dirv"):
     for kind in ("plain", "lvc", "dice", "first order"):
@@ -655,7 +655,7 @@ assert less[0] < -20 and less[1] > 0 and less[-1] < 4
 # changed at a time, on validation tasks, with five agents that nothing else is reported of
 # (`python data/lesson_06/make_choices.py`; a star marks the default):
 
-# %%
+# %% tags=["slide-hide-input"]
 choices = stored.load_choices()
 for setting, values in (
     ("before_weight", ("0.0", "0.3", "1.0", "3.0")),
@@ -769,7 +769,7 @@ lesson.check(step_sizes)
 # On `goalv` the target is anything between $-1$ and 1, so 0 is as likely as the ends. Standing still earns
 # half of the most there is on average, and a small change of speed leads from one task to the next:
 
-# %%
+# %% tags=["slide-hide-input"]
 print(f"{'goalv':24}{stored.HEADER}")
 for method in stored.METHODS:
     print(stored.row(method, table.returns("goalv", method)))
@@ -787,7 +787,7 @@ for rival in ("multitask", "FOMAML"):
 #
 # And on `phys` adaptation gains nothing, since there is nothing to gain:
 
-# %%
+# %% tags=["slide-hide-input"]
 print(f"{'phys':24}{stored.HEADER}")
 for method in ("MAML", "multitask"):
     print(stored.row(method, table.returns("phys", method)))
@@ -818,7 +818,7 @@ assert one_step - multitask < 10 and multitask > table.returns("dirv", "multitas
 # number: after 20 iterations a policy that cannot adapt earns more than the multitask policy of section 1
 # ever did. If the target were hidden, that could not be. Their code:
 
-# %%
+# %% tags=["slide-hide-input"]
 print(inspect.getsource(Goal))
 
 # %% [markdown]

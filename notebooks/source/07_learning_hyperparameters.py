@@ -336,7 +336,7 @@ for budget in (1, 2, 4):
         "random search, {} runs, less one run of the default {:6.3f} ({:.3f} to {:.3f})".format(budget, *gain)
     )
 
-# %%
+# %% tags=["slide-hide-input"]
 gains = {}
 for name in ("model @1", "oracle by 1", "oracle by 8", "oracle, optimistic"):
     gains[name] = results.difference(held_out, name, "default @1")
@@ -412,7 +412,7 @@ assert gains["linear, your 35 columns"][1] < 0 < gains["linear, your 35 columns"
 # %%
 predictions.predict_alike()
 
-# %%
+# %% tags=["slide-hide-input"]
 held_alike = results.held_out("alike")
 gains = {}
 for name in ("model @1", "random search @1", "oracle by 1", "oracle by 8", "oracle, optimistic"):
@@ -556,7 +556,7 @@ assert torch.allclose(learned["a rate each (Meta-SGD)"][0], 1 / curvature[0], rt
 # %%
 predictions.predict_discount()
 
-# %%
+# %% tags=["slide-hide-input"]
 curves = carts.discount_curves()
 update = np.arange(carts.UPDATES)
 fig, (left, right) = plt.subplots(1, 2, figsize=(9, 3.4))

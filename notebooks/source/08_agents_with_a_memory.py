@@ -247,7 +247,7 @@ explorer
 # %%
 predictions.predict_ascent()
 
-# %%
+# %% tags=["slide-hide-input"]
 print(inspect.getsource(safe_arm.value_and_entropy))
 
 # %% tags=["nbval-ignore-output"]
@@ -614,7 +614,7 @@ assert abs(mean - 0.77) < 0.01 and deviation < 0.05
 # new task, the second that of the last: for the trials the second episode, for MAML those after a gradient
 # step on ten episodes. What each training cost, in seconds of one core, is at the end:
 
-# %%
+# %% tags=["slide-hide-input"]
 for family, names in results.BY_FAMILY.items():
     print(f"{family}\n{results.HEADER}")
     for method in names:

@@ -532,7 +532,7 @@ assert results.by_seed("pendulums", "least squares", "balanced K=2").max() < 1
 # - Plain least squares has twenty unknowns, and K steps are 4 K numbers: with five it *could* solve for
 #   them. On the test bench ten steps balance all forty; a robot on its own needs more than a hundred. Why?
 
-# %% tags=["nbval-ignore-output"]
+# %% tags=["nbval-ignore-output", "slide-hide-input"]
 print(simulators.run_or_skip(lambda: pendulums.why_least_squares_fails(n_steps=10)) or "")
 
 # %% [markdown]

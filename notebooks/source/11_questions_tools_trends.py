@@ -75,7 +75,7 @@ from mlearn_utils.tasks.target_belief import TargetFilter
 # write the model down (lesson 09). Where a new task brings data enough to learn from nothing. So first
 # measure the **headroom**: what a policy that is *told* the task earns above one for all tasks:
 
-# %%
+# %% tags=["slide-hide-input"]
 print("mean return on held-out tasks (95 % over six trainings of lesson 06; *: trained four times as long)")
 print(f"{'family':8} {'one for all':>18} {'MAML, one step':>18} {'told* the task':>18} {'headroom':>9}")
 for family in ("phys", "goalv", "dir", "dirv"):
@@ -245,7 +245,7 @@ lesson.check(meta_loss)
 # closed form to ten digits. *Its own tests* says what the tool's tests ask of that gradient, as far as we
 # read them. (By hand; `data/lesson_11/tools.csv`.)
 
-# %%
+# %% tags=["slide-hide-input"]
 print(results.tool_table())
 lacking = [row["tool"] for row in results.tools() if row["installs"] == "no"]
 print(f"\n{len(lacking)} of {len(results.tools())} cannot be had by pip:", ", ".join(lacking))
@@ -418,7 +418,7 @@ assert failures["greedy"] > 0.3 and max(failures["UCB"], failures["Thompson samp
 # goals), judged after one inner step. A goal counts as *seen* if one of the ten episodes before the step
 # came near it:
 
-# %%
+# %% tags=["slide-hide-input"]
 print("goals seen before the step; share of episodes after it that end near the goal, of tasks whose goal")
 print("was seen, of these without noise, of the others, of all (95 % over five trainings; 400 goals)")
 print(f"{'':10}{'seen':20}{'near, if seen':20}{'without noise':20}{'if not seen':20}{'all'}")
@@ -459,7 +459,7 @@ pictures.distance_explorer()
 # rate that is best on validation tasks of 0 to 2 m/s (the dashed line). That changes two things, so the old
 # range is trained with this rate, too:
 
-# %%
+# %% tags=["slide-hide-input"]
 tried = results.wide_rates()
 print("return on validation tasks of 0 to 2 m/s, by rate:", *(f"{r:g}: {v:.0f}" for r, v in tried.items()))
 names = {
