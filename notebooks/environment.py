@@ -258,7 +258,7 @@ def _announce(root: Path, build: str, is_new: bool) -> None:
     kind = "its CPU build" if build == CPU or sys.platform != "linux" else "the build with CUDA"
     print(
         f"Setting up the course in {root / '.venv'}, once: JupyterLab, PyTorch ({kind}) and what they need, "
-        f"155 packages, {GIGABYTES[build]} GB on the disk ({TO_LOAD[build]} GB to load).\n"
+        f"181 packages, {GIGABYTES[build]} GB on the disk ({TO_LOAD[build]} GB to load).\n"
         f"All that pip says goes to {root / '.venv.log'}.",
         flush=True,
     )
