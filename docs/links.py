@@ -5,7 +5,7 @@ import shutil
 from pathlib import Path
 
 LINK = re.compile(
-    r"(!?)\[([^\]]*)\]\(([^)\s]+\.(?:md|ipynb|py|json|csv|png|yml|toml|txt)|[^)\s]*/)(#[^)\s]*)?\)"
+    r"(!?)\[([^\]]*)\]\(([^)\s]+\.(?:md|ipynb|py|json|csv|png|yml|toml|txt)|[^)\s]*/(?:\w+file|))(#[^)\s]*)?\)"
 )
 
 
