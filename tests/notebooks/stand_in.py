@@ -2,7 +2,7 @@
 
 The index serves a tiny wheel for every pin of requirements.txt, and setuptools as it is installed here, which
 builds the package of the clone. The clone has the real commands and the real lists, an empty `mlearn_utils`
-and one lesson.
+and one lesson. Its `python -m venv`, which takes longest, may be a stand-in too.
 """
 
 import base64
@@ -35,6 +35,11 @@ MODULES = {
 
 OPENED = "import sys\nprint('JupyterLab was opened with', *sys.argv[1:], sep='\\n')\n"
 """What the stand-in for JupyterLab does."""
+
+LINKED = """import os, shutil, sys
+shutil.copytree({empty!r}, sys.argv[1], symlinks=True, copy_function=os.link, dirs_exist_ok=True)
+"""
+"""What the stand-in for Python's venv does."""
 
 
 def pins() -> dict[str, str]:
@@ -167,9 +172,10 @@ class Clone:
     Args:
         root: the folder to make; those above it, too.
         index: what pip asks.
+        empty: an environment without packages, which is linked where Python would make one anew.
     """
 
-    def __init__(self, root: Path, index: Index):
+    def __init__(self, root: Path, index: Index, empty: Path | None = None):
         self.root, self.index = root, index
         (root / "tests").mkdir(parents=True)
         (root / "notebooks").mkdir()
@@ -183,6 +189,8 @@ class Clone:
         cell = {"cell_type": "markdown", "id": "a", "metadata": {}, "source": ["# 00 · Start here\n"]}
         book = {"cells": [cell], "metadata": {}, "nbformat": 4, "nbformat_minor": 5}
         (root / "notebooks" / "00_start_here.ipynb").write_text(json.dumps(book))
+        if empty:  # `python -m` looks first in the folder that it is called from
+            (root / "venv.py").write_text(LINKED.format(empty=str(empty)))
 
     @property
     def python(self) -> Path:
@@ -231,6 +239,6 @@ class Clone:
         """Return whether the environment holds everything, with all of its files."""
         modules = [module for name in pins() for module in MODULES.get(name, (name.replace("-", "_"),))]
         command = [str(self.python), "-c", "import mlearn_utils.course, " + ", ".join(modules)]
-        imported = subprocess.run(command, cwd=self.root.parent, capture_output=True, check=False)
-        checked = subprocess.run([str(self.python), "-m", "pip", "check"], capture_output=True, check=False)
-        return imported.returncode == checked.returncode == 0
+        checks = command, [str(self.python), "-m", "pip", "check"]
+        options = {"cwd": self.root.parent, "env": self.environment(), "capture_output": True}
+        return all(subprocess.run(check, **options, check=False).returncode == 0 for check in checks)

@@ -34,9 +34,17 @@ def index(shared_index: Index) -> Iterator[Index]:
 
 
 @pytest.fixture(scope="module")
-def made(tmp_path_factory: pytest.TempPathFactory, shared_index: Index) -> Clone:
+def empty(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Make an environment as Python makes it."""
+    venv = tmp_path_factory.mktemp("empty") / ".venv"
+    subprocess.run([sys.executable, "-m", "venv", str(venv)], check=True)
+    return venv
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory, shared_index: Index, empty: Path) -> Clone:
     """Set up a clone that the tests may harm which leave it working."""
-    clone = Clone(tmp_path_factory.mktemp("made") / "mlearn", shared_index)
+    clone = Clone(tmp_path_factory.mktemp("made") / "mlearn", shared_index, empty)
     assert clone.run()[0] == 0
     return clone
 
@@ -49,8 +57,8 @@ def ready(made: Clone, index: Index) -> Clone:
 
 
 @pytest.fixture
-def clone(tmp_path: Path, index: Index) -> Clone:
-    return Clone(tmp_path / "mlearn", index)
+def clone(tmp_path: Path, index: Index, empty: Path) -> Clone:
+    return Clone(tmp_path / "mlearn", index, empty)
 
 
 @pytest.fixture
@@ -69,7 +77,8 @@ def remount(folder: Path, option: str) -> None:
     subprocess.run(["mount", "-o", f"remount,{option}", str(folder)], check=True)
 
 
-def test_a_fresh_clone_says_what_it_does_and_opens_the_first_lesson(clone: Clone) -> None:
+def test_a_fresh_clone_says_what_it_does_and_opens_the_first_lesson(tmp_path: Path, index: Index) -> None:
+    clone = Clone(tmp_path / "mlearn", index)
     code, told = clone.run()
 
     assert code == 0
@@ -130,7 +139,10 @@ def wait_for(happened: Callable[[], bool], process: "subprocess.Popen[str]") -> 
 
 
 @pytest.mark.parametrize("ways", [("Ctrl-C", "all killed"), ("killed", "ended")], ids=" and ".join)
-def test_a_set_up_that_is_stopped_at_any_moment_is_gone_on_with(clone: Clone, ways: tuple[str, str]) -> None:
+def test_a_set_up_that_is_stopped_at_any_moment_is_gone_on_with(
+    tmp_path: Path, index: Index, ways: tuple[str, str]
+) -> None:
+    clone = Clone(tmp_path / "mlearn", index)
     stopped = 0
     for number, (moment, happened) in enumerate(MOMENTS.items()):
         way = ways[number % 2]
