@@ -23,7 +23,6 @@ from opening import read_choices
 PARTS = (
     ("ruff check", "ruff check ."),
     ("ruff format", "ruff format --check ."),
-    ("notebooks up to date", "notebooks/build.py --check"),
     ("web edition", "docs/build_site.py"),
     ("pytest", "pytest -n 2 --dist worksteal --durations 12"),
 )

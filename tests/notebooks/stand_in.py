@@ -1,8 +1,9 @@
 """A stand-in for pip's index and for a clone: the set-up can be misused in seconds, without a network.
 
-The index serves a tiny wheel for every pin of requirements.txt, and setuptools as it is installed here, which
-builds the package of the clone. The clone has the real commands and the real lists, an empty `mlearn_utils`
-and one lesson.
+The index serves a tiny wheel for every pin of requirements.txt. That of setuptools can build the package of
+the clone and nothing else; `pack_setuptools` puts the real one in its place. The clone has the real commands
+and the real lists, an empty `mlearn_utils` and one lesson. Its `python -m venv`, which takes longest, may be
+a stand-in, too.
 """
 
 import base64
@@ -36,6 +37,27 @@ MODULES = {
 OPENED = "import sys\nprint('JupyterLab was opened with', *sys.argv[1:], sep='\\n')\n"
 """What the stand-in for JupyterLab does."""
 
+LINKED = """import os, shutil, sys
+shutil.copytree({empty!r}, sys.argv[1], symlinks=True, copy_function=os.link, dirs_exist_ok=True)
+"""
+"""What the stand-in for Python's venv does."""
+
+BUILDER = """import pathlib, tomllib, zipfile
+
+def build_editable(folder, settings=None, metadata=None):
+    facts = tomllib.loads(pathlib.Path("pyproject.toml").read_text(encoding="utf-8"))["project"]
+    about = "Metadata-Version: 2.1\\nName: {name}\\nVersion: {version}\\n".format(**facts)
+    about += "".join(f"Requires-Dist: {need}\\n" for need in facts["dependencies"])
+    label = facts["name"].replace("-", "_") + "-" + facts["version"]
+    with zipfile.ZipFile(f"{folder}/{label}-py3-none-any.whl", "w") as wheel:
+        wheel.writestr("mlearn_utils.pth", str(pathlib.Path.cwd()))
+        wheel.writestr(f"{label}.dist-info/METADATA", about)
+        wheel.writestr(f"{label}.dist-info/WHEEL", "Wheel-Version: 1.0\\nTag: py3-none-any\\n")
+        wheel.writestr(f"{label}.dist-info/RECORD", "")
+    return f"{label}-py3-none-any.whl"
+"""
+"""What the stand-in for setuptools does."""
+
 
 def pins() -> dict[str, str]:
     """Return the version of each pinned distribution for the Python that runs this."""
@@ -54,6 +76,8 @@ def make_wheel(folder: Path, name: str, version: str, modules: tuple[str, ...], 
     files = {f"{module}/__init__.py": b"" for module in modules}
     if "jupyterlab" in modules:
         files["jupyterlab/__main__.py"] = OPENED.encode()
+    if "setuptools" in modules:
+        files["setuptools/build_meta.py"] = BUILDER.encode()
     if size:
         files[f"{modules[0]}/large"] = bytes(size)
     info = f"{label}.dist-info"
@@ -133,10 +157,8 @@ def running_index(folder: Path) -> Iterator[Index]:
     for name in ("simple", "cpu"):
         (folder / name).mkdir(parents=True)
     for name, version in pins().items():
-        if name != "setuptools":
-            make_wheel(folder / "simple", name, version, MODULES.get(name, (name.replace("-", "_"),)))
+        make_wheel(folder / "simple", name, version, MODULES.get(name, (name.replace("-", "_"),)))
     make_wheel(folder / "cpu", "torch", f"{pins()['torch']}+cpu", ("torch",))
-    pack_setuptools(folder / "simple")
     index = Index(folder)
 
     class Handler(BaseHTTPRequestHandler):
@@ -167,9 +189,10 @@ class Clone:
     Args:
         root: the folder to make; those above it, too.
         index: what pip asks.
+        empty: an environment without packages, which is linked where Python would make one anew.
     """
 
-    def __init__(self, root: Path, index: Index):
+    def __init__(self, root: Path, index: Index, empty: Path | None = None):
         self.root, self.index = root, index
         (root / "tests").mkdir(parents=True)
         (root / "notebooks").mkdir()
@@ -183,6 +206,8 @@ class Clone:
         cell = {"cell_type": "markdown", "id": "a", "metadata": {}, "source": ["# 00 · Start here\n"]}
         book = {"cells": [cell], "metadata": {}, "nbformat": 4, "nbformat_minor": 5}
         (root / "notebooks" / "00_start_here.ipynb").write_text(json.dumps(book))
+        if empty:  # `python -m` looks first in the folder that it is called from
+            (root / "venv.py").write_text(LINKED.format(empty=str(empty)))
 
     @property
     def python(self) -> Path:
@@ -231,6 +256,6 @@ class Clone:
         """Return whether the environment holds everything, with all of its files."""
         modules = [module for name in pins() for module in MODULES.get(name, (name.replace("-", "_"),))]
         command = [str(self.python), "-c", "import mlearn_utils.course, " + ", ".join(modules)]
-        imported = subprocess.run(command, cwd=self.root.parent, capture_output=True, check=False)
-        checked = subprocess.run([str(self.python), "-m", "pip", "check"], capture_output=True, check=False)
-        return imported.returncode == checked.returncode == 0
+        checks = command, [str(self.python), "-m", "pip", "check"]
+        options = {"cwd": self.root.parent, "env": self.environment(), "capture_output": True}
+        return all(subprocess.run(check, **options, check=False).returncode == 0 for check in checks)

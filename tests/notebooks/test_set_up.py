@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.notebooks.stand_in import Clone, Index, make_wheel, pins, running_index
+from tests.notebooks.stand_in import Clone, Index, make_wheel, pack_setuptools, pins, running_index
 
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="signals and mounts as POSIX has them")
 
@@ -33,10 +33,27 @@ def index(shared_index: Index) -> Iterator[Index]:
     shared_index.asked.clear()
 
 
+@pytest.fixture
+def real_index(index: Index) -> Iterator[Index]:
+    """Yield the index with setuptools as it is installed here."""
+    wheel = pack_setuptools(index.folder / "simple")
+    yield index
+    wheel.unlink()
+    make_wheel(wheel.parent, "setuptools", pins()["setuptools"], ("setuptools",))
+
+
 @pytest.fixture(scope="module")
-def made(tmp_path_factory: pytest.TempPathFactory, shared_index: Index) -> Clone:
+def empty(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Make an environment as Python makes it."""
+    venv = tmp_path_factory.mktemp("empty") / ".venv"
+    subprocess.run([sys.executable, "-m", "venv", str(venv)], check=True)
+    return venv
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory, shared_index: Index, empty: Path) -> Clone:
     """Set up a clone that the tests may harm which leave it working."""
-    clone = Clone(tmp_path_factory.mktemp("made") / "mlearn", shared_index)
+    clone = Clone(tmp_path_factory.mktemp("made") / "mlearn", shared_index, empty)
     assert clone.run()[0] == 0
     return clone
 
@@ -49,8 +66,8 @@ def ready(made: Clone, index: Index) -> Clone:
 
 
 @pytest.fixture
-def clone(tmp_path: Path, index: Index) -> Clone:
-    return Clone(tmp_path / "mlearn", index)
+def clone(tmp_path: Path, index: Index, empty: Path) -> Clone:
+    return Clone(tmp_path / "mlearn", index, empty)
 
 
 @pytest.fixture
@@ -69,7 +86,10 @@ def remount(folder: Path, option: str) -> None:
     subprocess.run(["mount", "-o", f"remount,{option}", str(folder)], check=True)
 
 
-def test_a_fresh_clone_says_what_it_does_and_opens_the_first_lesson(clone: Clone) -> None:
+def test_a_fresh_clone_says_what_it_does_and_opens_the_first_lesson(
+    tmp_path: Path, real_index: Index
+) -> None:
+    clone = Clone(tmp_path / "mlearn", real_index)
     code, told = clone.run()
 
     assert code == 0
@@ -130,7 +150,10 @@ def wait_for(happened: Callable[[], bool], process: "subprocess.Popen[str]") -> 
 
 
 @pytest.mark.parametrize("ways", [("Ctrl-C", "all killed"), ("killed", "ended")], ids=" and ".join)
-def test_a_set_up_that_is_stopped_at_any_moment_is_gone_on_with(clone: Clone, ways: tuple[str, str]) -> None:
+def test_a_set_up_that_is_stopped_at_any_moment_is_gone_on_with(
+    tmp_path: Path, index: Index, ways: tuple[str, str]
+) -> None:
+    clone = Clone(tmp_path / "mlearn", index)
     stopped = 0
     for number, (moment, happened) in enumerate(MOMENTS.items()):
         way = ways[number % 2]
@@ -275,14 +298,14 @@ def test_a_clone_that_may_not_be_written_is_named(small_disk: Path, index: Index
     assert "Traceback" not in told
 
 
-def test_odd_folders_carry_a_set_up_and_one_that_cannot_is_named(tmp_path: Path, index: Index) -> None:
-    odd = Clone(tmp_path / "Mein Kürs è 学 100%20 'q' $HOME #" / ("long" * 30), index)
+def test_odd_folders_carry_a_set_up_and_one_that_cannot_is_named(tmp_path: Path, real_index: Index) -> None:
+    odd = Clone(tmp_path / "Mein Kürs è 学 100%20 'q' $HOME #" / ("long" * 30), real_index)
     code, told = odd.run()
     assert code == 0, told
     assert odd.works()
 
     for name, character in (("a:b", ":"), ("{x}", "{")):
-        code, told = Clone(tmp_path / name, index).run()
+        code, told = Clone(tmp_path / name, real_index).run()
         assert code == 1
         assert f"Python and pip cannot work below a folder with '{character}' in its name" in told
 

@@ -235,9 +235,11 @@ def _seed_everything(seed: int) -> None:
 def usual_switches() -> Iterator[None]:
     """Judge under gradients, single precision and the CPU, whatever the notebook or an answer switches."""
     dtype = torch.get_default_dtype()
+    # Within the block of a device every operation of torch is slower: only where another one is set.
+    device = nullcontext() if torch.get_default_device().type == "cpu" else torch.device("cpu")
     torch.set_default_dtype(torch.float32)
     try:
-        with own_switches(), torch.inference_mode(False), torch.enable_grad(), torch.device("cpu"):
+        with own_switches(), torch.inference_mode(False), torch.enable_grad(), device:
             yield
     finally:
         torch.set_default_dtype(dtype)

@@ -14,6 +14,7 @@ import numpy as np
 import torch
 
 DEEPEST = 20  # lists within lists that are looked into
+PLAIN = int | float | str | bool | np.number | np.ndarray | torch.Tensor | dict | list | tuple
 
 
 def _copied(value: Any, copy_tensor: Callable[[torch.Tensor], torch.Tensor]) -> Any:
@@ -53,8 +54,7 @@ def kept_copy(value: Any) -> Any:
 
 def goes_on(value: Any) -> bool:
     """Return whether a call may move `value` on without that being a change: a generator, an environment."""
-    plain = int | float | str | bool | np.number | np.ndarray | torch.Tensor | dict | list | tuple
-    return not (value is None or isinstance(value, plain) or callable(value))
+    return not (value is None or isinstance(value, PLAIN) or callable(value))
 
 
 def is_unchanged(now: Any, then: Any) -> bool:
