@@ -78,19 +78,33 @@ def run_all(jobs: Iterable[Job], *, seconds: float, at_once: int = 1) -> Iterato
             _end(child, is_slow=True)
 
 
-def limit(seconds: float, megabytes: float) -> None:
+def limit(seconds: float, megabytes: float, *, for_good: bool = True) -> None:
     """Limit this process: its time on the processor, its memory, its files, and no core dump.
 
     Memory is limited on Linux only, where it counts what is claimed beyond what the process has already.
+
+    Args:
+        seconds: of the processor.
+        megabytes: of memory.
+        for_good: children cannot have more; otherwise they may set limits of their own.
     """
     whole = int(seconds) + 1
-    resource.setrlimit(resource.RLIMIT_CPU, (whole, whole + 1))  # SIGXCPU, then SIGKILL
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    resource.setrlimit(resource.RLIMIT_FSIZE, (1 << 20, 1 << 20))
+    _set(resource.RLIMIT_CPU, whole, whole + 1 if for_good else None)  # SIGXCPU, then SIGKILL
+    _set(resource.RLIMIT_CORE, 0, 0)
+    _set(resource.RLIMIT_FSIZE, 1 << 20, 1 << 20)
     claimed = Path("/proc/self/statm")
     if sys.platform == "linux" and claimed.exists():
         most = int(claimed.read_text().split()[0]) * resource.getpagesize() + int(megabytes * 1e6)
-        resource.setrlimit(resource.RLIMIT_AS, (most, most))
+        _set(resource.RLIMIT_AS, most, most if for_good else None)
+
+
+def _set(which: int, soft: int, hard: int | None) -> None:
+    """Set a limit; without `hard` that one stays, and none is set above what there is."""
+    there = resource.getrlimit(which)[1]
+    most = there if hard is None else hard
+    if there != resource.RLIM_INFINITY:
+        most = min(most, there) if most != resource.RLIM_INFINITY else there
+    resource.setrlimit(which, (soft if most == resource.RLIM_INFINITY else min(soft, most), most))
 
 
 def _start(job: Job, seconds: float) -> _Child:
@@ -117,6 +131,8 @@ def _become(function: Callable[[Callable[[str], None]], Any], writer: int) -> No
             ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)  # if whoever watches it is killed
         for number in (signal.SIGINT, signal.SIGXCPU):
             signal.signal(number, signal.SIG_DFL)
+        os.closerange(3, writer)  # the pipes of others
+        os.closerange(writer + 1, 4096)
         nowhere = os.open(os.devnull, os.O_RDWR)
         for descriptor in (0, 1, 2):
             os.dup2(nowhere, descriptor)
@@ -139,10 +155,9 @@ def _send(writer: int, message: dict[str, Any]) -> None:
 
 def _end(child: _Child, *, is_slow: bool) -> Ended:
     """Kill what is left of a child, and return how it ended."""
-    for kill, target in ((os.killpg, child.pid), (os.kill, child.pid)):
-        if is_slow or kill is os.killpg:
-            with contextlib.suppress(OSError):
-                kill(target, signal.SIGKILL)
+    for kill in (os.killpg, os.kill):  # it may have left its group, but not become another
+        with contextlib.suppress(OSError):
+            kill(child.pid, signal.SIGKILL)
     _, status = os.waitpid(child.pid, 0)
     os.close(child.pipe)
     ended = Ended(how="slow" if is_slow else _how(os.waitstatus_to_exitcode(status)))

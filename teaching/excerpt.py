@@ -6,14 +6,14 @@ checks and whatever else stands in the notebook is not run.
 """
 
 import ast
-import builtins
 import re
 import symtable
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from mlearn_utils.course.grading.exercise import Exercise, skeleton
 
+LONGEST = 200_000  # characters of a cell
 MAGIC = re.compile(r"^(\s*)(?:[%!?].*|\w[\w.]*\?\??\s*|\w+\s*=\s*[%!].*)$")
 
 
@@ -69,10 +69,14 @@ def read_cells(cells: Iterable[str]) -> tuple[list[Statement], list[Broken]]:
     statements: list[Statement] = []
     broken: list[Broken] = []
     for number, text in enumerate(cells):
+        if len(text) > LONGEST:
+            names = _seem_defined(text[:LONGEST])
+            broken.append(Broken(number, names, f"The cell has {len(text)} characters, too many to read."))
+            continue
         plain = without_magics(text)
         try:
             tree = ast.parse(plain)
-            found = [_statement(node, number, plain) for node in tree.body]
+            found = [_statement(node, number) for node in tree.body]
         except SyntaxError as error:
             lines, at = plain.splitlines(), error.lineno or 0
             line = lines[at - 1].strip() if 0 < at <= len(lines) else ""
@@ -82,7 +86,8 @@ def read_cells(cells: Iterable[str]) -> tuple[list[Statement], list[Broken]]:
             broken.append(Broken(number, _seem_defined(plain), f"{type(error).__name__}: {error}"))
         else:
             statements += found
-    return statements, broken
+    imported = {name for each in statements if _imports(each.node) for name in each.binds}
+    return [_not_changing(each, imported) for each in statements], broken
 
 
 def excerpt(statements: list[Statement], broken: list[Broken], exercise: Exercise) -> Excerpt:
@@ -100,9 +105,20 @@ def excerpt(statements: list[Statement], broken: list[Broken], exercise: Exercis
     return Excerpt(tuple(statements[k] for k in sorted(_closure(statements, last))))
 
 
+def _imports(node: ast.stmt) -> bool:
+    return isinstance(node, ast.Import | ast.ImportFrom)
+
+
+def _not_changing(statement: Statement, imported: set[str]) -> Statement:
+    """Return a statement that does not count as changing what is imported, such as `torch.manual_seed(0)`."""
+    changed = _changed(statement.node) & imported
+    return replace(statement, binds=statement.binds - changed) if changed else statement
+
+
 def _closure(statements: list[Statement], last: int) -> set[int]:
     """Return the numbers of the statements that number `last` needs, and its own."""
-    (wanted, seen), own = ([last], {last}), statements[last].binds
+    stars = {k for k, each in enumerate(statements) if "*" in each.binds}
+    (wanted, seen), own = ([last], {last} | stars), statements[last].binds
     while wanted:
         at = wanted.pop()
         statement = statements[at]
@@ -131,17 +147,38 @@ def without_magics(text: str) -> str:
     return plain
 
 
-def _statement(node: ast.stmt, cell: int, text: str) -> Statement:
+def _statement(node: ast.stmt, cell: int) -> Statement:
     module = ast.Module([node], [])
     table = symtable.symtable(ast.unparse(module), "<cell>", "exec")
     now = {symbol.get_name() for symbol in table.get_symbols() if symbol.is_referenced()}
     binds = {symbol.get_name() for symbol in table.get_symbols() if symbol.is_assigned()}
     binds |= {symbol.get_name() for symbol in table.get_symbols() if symbol.is_imported()}
+    if isinstance(node, ast.ImportFrom):
+        binds |= {alias.name for alias in node.names if alias.name == "*"}
     later, called = _looked_up(table)
-    known = set(dir(builtins))
-    return Statement(
-        node, cell, frozenset(binds), frozenset((now | called) - known), frozenset(later - known)
-    )
+    binds |= _changed(node)
+    return Statement(node, cell, frozenset(binds), frozenset(now | called), frozenset(later))
+
+
+def _changed(node: ast.AST) -> set[str]:
+    """Return the names whose values a statement changes, as `rates[0] = 1` and `rates.append(1)` do."""
+    found: set[str] = set()
+    targets: list[ast.expr] = []
+    if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef | ast.Lambda):
+        return found
+    if isinstance(node, ast.Assign | ast.Delete):
+        targets = node.targets
+    elif isinstance(node, ast.AugAssign | ast.AnnAssign):
+        targets = [node.target]
+    elif isinstance(node, ast.Expr) and isinstance(node.value, ast.Call):
+        targets = [node.value.func]
+    for target in targets:
+        root = target
+        while isinstance(root, ast.Attribute | ast.Subscript):
+            root = root.value
+        if root is not target and isinstance(root, ast.Name):
+            found.add(root.id)
+    return found.union(*(_changed(child) for child in ast.iter_child_nodes(node)))
 
 
 def _looked_up(table: symtable.SymbolTable) -> tuple[set[str], set[str]]:
@@ -162,5 +199,5 @@ def _is_stub(node: ast.stmt, stub: str) -> bool:
 
 
 def _seem_defined(text: str) -> frozenset[str]:
-    found = re.findall(r"^\s*(?:async\s+)?def\s+(\w+)", text, re.MULTILINE)
+    found = re.findall(r"^[ \t]*(?:async[ \t]+)?def[ \t]+(\w+)", text, re.MULTILINE)
     return frozenset([*found, *re.findall(r"^(\w+)\s*=(?!=)", text, re.MULTILINE)])

@@ -11,6 +11,7 @@ and its flag says why.
 import argparse
 import csv
 import html
+import io
 import os
 import re
 import sys
@@ -22,8 +23,8 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from children import Ended, run_all
-from judge import judge
+from children import Ended, limit, run_all
+from judge import is_result, judge
 from submissions import Found, Submission, Unread, collect, read, started, student_of
 
 from mlearn_utils.course.grading.events import safe_cell
@@ -33,6 +34,7 @@ from mlearn_utils.course.grading.report import Report, plural
 from mlearn_utils.course.lessons import lesson_numbers, load_lesson
 
 FACTS = ("file", "student", "lesson", "score", "max_score", "flag")
+READING = 3  # times the seconds of an answer: for reading a notebook
 NO_EXERCISE = "no exercise of the course in it"
 STYLE = "font-family: system-ui, sans-serif; max-width: 50rem; margin: 2rem auto; padding: 0 1rem"
 
@@ -64,7 +66,9 @@ def main(options: argparse.Namespace) -> int:
         raise SystemExit(f"--workers must be at least 1, got {options.workers}")
     if options.out.exists() and not options.out.is_dir():
         raise SystemExit(f"--out must be a folder, and {options.out} is a file")
-    started = time.time()
+    if isinstance(sys.stdout, io.TextIOWrapper):  # names and messages may have letters that a terminal lacks
+        sys.stdout.reconfigure(errors="backslashreplace")
+    began = time.time()
     options.out.mkdir(parents=True, exist_ok=True)
     found = list(collect(options.submissions, options.out))
     if not found:
@@ -73,7 +77,7 @@ def main(options: argparse.Namespace) -> int:
     write_results(rows, options.out)
     graded = [row for row in rows if row.reports]
     print(
-        f"{len(graded)} of {plural(len(rows), 'file')} graded in {time.time() - started:.0f} s; "
+        f"{len(graded)} of {plural(len(rows), 'file')} graded in {time.time() - began:.0f} s; "
         f"{sum(bool(row.flags) for row in rows)} to look at. The table is {options.out / 'grades.csv'}"
     )
     return 0
@@ -146,7 +150,9 @@ def write_results(rows: list[Row], out: Path) -> None:
     taken: set[str] = set()
     for row in rows:
         if row.reports:
-            (pages / f"{_page_name(row, taken)}.html").write_text(page(row), encoding="utf-8")
+            (pages / f"{_page_name(row, taken)}.html").write_text(
+                page(row), encoding="utf-8", errors="backslashreplace"
+            )
 
 
 def page(row: Row) -> str:
@@ -168,6 +174,7 @@ def _grade_one(
     tell: Callable[[str], None],
 ) -> dict[str, Any]:
     """Read and grade one notebook, in a child process; return what the row needs, as JSON can hold it."""
+    limit(READING * seconds, memory, for_good=False)
     submission = read(found)
     if isinstance(submission, Unread):
         return {"why": submission.why}
@@ -203,10 +210,10 @@ def _row_of(entry: Found | Unread) -> Row:
 
 def _row_from(row: Row, ended: Ended, lessons: dict[str, tuple[Exercise, ...]]) -> Row:
     result = ended.result
-    if result is None:
-        row.flags.append(f"not graded: reading it ended the grader's process ({ended.how})")
-    elif "why" in result:
+    if isinstance(result, dict) and isinstance(result.get("why"), str):
         row.flags.append(f"not graded: {result['why']}")
+    elif not _is_whole(result, lessons):
+        row.flags.append(f"not graded: it ended the process that read it ({ended.how or 'a forged result'})")
     else:
         row.lesson, row.flags = result["lesson"], result["flags"]
         for exercise, (outcome, message, line, source) in zip(
@@ -215,6 +222,17 @@ def _row_from(row: Row, ended: Ended, lessons: dict[str, tuple[Exercise, ...]]) 
             facts = exercise.title, exercise.level, exercise.minutes, exercise.points
             row.reports[exercise.name] = Report(outcome, message, *facts, line=line, source=source)
     return row
+
+
+def _is_whole(result: Any, lessons: dict[str, tuple[Exercise, ...]]) -> bool:
+    """Return whether a child sent what a row is made of."""
+    if not isinstance(result, dict) or result.get("lesson") not in lessons:
+        return False
+    reports, flags = result.get("reports"), result.get("flags")
+    if not isinstance(reports, list) or not isinstance(flags, list):
+        return False
+    whole = len(reports) == len(lessons[result["lesson"]]) and all(map(is_result, reports))
+    return whole and all(isinstance(flag, str) for flag in flags)
 
 
 def _flag_twins(rows: list[Row]) -> None:
@@ -254,7 +272,8 @@ def _write_csv(path: Path, head: list[str], lines: list[list[Any]]) -> None:
 
 def _page_name(row: Row, taken: set[str]) -> str:
     """Return a file name that is free, in characters that every system takes."""
-    plain = re.sub(r"[^\w .-]", "_", f"{row.student} {row.lesson}").strip(" .")[:80]
+    student = row.student.encode("utf-8", "backslashreplace")[:150].decode("utf-8", "ignore")
+    plain = re.sub(r"[^\w .-]", "_", f"{student} {row.lesson}").strip(" .")
     name, k = plain, 1
     while name.lower() in taken:
         k += 1

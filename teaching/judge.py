@@ -6,8 +6,10 @@ audit hook, which Python code cannot take out again.
 """
 
 import ast
+import inspect
 import linecache
 import os
+import re
 import sys
 import sysconfig
 import tempfile
@@ -15,19 +17,22 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import torch
 from children import Ended, limit, run_all
 from excerpt import Excerpt, Statement, excerpt, read_cells
 from screen import Finding, patches, screen
+from submissions import show
 
 import mlearn_utils
 from mlearn_utils.course.grading import grade as grading
+from mlearn_utils.course.grading.answer import text_of
 from mlearn_utils.course.grading.exercise import Exercise
-from mlearn_utils.course.grading.report import Report
+from mlearn_utils.course.grading.report import ICONS, Report
 
-LONGEST = 4000  # characters of a message
+LONGEST, LONGEST_FLAG, MOST_FLAGS = 4000, 300, 20  # characters of a message, of a flag; flags of an answer
 MISSING = "Nothing in the notebook defines `{name}`."
 REFUSED = "Refused: {what}. The answer must be your own, and leave alone what is not its own."
 SLOW = "It took more than the {seconds:g} seconds that an answer has here; is there a loop without an end?"
@@ -42,12 +47,26 @@ ACTS = (
     ),
     *(f"{word}." for word in ("resource", "syslog", "ftplib", "smtplib", "urllib", "http", "sqlite3", "gc")),
     *("code.__new__", "sys.settrace", "sys.setprofile", "sys.addaudithook", "cpython.run_"),
+    "pickle.find_class",
 )
 """How the audit events begin that an answer has no use for."""
 
 HARMLESS = {"os.listdir", "os.scandir", "os.walk", "os.fwalk", "os.putenv", "os.unsetenv", "os.getxattr"}
-IN_SCRATCH = {"os.mkdir", "os.remove", "os.rmdir", "os.rename", "os.chmod", "os.truncate", "shutil.rmtree"}
+IN_SCRATCH = {"os.mkdir", "os.remove", "os.rmdir", "os.rename"}
 """What is harmless, and what is so in an answer's own folder."""
+
+KEPT_BACK = re.compile(r"mlearn_utils\.course\.(lesson_\d\d\.(exercises|mistakes)|lessons)")
+"""Modules of the course that an answer cannot import."""
+
+WAYS_OUT = "mknod mkfifo setsid setpgid setpgrp pidfd_open setuid"
+DOORS = {
+    **dict.fromkeys(("os", "posix"), WAYS_OUT),
+    **dict.fromkeys(("torch", "torch._C._VariableFunctions"), "from_file"),
+    "_posixsubprocess": "fork_exec",
+    "subprocess": "_fork_exec",
+    "signal": "pidfd_send_signal",
+}
+"""Module -> functions that get out without an audit event."""
 
 READABLE = tuple(
     f"{Path(folder).resolve()}{os.sep}"
@@ -59,9 +78,10 @@ READABLE = tuple(
             ROOT / "mlearn_utils.egg-info",
             ROOT / "data",
         ),
-        *("/dev", "/proc/self", "/usr/share", "/etc", "/sys/devices/system/cpu"),
+        *("/dev", "/usr/share", "/etc", "/sys/devices/system/cpu"),
     )
 )
+READABLE_FILES = {"/proc/stat", "/proc/cpuinfo", "/proc/meminfo"}
 """Folders that libraries read from."""
 
 
@@ -95,8 +115,8 @@ def judge(
     verdicts, jobs = {}, []
     for exercise in exercises:
         found = excerpt(statements, broken, exercise)
-        findings = screen(pairs(found.statements), exercise.name, _own_names(exercise))
-        flags = [str(finding) for finding in findings]
+        findings = screen(pairs(found.statements), exercise.name, own_names(exercise))
+        flags = [show(str(finding))[:LONGEST_FLAG] for finding in findings[:MOST_FLAGS]]
         told = _before_running(exercise, found, findings)
         verdicts[exercise.name] = Verdict(exercise, told or _report(exercise, "not attempted", ""), flags)
         if told is None:
@@ -110,13 +130,22 @@ def judge(
     ran = {id(s.node) for e in exercises for s in excerpt(statements, broken, e).statements}
     rest = [(s.node, s.cell) for s in statements if id(s.node) not in ran]
     listed = list(verdicts.values())
-    listed[0].flags += [str(finding) for finding in patches(rest)]
+    listed[0].flags += [show(str(finding))[:LONGEST_FLAG] for finding in patches(rest)[:MOST_FLAGS]]
     return listed
 
 
 def pairs(statements: tuple[Statement, ...]) -> list[tuple[ast.stmt, int]]:
     """Return the syntax tree and the cell's number of statements, as `screen` takes them."""
     return [(statement.node, statement.cell) for statement in statements]
+
+
+def is_result(result: Any) -> bool:
+    """Return whether a child sent what a verdict is made of: outcome, message, line and source."""
+    if not isinstance(result, list) or len(result) != 4:
+        return False
+    outcome, message, line, source = result
+    known = outcome in ICONS if isinstance(outcome, str) else False
+    return known and isinstance(message, str) and isinstance(source, str) and isinstance(line, int | None)
 
 
 def _before_running(exercise: Exercise, found: Excerpt, findings: list[Finding]) -> Report | None:
@@ -133,8 +162,8 @@ def _before_running(exercise: Exercise, found: Excerpt, findings: list[Finding])
 
 def _after_running(exercise: Exercise, ended: Ended, seconds: float) -> tuple[Report, list[str]]:
     """Return the report on an answer that was run, and what to look at."""
-    flags = sorted(set(ended.notes))
-    if ended.result is not None:
+    flags = [show(note)[:LONGEST_FLAG] for note in sorted(set(ended.notes))[:MOST_FLAGS]]
+    if is_result(ended.result):
         outcome, message, line, source = ended.result
         if flags and outcome == "passed":  # it tried what an answer has no use for
             return _report(exercise, "not yet", REFUSED.format(what=flags[0])), flags
@@ -151,13 +180,13 @@ def _report(
     return Report(outcome, message, *facts, line=line, source=source)
 
 
-def _own_names(exercise: Exercise) -> set[str]:
-    """Return the names that an exercise's own solution uses: of these the answer may make use, too."""
+def own_names(exercise: Exercise) -> set[str]:
+    """Return what of the course an exercise's own solution uses: of these the answer may make use, too."""
     tree = ast.parse(exercise.solved_source() + "\n" + exercise.stub_source())
-    names = {node.id for node in ast.walk(tree) if isinstance(node, ast.Name)}
-    return (names | {node.attr for node in ast.walk(tree) if isinstance(node, ast.Attribute)}) - {
-        exercise.name
-    }
+    used = {node.id for node in ast.walk(tree) if isinstance(node, ast.Name)} - {exercise.name}
+    known = inspect.unwrap(exercise.reference).__globals__
+    used |= {node.attr for node in ast.walk(tree) if isinstance(node, ast.Attribute)}
+    return used | {known[name].__name__ for name in used if isinstance(known.get(name), ModuleType)}
 
 
 def _run(
@@ -179,6 +208,7 @@ def _run(
         f"{Path(__file__).resolve().parent}{os.sep}",
     )  # no line of ours is the student's
     limit(seconds, memory)
+    _take_away(exercise)
     _watch(scratch, tell)
     namespace: dict[str, Any] = {"__name__": "__main__", "__builtins__": __builtins__}
     for statement in statements:
@@ -195,6 +225,18 @@ def _run(
     return report.outcome, report.message, report.line, report.source
 
 
+def _take_away(exercise: Exercise) -> None:
+    """Take from this process what an answer could use to pass or to get out, without an audit event."""
+    exercise.is_untouched(_take_away)  # what this asks first is remembered, and needs the source
+    for name in [name for name in sys.modules if KEPT_BACK.fullmatch(name)]:
+        above, _, last = name.rpartition(".")
+        vars(sys.modules[above]).pop(last, None)
+        del sys.modules[name]
+    for module, names in DOORS.items():
+        for name in names.split() if module in sys.modules else ():
+            vars(sys.modules[module]).pop(name, None)
+
+
 def _raised_before(error: BaseException) -> tuple[str, str, int | None, str]:
     """Return what to say if the cell itself raises, before there is a function to check."""
     trace, line, source = error.__traceback__, None, ""
@@ -204,7 +246,7 @@ def _raised_before(error: BaseException) -> tuple[str, str, int | None, str]:
             line, source = trace.tb_lineno, linecache.getline(filename, trace.tb_lineno).strip()
         trace = trace.tb_next
     where = f"\nLine {line} of the cell: `{source}`" if line else ""
-    return "your code raised", f"{type(error).__name__}: {str(error)[:600]}{where}", line, source
+    return "your code raised", f"{type(error).__name__}: {text_of(error)}{where}", line, source
 
 
 def _watch(scratch: str, tell: Callable[[str], None]) -> None:
@@ -214,6 +256,11 @@ def _watch(scratch: str, tell: Callable[[str], None]) -> None:
     def hook(event: str, arguments: tuple[Any, ...]) -> None:
         nonlocal busy
         if busy:
+            return
+        if event == "import":
+            if KEPT_BACK.fullmatch(str(arguments[0])):
+                tell(f"tried to import {arguments[0]}")
+                raise ImportError(STOPPED.format(event=f"import of {arguments[0]}"))
             return
         if event != "open" and (not event.startswith(ACTS) or event in HARMLESS):
             return
@@ -234,19 +281,33 @@ def _watch(scratch: str, tell: Callable[[str], None]) -> None:
 
 def _of_open(scratch: str, path: Any, mode: Any, flags: Any) -> str:
     """Return in words which opening of a file is stopped, "" for one that is not."""
-    if isinstance(path, int) or path == os.devnull:
+    if isinstance(path, int):
         return ""
-    name = os.path.realpath(os.fsdecode(path))
+    name = _plain(path)
+    if name == os.devnull:
+        return ""
     to_write = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_APPEND
     writes = (isinstance(flags, int) and flags & to_write) or set(str(mode or "")) & set("wax+")
-    if name.startswith(scratch) or (not writes and name.startswith(READABLE)):
+    may_read = (name.startswith(READABLE) and not os.path.isdir(name)) or name in READABLE_FILES  # noqa: PTH112
+    if name.startswith(scratch) or (not writes and may_read):
         return ""
     return f"a file{' for writing' if writes else ''} ({name[:200]})"
 
 
 def _of_act(scratch: str, event: str, arguments: tuple[Any, ...]) -> str:
     """Return the event that is stopped, "" for one that only touches the answer's own folder."""
-    paths = [os.path.realpath(os.fsdecode(a)) for a in arguments if isinstance(a, str | bytes | os.PathLike)]
-    if event in IN_SCRATCH and paths and all(f"{path}{os.sep}".startswith(scratch) for path in paths):
-        return ""
-    return event
+    paths = [_plain(each) for each in arguments if isinstance(each, str | bytes | os.PathLike)]
+    of_folders = [each for each in arguments[-2:] if isinstance(each, int) and each >= 0]  # or a mode
+    if event == "os.mkdir":
+        of_folders = [each for each in arguments[-1:] if each != -1]
+    inside = paths and all(f"{path}{os.sep}".startswith(scratch) for path in paths)
+    return "" if event in IN_SCRATCH and inside and not of_folders else event
+
+
+def _plain(path: Any) -> str:
+    """Return the real path of what an event names, whatever an object of a class of its own says."""
+    path = os.fspath(path)
+    plain = (
+        str.__str__(path) if isinstance(path, str) else bytes.__bytes__(path).decode(errors="surrogateescape")
+    )
+    return os.path.realpath(str.__getitem__(plain, slice(None)) + "")

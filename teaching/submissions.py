@@ -5,9 +5,12 @@ be read becomes an `Unread` with a reason, so that one broken file never stops a
 """
 
 import json
+import lzma
 import os
 import re
 import zipfile
+import zlib
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
@@ -15,6 +18,13 @@ from typing import Any
 
 LARGEST = 50_000_000  # bytes of a notebook; one with pictures has a few millions
 MOST_MEMBERS = 5000
+LONGEST_NAME = 500
+UNREADABLE = (
+    *(ValueError, OSError, RuntimeError, NotImplementedError, EOFError, KeyError),
+    *(zipfile.BadZipFile, zlib.error, lzma.LZMAError),
+)
+"""What a damaged file or archive raises, besides what is told by name."""
+
 USUAL_CELLS = 500
 SKIPPED = re.compile(r"^(\.|__MACOSX$)")
 START = re.compile(r"""\bstart\(\s*["'](\d\d)["']\s*\)""")
@@ -120,7 +130,7 @@ def read(found: Found) -> Submission | Unread:
         return Unread(found.shown, student, "nested too deep for a notebook")
     except json.JSONDecodeError:
         return Unread(found.shown, student, "no notebook: the file is not JSON")
-    except (ValueError, OSError, zipfile.BadZipFile, RuntimeError, NotImplementedError) as error:
+    except UNREADABLE as error:
         return Unread(found.shown, student, str(getattr(error, "strerror", "") or error))
     started = [match for cell in cells for match in START.findall(cell)]
     return Submission(found.shown, student, started[0] if started else "", cells, notes)
@@ -130,7 +140,7 @@ def started(found: Found) -> str:
     """Return the number of the lesson that a notebook seems to start, by its first part, "" if by none."""
     try:
         raw = _bytes(found)[:500_000]
-    except (ValueError, OSError, zipfile.BadZipFile, RuntimeError, NotImplementedError):
+    except UNREADABLE:
         return ""
     match = re.search(rb"""\bstart\(\s*\\\\?["'](\d\d)""", raw)
     return match[1].decode() if match else ""
@@ -159,7 +169,7 @@ def code_cells(book: Any) -> tuple[tuple[str, ...], tuple[str, ...]]:
 
 def student_of(parts: tuple[str, ...]) -> str:
     """Return the student's name: the first folder's, else what a file's name adds to the lesson's."""
-    first = parts[0]
+    first = parts[0][:LONGEST_NAME]
     for pattern in LMS:
         match = pattern.match(first)
         if match:
@@ -169,17 +179,19 @@ def student_of(parts: tuple[str, ...]) -> str:
     stem = re.sub(r"\.(ipynb|zip)$", "", first, flags=re.IGNORECASE)
     words = [word for word in re.split(r"[\s_\-.()]+", stem) if word]
     for at, word in enumerate(words):
+        if not re.fullmatch(r"\d\d", word):
+            continue
         end = at + 1
         while end < len(words) and words[end].lower() in WORDS:
             end += 1
-        if re.fullmatch(r"\d\d", word) and end > at + 1:
+        if end > at + 1:
             return show(" ".join(words[:at] + words[end:]) or stem)
     return show(" ".join(words) or stem)
 
 
 def show(text: str) -> str:
     """Return a name in characters that can be written and shown, on one line."""
-    text = text.encode("utf-8", "backslashreplace").decode()
+    text = text[:LONGEST_NAME].encode("utf-8", "backslashreplace").decode()
     return "".join(c if c.isprintable() else f"\\x{ord(c):02x}" for c in text)
 
 
@@ -200,7 +212,7 @@ def _of_archive(path: Path, parts: tuple[str, ...], is_root: bool) -> Iterator[F
     try:
         with zipfile.ZipFile(path) as archive:
             members = [info for info in archive.infolist() if not info.is_dir()]
-    except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError):
+    except UNREADABLE:
         yield Unread(shown, student_of(parts), "no zip archive, or a broken one")
         return
     if len(members) > MOST_MEMBERS:
@@ -211,14 +223,17 @@ def _of_archive(path: Path, parts: tuple[str, ...], is_root: bool) -> Iterator[F
         inner = tuple(part for part in PurePosixPath(info.filename).parts if part not in ("/", "..", "."))
         if inner and not any(SKIPPED.match(part) for part in inner):
             wanted.append((info, inner))
-    names = [inner[-1] for _, inner in wanted if inner[-1].lower().endswith(".ipynb")]
+    names = Counter(info.filename for info, _ in wanted)
+    books = [inner[-1] for _, inner in wanted if inner[-1].lower().endswith(".ipynb")]
     # an archive of a class has the lesson many times; one of a student has it once, and names the student
-    is_of_class = is_root or len(names) > len(set(names)) or len({n[:2] for n in names}) < len(names)
+    is_of_class = is_root or len({book[:2] for book in books}) < len(books)
     for info, inner in wanted:
         place = inner if is_of_class else (*parts[:-1], path.stem, *inner)
         label = show("/".join((*parts, *inner)))
         if (info.external_attr >> 16) & 0o170000 == 0o120000:
             yield Unread(label, student_of(place), "a symbolic link: not followed")
+        elif names[info.filename] > 1 or len(info.filename) > LONGEST_NAME:
+            yield Unread(label, student_of(place), "a name that is there twice, or far too long")
         elif not inner[-1].lower().endswith(".ipynb"):
             yield Unread(label, student_of(place), "no notebook: its name does not end in .ipynb")
         else:

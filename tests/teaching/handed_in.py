@@ -208,6 +208,33 @@ CHEATS: dict[str, str] = {
     + STEP
     + "    own = [f for f in gc.get_objects() if getattr(f, '__name__', '') == 'inner_step'][0]\n"
     "    return own(loss, theta, support, inner_lr)\n",
+    "imports within a class": "class Own:\n"
+    "    from mlearn_utils.course.lesson_04.exercises import inner_step\n\ninner_step = Own.inner_step\n",
+    "runs a text by numpy": "import numpy as np\n" + STEP + "    box = {}\n"
+    "    np.testing.runstring('from mlearn_utils.course.lesson_04.exercises import inner_step as f', box)\n"
+    "    return box['f'](loss, theta, support, inner_lr)\n",
+    "turns a known mistake around": "import mlearn_utils\nm = mlearn_utils\n"
+    + STEP
+    + "    wrong = m.course.lesson_04.mistakes.wrong_steps(loss, theta, support, -inner_lr)\n"
+    "    return wrong[0][0](loss, theta)\n",
+    "starts a program unseen": "import numpy as np\nimport torch\n"
+    + STEP
+    + "    np.testing.runstring('import _posixsubprocess as p; p.fork_exec', {})\n"
+    + _SOLVED_LINE,
+    "writes beside an open folder": "import os\nimport torch\n"
+    + STEP
+    + f"    folder = os.open({str(ROOT)!r}, os.O_RDONLY)\n"
+    "    os.open('outside', os.O_CREAT | os.O_WRONLY, dir_fd=folder)\n" + _SOLVED_LINE,
+    "lies about a path": "import torch\nclass Evil(str):\n"
+    "    def startswith(self, *_):\n        return True\n\n"
+    + STEP
+    + "    open(Evil('{outside}'), 'w').write('here')\n"
+    + _SOLVED_LINE,
+    "reads what the grader was started with": "import os\nimport torch\n"
+    + STEP
+    + "    open(f'/proc/{os.getppid()}/environ').read()\n"
+    + _SOLVED_LINE,
+    "sends letters that are none": "def fail():\n    raise ValueError('\\ud800')\n\ninner_step = fail()\n",
     "uses the package's step": "from mlearn_utils.meta import maml\n"
     + STEP
     + "    one = lambda params, data: loss(params['theta'], data)\n"

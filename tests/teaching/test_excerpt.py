@@ -42,6 +42,26 @@ def test_a_value_is_the_last_one_but_what_a_line_needs_stands_before_it() -> Non
     ]
 
 
+def test_what_changes_a_value_belongs_to_it_unless_it_was_imported() -> None:
+    cells = (
+        "import torch\nopts = {}\nrates = []",
+        "opts['a'] = 1\ntorch.manual_seed(0)",
+        "for k in range(3):\n    rates.append(k)",
+        STEP + "    return torch.f(opts, rates)",
+    )
+    assert len(lines_of(*cells)) == 6
+
+
+def test_names_of_star_imports_and_those_that_hide_a_builtin_are_found() -> None:
+    cells = ("from numpy import *", "from torch import sum", "def slice(x):\n    return sum(x)")
+    assert len(lines_of(*cells, STEP + "    return slice(theta)")) == 4
+
+
+def test_a_cell_that_is_far_too_long_costs_its_exercise_only() -> None:
+    statements, broken = read_cells([RIGHT_STEP, STEP + "    return 1\n" + "\n" * 300_000])
+    assert "too many to read" in excerpt(statements, broken, EXERCISES["inner_step"]).broken
+
+
 def test_a_helper_may_stand_below_the_answer() -> None:
     assert lines_of(STEP + "    return later()", "def later():\n    return 1")[1] == "def later():"
 

@@ -92,6 +92,12 @@ def put_broken_files(folder: Path) -> None:
         (folder / "twice").mkdir(exist_ok=True)
         (folder / "twice" / name).write_text(json.dumps(solved()), encoding="utf-8")
     (folder / "broken.zip").write_bytes(b"PK\x03\x04 broken")
+    (folder / ("\U0001d49c" * 60 + ".ipynb")).write_text(json.dumps(notebook()), encoding="utf-8")
+    with zipfile.ZipFile(folder / "damaged.zip", "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("04_maml.ipynb", json.dumps(notebook()))
+    raw = bytearray((folder / "damaged.zip").read_bytes())
+    raw[60:300] = b"\xff" * 240
+    (folder / "damaged.zip").write_bytes(raw)
     with zipfile.ZipFile(folder / "all.zip", "w", zipfile.ZIP_DEFLATED) as archive:
         archive.writestr("../../x/04_maml.ipynb", json.dumps(solved()))
         archive.writestr("/root/y/04_maml.ipynb", json.dumps(notebook()))
@@ -128,7 +134,10 @@ def test_no_cheat_gets_a_point_without_a_flag(graded: dict[str, Row], cheat: str
     assert row["inner_step"] == "0" or row["flag"], row
 
 
-HARMLESS = {"prints without end", "calls itself without end", "takes all memory", "leaves by an exit"}
+HARMLESS = {
+    *("prints without end", "calls itself without end", "takes all memory", "leaves by an exit"),
+    "sends letters that are none",
+}
 
 
 @pytest.mark.parametrize("cheat", sorted(set(CHEATS) - HARMLESS))
@@ -159,6 +168,7 @@ def test_nothing_was_written_outside_and_no_process_is_left(graded: dict[str, Ro
         ("elsewhere", "symbolic link"),
         ("pipe.ipynb", "no plain file"),
         ("broken.zip", "broken"),
+        ("damaged.zip/04_maml.ipynb", "decompressing"),
         ("all.zip/z/04_maml.ipynb", "not JSON"),
         ("all.zip/bomb/04_maml.ipynb", "60 MB"),
         ("all.zip/l/04_maml.ipynb", "symbolic link"),

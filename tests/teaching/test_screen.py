@@ -3,7 +3,7 @@
 import ast
 
 import pytest
-from judge import _own_names
+from judge import own_names
 from screen import patches, screen
 
 from mlearn_utils.course.grading.exercise import Exercise
@@ -17,7 +17,7 @@ def findings(text: str, name: str = "answer", allowed: tuple[str, ...] = ()) -> 
 @pytest.mark.parametrize(("number", "exercise"), EXERCISES)
 def test_solutions_and_stubs_pass_without_a_word(number: str, exercise: Exercise) -> None:
     for text in (exercise.solved_source(), exercise.stub_source()):
-        assert findings(text, exercise.name, tuple(_own_names(exercise))) == []
+        assert findings(text, exercise.name, tuple(own_names(exercise))) == []
 
 
 @pytest.mark.parametrize(
@@ -28,6 +28,9 @@ def test_solutions_and_stubs_pass_without_a_word(number: str, exercise: Exercise
         "def answer(x):\n    '''Has {__words__} of {f_back}.'''\n    x.grad = None\n    return f'{x:.2f}'",
         "def answer(x):\n    print('{} of {}'.format(x, 1))\n    return getattr(x, 'item')()",
         "import os\ndef answer(x):\n    return x",
+        "class P:\n    def __mul__(self, other):\n        self._n = other\n        return self._n",
+        "import torch\nfrom torch.nn import functional as F\nanswer = F.relu, torch.linalg.norm",
+        "from sklearn.linear_model import Ridge\nimport scipy.stats\nanswer = scipy.stats.norm",
     ],
 )
 def test_usual_code_passes(text: str) -> None:
@@ -58,6 +61,21 @@ def test_usual_code_passes(text: str) -> None:
         "from mlearn_utils import course as c\ndef answer(x):\n    return c.lesson_04.exercises.answer(x)",
         "from mlearn_utils.course.lesson_04 import exercises\nanswer = exercises.answer",
         "from mlearn_utils.course.lesson_04 import *\nanswer = answer",
+        "class A:\n    from mlearn_utils.course.lesson_04.exercises import b\nanswer = A.b",
+        "import mlearn_utils\nm = mlearn_utils\nanswer = m.course.lesson_04.exercises.f",
+        "import mlearn_utils.rl\nanswer = [mlearn_utils][0].rl",
+        "import numpy as np\ndef answer(x):\n    n = np\n    n.maximum = max",
+        "import numpy as np\nanswer = [0 for np.maximum in [max]]",
+        "import numpy as np\ndef answer(x):\n    np.testing.runstring(x, {})",
+        "import enum\ndef answer(x):\n    return enum.bltns.eval(x)",
+        "import typing\ndef answer(x):\n    return typing.get_type_hints(x)",
+        "from functools import reduce\ndef answer(x):\n    return reduce(getattr, ['__globals__'], x)",
+        "from operator import *\ndef answer(x):\n    return attrgetter('a')(x)",
+        "from functools import update_wrapper as u\ndef answer(x):\n    u(x, x, updated=('__globals__',))",
+        "from mlearn_utils.course.lesson_04 import quadratics as allowed\nanswer = allowed.best_start",
+        "import torch\nanswer = torch.from_file",
+        "import gymnasium\nanswer = gymnasium.make",
+        "import pandas as pd\nanswer = pd.read_pickle",
     ],
 )
 def test_what_an_answer_has_no_use_for_is_seen(text: str) -> None:
