@@ -40,12 +40,9 @@ ENDED = "The answer ended the Python that ran it ({how})."
 STOPPED = "An answer may not do that here: {event}"
 
 ROOT = Path(mlearn_utils.__file__).resolve().parents[1]
+ROOMS = "os shutil subprocess socket ctypes mmap fcntl pty signal resource syslog ftplib smtplib urllib http"
 ACTS = (
-    *(
-        f"{word}."
-        for word in ("os", "shutil", "subprocess", "socket", "ctypes", "mmap", "fcntl", "pty", "signal")
-    ),
-    *(f"{word}." for word in ("resource", "syslog", "ftplib", "smtplib", "urllib", "http", "sqlite3", "gc")),
+    *(f"{room}." for room in f"{ROOMS} sqlite3 gc".split()),
     *("code.__new__", "sys.settrace", "sys.setprofile", "sys.addaudithook", "cpython.run_"),
     "pickle.find_class",
 )
@@ -71,18 +68,13 @@ DOORS = {
 READABLE = tuple(
     f"{Path(folder).resolve()}{os.sep}"
     for folder in (
-        *(sys.prefix, sys.base_prefix, *sysconfig.get_paths().values()),
-        *(
-            Path(torch.__file__).parents[1],
-            ROOT / "mlearn_utils",
-            ROOT / "mlearn_utils.egg-info",
-            ROOT / "data",
-        ),
+        *(sys.prefix, sys.base_prefix, Path(torch.__file__).parents[1], *sysconfig.get_paths().values()),
+        *(ROOT / "mlearn_utils", ROOT / "mlearn_utils.egg-info", ROOT / "data"),
         *("/dev", "/usr/share", "/etc", "/sys/devices/system/cpu"),
     )
 )
 READABLE_FILES = {"/proc/stat", "/proc/cpuinfo", "/proc/meminfo"}
-"""Folders that libraries read from."""
+"""Folders and files that libraries read from."""
 
 
 @dataclass
