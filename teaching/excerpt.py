@@ -116,20 +116,31 @@ def _not_changing(statement: Statement, imported: set[str]) -> Statement:
 
 
 def _closure(statements: list[Statement], last: int) -> set[int]:
-    """Return the numbers of the statements that number `last` needs, and its own."""
+    """Return the numbers of the statements that number `last`, an answer, needs, and its own.
+
+    What functions look up when they are called is what stands when the check is run, right below the answer's
+    cell; only what is not there then is taken from further below.
+    """
     stars = {k for k, each in enumerate(statements) if "*" in each.binds}
     (wanted, seen), own = ([last], {last} | stars), statements[last].binds
+    checked = sum(each.cell <= statements[last].cell for each in statements)
     while wanted:
         at = wanted.pop()
         statement = statements[at]
-        needs = [(name, at) for name in statement.needs_now]
-        needs += [(name, len(statements)) for name in statement.needs_later - own]
-        for name, before in needs:
-            found = [k for k in range(before) if name in statements[k].binds]
-            if found and found[-1] not in seen:
-                seen.add(found[-1])
-                wanted.append(found[-1])
+        found = [_place(statements, name, at) for name in statement.needs_now]
+        for name in statement.needs_later - own:
+            place = _place(statements, name, checked)
+            below = (k for k in range(checked, len(statements)) if name in statements[k].binds)
+            found.append(next(below, None) if place is None else place)
+        new = {place for place in found if place is not None} - seen
+        seen |= new
+        wanted += new
     return seen
+
+
+def _place(statements: list[Statement], name: str, before: int) -> int | None:
+    """Return the number of the last statement before number `before` that binds a name, None if none does."""
+    return next((k for k in range(before - 1, -1, -1) if name in statements[k].binds), None)
 
 
 def without_magics(text: str) -> str:

@@ -25,7 +25,7 @@ from typing import Any
 
 from children import Ended, limit, run_all
 from judge import is_result, judge
-from submissions import Found, Submission, Unread, collect, read, started, student_of
+from submissions import Found, Submission, Unread, collect, names_nobody, read, started, student_of
 
 from mlearn_utils.course.grading.events import safe_cell
 from mlearn_utils.course.grading.exercise import Exercise
@@ -141,7 +141,7 @@ def write_results(rows: list[Row], out: Path) -> None:
         (row.lesson, name, report.outcome, report.message.split("\nStuck?")[0])
         for row in rows
         for name, report in row.reports.items()
-        if not report.ok
+        if not report.ok and report.outcome != "not attempted"
     )
     lines = [[count, *key] for key, count in sorted(told.items(), key=lambda entry: (-entry[1], entry[0]))]
     _write_csv(out / "mistakes.csv", ["students", "lesson", "exercise", "outcome", "message"], lines)
@@ -205,7 +205,8 @@ def _lesson_of(submission: Submission, lessons: dict[str, tuple[Exercise, ...]])
 def _row_of(entry: Found | Unread) -> Row:
     if isinstance(entry, Unread):
         return Row(entry.file, entry.student, flags=[f"not graded: {entry.why}"])
-    return Row(entry.shown, student_of(entry.parts))
+    nameless = ["the file's name names no student"] if names_nobody(entry.parts) else []
+    return Row(entry.shown, student_of(entry.parts), flags=nameless)
 
 
 def _row_from(row: Row, ended: Ended, lessons: dict[str, tuple[Exercise, ...]]) -> Row:
@@ -215,7 +216,7 @@ def _row_from(row: Row, ended: Ended, lessons: dict[str, tuple[Exercise, ...]]) 
     elif not _is_whole(result, lessons):
         row.flags.append(f"not graded: it ended the process that read it ({ended.how or 'a forged result'})")
     else:
-        row.lesson, row.flags = result["lesson"], result["flags"]
+        row.lesson, row.flags = result["lesson"], [*row.flags, *result["flags"]]
         for exercise, (outcome, message, line, source) in zip(
             lessons[row.lesson], result["reports"], strict=True
         ):

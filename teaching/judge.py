@@ -33,8 +33,12 @@ from mlearn_utils.course.grading.exercise import Exercise
 from mlearn_utils.course.grading.report import ICONS, Report
 
 LONGEST, LONGEST_FLAG, MOST_FLAGS = 4000, 300, 20  # characters of a message, of a flag; flags of an answer
+NOT_WRITTEN = "`{name}` was not written, or not to its end."
 MISSING = "Nothing in the notebook defines `{name}`."
-REFUSED = "Refused: {what}. The answer must be your own, and leave alone what is not its own."
+REFUSED = (
+    "Refused: {what}. The answer must be your own, and leave alone what is not its own. If you think that "
+    "this is a mistake, talk to your teacher."
+)
 SLOW = "It took more than the {seconds:g} seconds that an answer has here; is there a loop without an end?"
 ENDED = "The answer ended the Python that ran it ({how})."
 STOPPED = "An answer may not do that here: {event}"
@@ -108,7 +112,7 @@ def judge(
     for exercise in exercises:
         found = excerpt(statements, broken, exercise)
         findings = screen(pairs(found.statements), exercise.name, own_names(exercise))
-        flags = [show(str(finding))[:LONGEST_FLAG] for finding in findings[:MOST_FLAGS]]
+        flags = [_told(finding, cells) for finding in findings[:MOST_FLAGS]]
         told = _before_running(exercise, found, findings)
         verdicts[exercise.name] = Verdict(exercise, told or _report(exercise, "not attempted", ""), flags)
         if told is None:
@@ -122,13 +126,22 @@ def judge(
     ran = {id(s.node) for e in exercises for s in excerpt(statements, broken, e).statements}
     rest = [(s.node, s.cell) for s in statements if id(s.node) not in ran]
     listed = list(verdicts.values())
-    listed[0].flags += [show(str(finding))[:LONGEST_FLAG] for finding in patches(rest)[:MOST_FLAGS]]
+    listed[0].flags += [_told(finding, cells) for finding in patches(rest)[:MOST_FLAGS]]
     return listed
 
 
 def pairs(statements: tuple[Statement, ...]) -> list[tuple[ast.stmt, int]]:
     """Return the syntax tree and the cell's number of statements, as `screen` takes them."""
     return [(statement.node, statement.cell) for statement in statements]
+
+
+def _told(finding: Finding, cells: tuple[str, ...]) -> str:
+    """Return a finding with the line that it is about, since nobody counts cells."""
+    lines = cells[finding.cell].splitlines()
+    line = lines[finding.line - 1].strip()[:80] if finding.line <= len(lines) else ""
+    return show(f"{finding.what} in `{line}` (line {finding.line} of code cell {finding.cell + 1})")[
+        :LONGEST_FLAG
+    ]
 
 
 def is_result(result: Any) -> bool:
@@ -159,6 +172,8 @@ def _after_running(exercise: Exercise, ended: Ended, seconds: float) -> tuple[Re
         outcome, message, line, source = ended.result
         if flags and outcome == "passed":  # it tried what an answer has no use for
             return _report(exercise, "not yet", REFUSED.format(what=flags[0])), flags
+        if outcome == "not attempted":  # the checker's own sentence speaks of cells to run
+            message = NOT_WRITTEN.format(name=exercise.name)
         return _report(exercise, outcome, message[:LONGEST], line, source[:LONGEST]), flags
     if ended.how == "slow":
         return _report(exercise, "your code raised", SLOW.format(seconds=seconds)), flags

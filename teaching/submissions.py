@@ -177,6 +177,17 @@ def student_of(parts: tuple[str, ...]) -> str:
     if len(parts) > 1:
         return show(first)
     stem = re.sub(r"\.(ipynb|zip)$", "", first, flags=re.IGNORECASE)
+    return show(_added(stem) or stem)
+
+
+def names_nobody(parts: tuple[str, ...]) -> bool:
+    """Return whether neither a folder nor what the file's name adds to the lesson's says whose it is."""
+    stem = re.sub(r"\.(ipynb|zip)$", "", parts[0], flags=re.IGNORECASE)
+    return len(parts) == 1 and not _added(stem[:LONGEST_NAME])
+
+
+def _added(stem: str) -> str:
+    """Return what a file's name says besides the lesson's name, "" if nothing but numbers of copies."""
     words = [word for word in re.split(r"[\s_\-.()]+", stem) if word]
     for at, word in enumerate(words):
         if not re.fullmatch(r"\d\d", word):
@@ -185,8 +196,10 @@ def student_of(parts: tuple[str, ...]) -> str:
         while end < len(words) and words[end].lower() in WORDS:
             end += 1
         if end > at + 1:
-            return show(" ".join(words[:at] + words[end:]) or stem)
-    return show(" ".join(words) or stem)
+            rest = words[:at] + words[end:]
+            is_name = any(not re.fullmatch(r"\d{1,2}|copy", each, re.IGNORECASE) for each in rest)
+            return " ".join(rest) if is_name else ""
+    return " ".join(words)
 
 
 def show(text: str) -> str:
@@ -224,9 +237,10 @@ def _of_archive(path: Path, parts: tuple[str, ...], is_root: bool) -> Iterator[F
         if inner and not any(SKIPPED.match(part) for part in inner):
             wanted.append((info, inner))
     names = Counter(info.filename for info, _ in wanted)
-    books = [inner[-1] for _, inner in wanted if inner[-1].lower().endswith(".ipynb")]
-    # an archive of a class has the lesson many times; one of a student has it once, and names the student
-    is_of_class = is_root or len({book[:2] for book in books}) < len(books)
+    books = [inner for _, inner in wanted if inner[-1].lower().endswith(".ipynb")]
+    # an archive of a class names several students; one of a student has lessons, and its name is the student's
+    whose = {student_of(inner) for inner in books if not names_nobody(inner)}
+    is_of_class = is_root or len(whose) > 1 or any(p.match(inner[0]) for inner in books for p in LMS)
     for info, inner in wanted:
         place = inner if is_of_class else (*parts[:-1], path.stem, *inner)
         label = show("/".join((*parts, *inner)))

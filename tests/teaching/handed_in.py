@@ -120,6 +120,10 @@ KINDS: dict[str, tuple[dict[str, Any], int]] = {
         {"cells": [code("import torch"), *(code(text) for text in SOLUTIONS.values())]},
         12,
     ),
+    "a value that the lesson has, too": (
+        solved(disagreement="rate = 0.2\n\ndef disagreement():\n    return 0.575, rate\n"),
+        12,
+    ),
     "helpers and magics": (
         solved(
             inner_step="%matplotlib inline\nfrom torch import autograd\nRATE = 1\n\ndef slope(value, by):\n"

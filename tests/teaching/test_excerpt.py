@@ -32,14 +32,15 @@ def test_only_what_the_answer_needs_is_run() -> None:
     ]
 
 
-def test_a_value_is_the_last_one_but_what_a_line_needs_stands_before_it() -> None:
-    cells = ("a = 1", "a = a + 1", STEP + "    return a", "a = a * 10", "b = a")
-    assert lines_of(*cells) == [
+def test_a_value_is_what_stands_when_the_check_is_run() -> None:
+    cells = (
         "a = 1",
         "a = a + 1",
-        "def inner_step(loss, theta, support, inner_lr):",
+        STEP + "    return a",
         "a = a * 10",
-    ]
+        "for a in lesson.exercises:\n    pass",
+    )
+    assert lines_of(*cells) == ["a = 1", "a = a + 1", "def inner_step(loss, theta, support, inner_lr):"]
 
 
 def test_what_changes_a_value_belongs_to_it_unless_it_was_imported() -> None:
