@@ -238,7 +238,7 @@ def _of_archive(path: Path, parts: tuple[str, ...], is_root: bool) -> Iterator[F
             wanted.append((info, inner))
     names = Counter(info.filename for info, _ in wanted)
     books = [inner for _, inner in wanted if inner[-1].lower().endswith(".ipynb")]
-    # an archive of a class names several students; one of a student has lessons, and its name is the student's
+    # a class's archive names several students; a student's has lessons, and its own name is the student's
     whose = {student_of(inner) for inner in books if not names_nobody(inner)}
     is_of_class = is_root or len(whose) > 1 or any(p.match(inner[0]) for inner in books for p in LMS)
     for info, inner in wanted:
