@@ -99,9 +99,7 @@ def grade_all(
         workers: how many notebooks at a time.
         say: is given a line for each.
     """
-    os.environ["CUDA_VISIBLE_DEVICES"] = (
-        ""  # answers are judged on the CPU, and a process with CUDA cannot fork
-    )
+    os.environ["CUDA_VISIBLE_DEVICES"] = ""  # a process that uses CUDA cannot fork
     lessons = {number: load_lesson(number).EXERCISES for number in lesson_numbers()}
     warm_up(lessons, {started(entry) for entry in found if isinstance(entry, Found)})
     rows: dict[int, Row] = {k: _row_of(entry) for k, entry in enumerate(found)}

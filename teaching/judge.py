@@ -108,9 +108,10 @@ def judge(
         memory: megabytes that it may claim.
     """
     statements, broken = read_cells(cells)
-    verdicts, jobs = {}, []
+    verdicts, jobs, ran = {}, [], set()
     for exercise in exercises:
         found = excerpt(statements, broken, exercise)
+        ran |= {id(statement.node) for statement in found.statements}
         findings = screen(pairs(found.statements), exercise.name, own_names(exercise))
         flags = [_told(finding, cells) for finding in findings[:MOST_FLAGS]]
         told = _before_running(exercise, found, findings)
@@ -123,7 +124,6 @@ def judge(
             verdict = verdicts[name]
             verdict.report, more = _after_running(verdict.exercise, ended, seconds)
             verdict.flags += more
-    ran = {id(s.node) for e in exercises for s in excerpt(statements, broken, e).statements}
     rest = [(s.node, s.cell) for s in statements if id(s.node) not in ran]
     listed = list(verdicts.values())
     listed[0].flags += [_told(finding, cells) for finding in patches(rest)[:MOST_FLAGS]]
@@ -139,9 +139,8 @@ def _told(finding: Finding, cells: tuple[str, ...]) -> str:
     """Return a finding with the line that it is about, since nobody counts cells."""
     lines = cells[finding.cell].splitlines()
     line = lines[finding.line - 1].strip()[:80] if finding.line <= len(lines) else ""
-    return show(f"{finding.what} in `{line}` (line {finding.line} of code cell {finding.cell + 1})")[
-        :LONGEST_FLAG
-    ]
+    where = f"line {finding.line} of code cell {finding.cell + 1}"
+    return show(f"{finding.what} in `{line}` ({where})")[:LONGEST_FLAG]
 
 
 def is_result(result: Any) -> bool:
@@ -211,9 +210,8 @@ def _run(
     sys.path[:] = [path for path in sys.path if Path(path).resolve() not in (ROOT, *ROOT.iterdir())]
     sys.dont_write_bytecode = True
     torch.set_num_threads(1)
-    grading.LIBRARY_FOLDERS += (
-        f"{Path(__file__).resolve().parent}{os.sep}",
-    )  # no line of ours is the student's
+    own = f"{Path(__file__).resolve().parent}{os.sep}"
+    grading.LIBRARY_FOLDERS += (own,)  # no line of ours is the student's
     limit(seconds, memory)
     _take_away(exercise)
     _watch(scratch, tell)
@@ -273,9 +271,8 @@ def _watch(scratch: str, tell: Callable[[str], None]) -> None:
             return
         busy = True  # what is asked here may raise events of its own
         try:
-            what = (
-                _of_open(scratch, *arguments[:3]) if event == "open" else _of_act(scratch, event, arguments)
-            )
+            ask = _of_open if event == "open" else _of_act
+            what = ask(scratch, event, arguments)
             if what:
                 tell(f"tried to use {what}")
         finally:
@@ -286,8 +283,9 @@ def _watch(scratch: str, tell: Callable[[str], None]) -> None:
     sys.addaudithook(hook)
 
 
-def _of_open(scratch: str, path: Any, mode: Any, flags: Any) -> str:
+def _of_open(scratch: str, event: str, arguments: tuple[Any, ...]) -> str:
     """Return in words which opening of a file is stopped, "" for one that is not."""
+    path, mode, flags = arguments
     if isinstance(path, int):
         return ""
     name = _plain(path)

@@ -227,7 +227,7 @@ CHEATS: dict[str, str] = {
     + _SOLVED_LINE,
     "writes beside an open folder": "import os\nimport torch\n"
     + STEP
-    + f"    folder = os.open({str(ROOT)!r}, os.O_RDONLY)\n"
+    + f"    folder = os.open({str(ROOT / 'data' / 'lesson_04')!r}, os.O_RDONLY)\n"
     "    os.open('outside', os.O_CREAT | os.O_WRONLY, dir_fd=folder)\n" + _SOLVED_LINE,
     "lies about a path": "import torch\nclass Evil(str):\n"
     "    def startswith(self, *_):\n        return True\n\n"

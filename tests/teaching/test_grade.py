@@ -146,7 +146,7 @@ def test_what_is_no_answer_is_flagged(graded: dict[str, Row], cheat: str) -> Non
 
 
 def test_nothing_was_written_outside_and_no_process_is_left(graded: dict[str, Row], room: Path) -> None:
-    assert not list(room.glob("outside*"))
+    assert not [*room.glob("outside*"), *(ROOT / "data" / "lesson_04").glob("outside*")]
     if Path("/proc").exists():
         lines = [path.read_bytes() for path in Path("/proc").glob("[0-9]*/cmdline") if path.exists()]
         assert not any(str(room).encode() in line for line in lines)
