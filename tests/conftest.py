@@ -18,11 +18,16 @@ COSTLY = (
     "notebooks/test_set_up.py",
     "docs/test_web_edition.py",
     "test_a_notebook_gives_its_stored_outputs",
+    "notebooks/test_contributing.py",
     "course/test_every_lesson.py",
     "course/test_mutants.py",
-    "notebooks/test_contributing.py",
+    "teaching/test_grade.py",
     "browser/test_opening.py",
+    "teaching/test_handout.py",
+    "hyperparameters/test_model.py",
     "notebooks/test_commands.py",
+    "policies/test_memory_agent.py",
+    "data/test_runner.py",
 )
 """What takes a worker longest, the longest first: if it came last, all others would wait for its end."""
 

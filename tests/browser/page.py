@@ -155,7 +155,7 @@ class NotebookPage:
         """Return what no reader should meet: a broken widget, stderr, an error, a foreign request."""
         found = [f"console: {text}" for text in self.console_errors]
         found += [f"request: {url}" for url in self.outside]
-        shown = "\n".join(self.page.locator(".jp-OutputArea-output").all_inner_texts())
+        shown = "\n".join(self.page.locator(".jp-OutputArea-output").all_text_contents())
         found += [text for text in ("Error displaying widget", "model not found") if text in shown]
         found += [f"widget: {box.inner_text()}" for box in self.all(".mlearn-error")]
         for i, cell in enumerate(self.cells()):

@@ -7,6 +7,7 @@ notebook has to run a third time.
 import configparser
 import re
 from collections.abc import Sequence
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -55,8 +56,13 @@ def _joined(text: Any) -> str:
 
 
 def _sanitized(text: str) -> str:
+    for regex, replacement in _rules():
+        text = re.sub(regex, replacement, text)
+    return text
+
+
+@cache
+def _rules() -> list[tuple[str, str]]:
     rules = configparser.RawConfigParser()
     rules.read(SANITIZERS, encoding="utf-8")
-    for section in rules.sections():
-        text = re.sub(rules.get(section, "regex"), rules.get(section, "replace"), text)
-    return text
+    return [(rules.get(name, "regex"), rules.get(name, "replace")) for name in rules.sections()]

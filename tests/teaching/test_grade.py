@@ -9,6 +9,7 @@ import sys
 import zipfile
 from pathlib import Path
 
+import classroom
 import pytest
 
 from mlearn_utils.course.lessons import lesson_numbers
@@ -234,10 +235,20 @@ def test_mistakes_are_counted_over_the_class(graded: dict[str, Row], room: Path)
         (["EMPTY", "--seconds", "-1"], "--seconds"),
     ],
 )
-def test_bad_options_are_told_in_a_sentence(tmp_path: Path, options: list[str], sentence: str) -> None:
+def test_bad_options_are_told_in_a_sentence(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], options: list[str], sentence: str
+) -> None:
     (tmp_path / "empty").mkdir()
-    folder, *rest = [str(tmp_path / "empty") if option == "EMPTY" else option for option in options]
-    _, done = grade(Path(folder), tmp_path / "out", *rest)
-    assert done.returncode != 0
-    assert sentence in done.stderr
+    given = [str(tmp_path / "empty") if option == "EMPTY" else option for option in options]
+    with pytest.raises(SystemExit) as ended:
+        classroom.run_here(["grade", "--out", str(tmp_path / "out"), *given])
+    assert ended.value.code not in (0, None)
+    assert sentence in f"{ended.value.code} {capsys.readouterr().err}"
+
+
+def test_the_command_ends_with_the_sentence_alone(tmp_path: Path) -> None:
+    (tmp_path / "empty").mkdir()
+    _, done = grade(tmp_path / "empty", tmp_path / "out")
+    assert done.returncode == 1
+    assert done.stderr.startswith("There is no notebook in")
     assert "Traceback" not in done.stderr
