@@ -149,7 +149,12 @@ def meta_gradient(
         ValueError: as `query_losses`, and if `chunk_size` is not an integer >= 1.
     """
     plain = rule is steepest and adapted is None and learned is None and vectorized is True
-    if plain and type(task_loss) is ModuleLoss and task_loss.learned is None:
+    if (
+        plain
+        and isinstance(task_loss, ModuleLoss)
+        and type(task_loss) is ModuleLoss
+        and task_loss.learned is None
+    ):
         found = shortcut(
             task_loss,
             params,
