@@ -43,7 +43,7 @@ def shortcut(
 
 
 def _is_count(value: Any, minimum: int) -> bool:
-    return isinstance(value, Integral) and not isinstance(value, bool) and value >= minimum
+    return isinstance(value, Integral) and not isinstance(value, bool) and int(value) >= minimum
 
 
 def _relu_layers(model: nn.Module) -> list[tuple[str, str]] | None:
