@@ -15,8 +15,9 @@ from torch.nn.functional import mse_loss
 from tqdm.auto import tqdm
 
 from mlearn_utils.meta import checkpoint, checks, maml
-from mlearn_utils.meta.adaptive_model import SETTINGS, AdaptiveModel, as_names, plain_rates
-from mlearn_utils.meta.compiled import compiled_meta_gradient
+from mlearn_utils.meta.adaptive_model import ADDED, SETTINGS, AdaptiveModel, as_names, plain_rates
+from mlearn_utils.meta.compiled import CompiledMetaGradient, compiled_meta_gradient
+from mlearn_utils.meta.inner_loop import moving_names
 from mlearn_utils.meta.losses import is_frozen
 from mlearn_utils.runtime import (
     check_integer,
@@ -74,8 +75,13 @@ class MetaLearner(AdaptiveModel):
         task_ndim: dimensions of one task's x, its K examples included. Training shows it; before that `adapt`
             and `predict` need it, unless the model is a plain network of rows [K, features].
         device: "auto", "cpu", "cuda", "mps" or a torch.device; the model is moved there.
-        compile: trace the update once for each shape of data and compile it. The first update then takes tens
-            of seconds and needs a C++ compiler; later ones are several times faster.
+        compile: trace the meta-gradient once for each shape of data and compile it. The first update then
+            takes tens of seconds, which the progress bar shows, and needs a C++ compiler; later ones are
+            faster. Without a compiler a warning says so, and training goes on as with False. A plain ReLU
+            network with the squared error is not compiled on the CPU: its gradient is taken by hand
+            (`mlearn_utils.meta.by_hand`), which is as fast at once.
+        recompute: keep of every inner step only where it started, and take it once more when it is
+            differentiated: less memory for more time, the same gradient.
 
     Attributes:
         history: one dict for each update so far: `update` (from 1) and `query_loss`, the mean over the
@@ -106,9 +112,11 @@ class MetaLearner(AdaptiveModel):
         task_ndim: int | None = None,
         device: str | torch.device = "auto",
         compile: bool = False,
+        recompute: bool = False,
     ) -> None:
         self.inner_lr, self.steps, self.first_order = plain_rates(inner_lr), steps, first_order
         self.chunk_size, self.compile, self.vectorized = chunk_size, compile, vectorized
+        self.recompute = recompute
         self.max_grad_norm, self.task_ndim = max_grad_norm, task_ndim
         self.adapted, self.learned = as_names(adapted), as_names(learned)
         self._meta_lr = meta_lr
@@ -119,8 +127,10 @@ class MetaLearner(AdaptiveModel):
         params = maml.parameters_of(self.model)
         names = params if self.learned is None else self._learning(self.model)
         self._masters = {name: _master(params[name]) for name in names}
-        self._optimizer = torch.optim.Adam(self._masters.values(), lr=float(meta_lr))
-        self._compiled: Callable[..., tuple[Tensor, maml.Params]] | None = None
+        masters, fused = list(self._masters.values()), self.device.type in ("cpu", "cuda")
+        self._optimizer = torch.optim.Adam(masters, lr=float(meta_lr), fused=fused)
+        self._compiled: CompiledMetaGradient | None = None
+        self._progress = False
         self._seed: int | None = None
         self._generator = torch.Generator()
 
@@ -183,6 +193,7 @@ class MetaLearner(AdaptiveModel):
         self._check(self.model)
         before = len(self.history)
         self._follow_model()
+        self._progress = progress
         for _ in tqdm(range(epochs), desc="meta-updates", disable=not progress):
             self.history.append(self._update(self._draw(tasks, *sizes.values())))
         return self.history[before:]
@@ -239,6 +250,7 @@ class MetaLearner(AdaptiveModel):
             ) from error
         tensors, facts = checkpoint.load_checkpoint(path, cls.__name__, facts=FACTS)
         checkpoint.check_fact(path, "config", isinstance(facts["config"], dict), "a dict", facts["config"])
+        facts["config"] = ADDED | facts["config"]
         checkpoint.check_names(path, "settings", facts["config"], SETTINGS)
         checkpoint.check_model(model, tensors, path)
         name = checkpoint.settings_of(loss)
@@ -318,6 +330,8 @@ class MetaLearner(AdaptiveModel):
         number = len(self.history) + 1
         if self.compile and self._compiled is None:
             self._compiled = compiled_meta_gradient()
+        if self._compiled is not None:
+            self._compiled.progress = self._progress
         loss, gradient = (self._compiled or maml.meta_gradient)(
             self._task_loss,
             maml.parameters_of(self.model),
@@ -329,10 +343,12 @@ class MetaLearner(AdaptiveModel):
             adapted=self.adapted,
             learned=self.learned,
             vectorized=self.vectorized,
+            recompute=self.recompute,
         )
-        learning = self._learning(self.model)
+        own = maml.parameters_of(self.model)
+        learning = moving_names(own, self.learned, "learned")
         grads = [gradient[name].to(self._masters[name].dtype) for name in learning]
-        norm = torch.nn.utils.get_total_norm(grads)
+        norm = torch.linalg.vector_norm(torch.cat([grad.reshape(-1) for grad in grads]))
         value, length = torch.stack([loss, norm.to(loss.dtype)]).tolist()  # one look at the device
         if not (math.isfinite(value) and math.isfinite(length)):
             self._stop(number, value, grads, batch)
@@ -341,16 +357,11 @@ class MetaLearner(AdaptiveModel):
         for name, grad in zip(learning, grads, strict=True):
             self._masters[name].grad = grad
         self._optimizer.step()
-        self._optimizer.zero_grad()
-        self._copy_masters()
-        return {"update": number, "query_loss": value}
-
-    @torch.no_grad()
-    def _copy_masters(self) -> None:
-        own = maml.parameters_of(self.model)
         for name, master in self._masters.items():
+            master.grad = None
             if master is not own[name]:
-                own[name].copy_(master)
+                own[name].detach().copy_(master.detach())
+        return {"update": number, "query_loss": value}
 
     @staticmethod
     def _stop(number: int, loss: float, grads: list[Tensor], batch: TaskBatch) -> None:

@@ -19,8 +19,13 @@ The inner loop is in `mlearn_utils.meta.inner_loop`, and all of it can be import
 Frozen parameters (an `nn.Parameter` with `requires_grad_(False)`) neither adapt nor learn. What torch.vmap
 cannot batch is served by `vectorized=False`, the same with a plain loop over tasks.
 
+Two shortcuts give the same numbers sooner. A plain network's tasks are served by batched products in place of
+torch.vmap (`mlearn_utils.meta.plain`); one with ReLU and the squared error is differentiated without autograd
+(`mlearn_utils.meta.by_hand`, on the CPU). They are taken where they apply to the loss of `module_loss`; the
+same loss inside a function of one's own, `lambda params, batch: loss(params, batch)`, takes the general path.
+
 Left out on purpose: optimizers, schedules, data. Callers own them. Memory grows linearly with tasks x steps;
-`chunk_size` bounds it.
+`chunk_size` bounds it, and `recompute` trades it for time.
 
 Reference: Finn, Abbeel & Levine 2017, "Model-Agnostic Meta-Learning for Fast Adaptation of Deep Networks",
 https://arxiv.org/abs/1703.03400, section 2.2 and Algorithm 1; section 5.2 for the first-order variant.
@@ -28,6 +33,7 @@ https://arxiv.org/abs/1703.03400, section 2.2 and Algorithm 1; section 5.2 for t
 
 from collections.abc import Callable, Collection, Iterator
 from functools import partial
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -53,6 +59,7 @@ from mlearn_utils.meta.losses import (
     task_losses,
 )
 from mlearn_utils.meta.modules import module_loss
+from mlearn_utils.meta.shortcut import shortcut
 from mlearn_utils.runtime import check_integer
 from mlearn_utils.tasks.regression import Batch, TaskBatch
 
@@ -88,6 +95,7 @@ def query_losses(
     rule: InnerRule = steepest,
     adapted: Collection[str] | None = None,
     vectorized: bool = True,
+    recompute: bool = False,
 ) -> Tensor:
     """Return every task's query loss after adaptation to its support set: [T].
 
@@ -108,6 +116,7 @@ def query_losses(
         rule=rule,
         adapted=adapted,
         vectorized=vectorized,
+        recompute=recompute,
     )
     return task_losses(task_loss, end, tasks.query, vectorized=vectorized)
 
@@ -124,6 +133,7 @@ def meta_gradient(
     adapted: Collection[str] | None = None,
     vectorized: bool = True,
     chunk_size: int | None = None,
+    recompute: bool = False,
     learned: Collection[str] | None = None,
 ) -> tuple[Tensor, Params]:
     """Return the mean query loss after adaptation and its gradient with respect to the shared parameters.
@@ -139,6 +149,7 @@ def meta_gradient(
         adapted: as in `inner_step`.
         vectorized: as in `inner_step`.
         chunk_size: tasks held in memory at once; all of them by default. The result is the same.
+        recompute: as in `walk`: less memory for more time.
         learned: names of the parameters to differentiate; all that are not frozen by default.
 
     Returns:
@@ -147,16 +158,19 @@ def meta_gradient(
     Raises:
         ValueError: as `query_losses`, and if `chunk_size` is not an integer >= 1.
     """
-    losses_of = partial(
-        query_losses,
-        task_loss,
-        inner_lr=inner_lr,
-        steps=steps,
-        first_order=first_order,
-        rule=rule,
-        adapted=adapted,
-        vectorized=vectorized,
-    )
+    settings: dict[str, Any] = {
+        "inner_lr": inner_lr,
+        "steps": steps,
+        "first_order": first_order,
+        "rule": rule,
+        "adapted": adapted,
+        "vectorized": vectorized,
+        "recompute": recompute,
+    }
+    found = shortcut(task_loss, params, tasks, **settings, chunk_size=chunk_size, learned=learned)
+    if found is not None:
+        return found
+    losses_of = partial(query_losses, task_loss, **settings)
     return mean_gradient(
         losses_of, params, tasks, chunk_size=chunk_size, learned=learned, first_order=first_order
     )
@@ -212,15 +226,15 @@ def mean_gradient(
     for chunk in chunks:
         with torch.enable_grad():
             losses = checks.one_value_a_task(losses_of(theta, chunk), len(chunk.support[0]))
-            # sums of half-precision numbers overflow: there each is divided, elsewhere their sum
-            narrow = losses.dtype.itemsize < 4
-            total = checks.differentiable((losses.float() / n_tasks if narrow else losses).sum())
+            # each is divided, not their sum: sums of half-precision numbers overflow
+            wide = losses.float() if losses.dtype.itemsize < 4 else losses
+            total = checks.differentiable((wide / n_tasks).sum())
         dtype = torch.promote_types(total.dtype, dtype)
         with checks.explained_derivatives(second=not first_order):
             grads = torch.autograd.grad(
                 total, tuple(moving.values()), materialize_grads=True, retain_graph=len(chunks) > 1
             )
-        found = [_wide(value, len(chunks)) / (1 if narrow else n_tasks) for value in (total.detach(), *grads)]
+        found = [_wide(value, len(chunks)) for value in (total.detach(), *grads)]
         sums = [a + b for a, b in zip(sums, found, strict=True)] if sums else found
     means = dict(zip(moving, sums[1:], strict=True))
     return sums[0].to(dtype), {
