@@ -318,4 +318,24 @@ RIGHT_ANSWERS = {
     "predict_time": [time_by_hand, time_by_lstsq, time_by_polynomial],
 }
 
-EQUIVALENT = {}
+EQUIVALENT = {
+    "hessian_vector": [(r"`decay` has lost its sign", "a decay has none")],
+    "held": [
+        (r"min\(steps, spacing\)", "the smaller of two is the smaller of two"),
+        (r"`(steps|spacing)` must not be 0", "without steps nothing is held, and no spacing is 0"),
+    ],
+    "shares": [
+        (r"min\(rest, rank\)", "the smaller of two is the smaller of two"),
+        (r"zip\(starts\[:-1\], starts\[1:\](, strict=False)?\)", "both have one entry a rank"),
+        (r"`n_ranks` must not be 0", "somebody must do it"),
+    ],
+    "mean_over_ranks": [
+        (r"np\.zeros\(len\(gradients\[-1\]\)\)", "all gradients have the same length"),
+        (r"zip\(gradients, counts(, strict=False)?\)", "there is a count for each gradient"),
+        (r"zip\(counts, gradients, strict=True\)", "a product is the same in either order"),
+    ],
+    "predict_time": [
+        (r"(`seconds`|the result) has lost its sign", "a time has none"),
+        (r"`more` must not be 0", "nobody is no number of workers"),
+    ],
+}

@@ -1,0 +1,92 @@
+"""One meta-gradient by several processes: what the notebook of lesson 10 starts with torchrun.
+
+    python -m torch.distributed.run --standalone --nproc-per-node 2 -m mlearn_utils.course.lesson_10.two_ranks FILE
+
+Every rank draws the same tasks from the same seed, differentiates its own share, and the sums are added up.
+Rank 0 writes what was found to FILE.
+"""
+
+import json
+import statistics
+import sys
+import time
+from pathlib import Path
+
+import torch
+import torch.distributed as dist
+from torch import Tensor
+
+from mlearn_utils.course.lesson_10.ways import network, network_loss
+from mlearn_utils.meta import maml
+from mlearn_utils.runtime import make_generator
+from mlearn_utils.tasks.regression import SineTasks, TaskBatch
+
+TASKS, WIDTH, ROUNDS = 400, 256, 5
+"""What is timed."""
+
+
+def sine_tasks(n_tasks: int, dtype: torch.dtype = torch.float32) -> TaskBatch:
+    """Draw the tasks that every rank draws: ten support and ten query points each."""
+    tasks = SineTasks().sample(n_tasks, 10, 10, generator=make_generator(0))
+    return TaskBatch(*(tuple(tensor.to(dtype) for tensor in batch) for batch in tasks))
+
+
+def gradient_over_ranks(loss: maml.TaskLoss, params: maml.Params, tasks: TaskBatch) -> tuple[Tensor, int]:
+    """Return the meta-gradient of all tasks [P], flat, the same on every rank, and how many were this rank's."""
+    rank, n_ranks, n_tasks = dist.get_rank(), dist.get_world_size(), len(tasks.support[0])
+    mine = TaskBatch(*(tuple(t.tensor_split(n_ranks)[rank] for t in batch) for batch in tasks))
+    count = len(mine.support[0])
+    total = torch.cat([torch.zeros_like(value.detach()).flatten() for value in params.values()])
+    if count:
+        _, gradient = maml.meta_gradient(loss, params, mine, inner_lr=0.01)
+        total = count * torch.cat([value.flatten() for value in gradient.values()])
+    dist.all_reduce(total)  # now every rank holds the sum over ranks
+    return total / n_tasks, count
+
+
+def seconds_per_update(n_tasks: int, width: int, rounds: int) -> float:
+    """Return the wall-clock time of one meta-gradient over all ranks: the median of some."""
+    model, tasks, times = network(width), sine_tasks(n_tasks), []
+    loss, params = network_loss(model), maml.parameters_of(model)
+    for _ in range(rounds + 1):
+        dist.barrier()
+        begin = time.perf_counter()
+        gradient_over_ranks(loss, params, tasks)
+        times.append(time.perf_counter() - begin)
+    return statistics.median(times[1:])  # the first one warms up
+
+
+def all_reduce_seconds(numbers: int, rounds: int = 21) -> float:
+    """Return the wall-clock time of adding up so many float32 numbers over the ranks: the median of some."""
+    values, times = torch.zeros(numbers), []
+    for _ in range(rounds):
+        dist.barrier()
+        begin = time.perf_counter()
+        dist.all_reduce(values)
+        times.append(time.perf_counter() - begin)
+    return statistics.median(times)
+
+
+def main(file: str) -> None:
+    """Join the other ranks, compute, and write the findings; torchrun has set the environment for it."""
+    torch.set_num_threads(1)
+    dist.init_process_group("gloo")  # reads RANK, WORLD_SIZE, MASTER_ADDR and MASTER_PORT
+    model = network(40).double()
+    gradient, count = gradient_over_ranks(
+        network_loss(model), maml.parameters_of(model), sine_tasks(25, torch.float64)
+    )
+    counts: list[int] = [0] * dist.get_world_size()
+    dist.all_gather_object(counts, count)
+    found = {
+        "counts": counts,
+        "gradient": gradient.tolist(),
+        "seconds": seconds_per_update(TASKS, WIDTH, ROUNDS),
+        "all_reduce": {str(size): all_reduce_seconds(size) for size in (1, 1_761, 1_000_000)},
+    }
+    if dist.get_rank() == 0:
+        Path(file).write_text(json.dumps(found), encoding="utf-8")
+    dist.destroy_process_group()
+
+
+if __name__ == "__main__":
+    main(sys.argv[1])

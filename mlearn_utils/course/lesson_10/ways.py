@@ -1,0 +1,96 @@
+"""The ways of lesson 10 to one and the same meta-gradient, and a clock that is fair to all of them."""
+
+import statistics
+import time
+from collections.abc import Callable, Mapping
+from functools import partial
+
+import torch
+from torch import Tensor, nn
+from torch.func import functional_call
+from torch.nn.functional import mse_loss
+
+from mlearn_utils.meta import maml
+from mlearn_utils.tasks.regression import TaskBatch
+
+INNER_LR = 0.01
+Way = Callable[[], object]
+
+
+def network(width: int) -> nn.Sequential:
+    """Return the wave network 1 - width - width - 1 of lesson 05, always with the same weights."""
+    sizes = (1, width, width, 1)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        layers: list[nn.Module] = []
+        for inputs, outputs in zip(sizes[:-1], sizes[1:], strict=True):
+            layers += [nn.Linear(inputs, outputs), nn.ReLU()]
+    return nn.Sequential(*layers[:-1])
+
+
+def network_loss(model: nn.Module) -> maml.TaskLoss:
+    """Return the squared error of one task as the package likes it best: it can look into the module."""
+    return maml.module_loss(model, mse_loss)
+
+
+def by_loop(model: nn.Module, tasks: TaskBatch, steps: int = 1) -> tuple[Tensor, ...]:
+    """Return the meta-gradient by lesson 04's plain code: one task after the other."""
+    shared, losses = dict(model.named_parameters()), []
+    for x, y, x_query, y_query in zip(*tasks.support, *tasks.query, strict=True):
+        params = shared
+        for _ in range(steps):
+            loss = mse_loss(functional_call(model, params, (x,)), y)
+            slopes = torch.autograd.grad(loss, list(params.values()), create_graph=True)
+            params = {name: params[name] - INNER_LR * s for name, s in zip(params, slopes, strict=True)}
+        losses.append(mse_loss(functional_call(model, params, (x_query,)), y_query))
+    return torch.autograd.grad(torch.stack(losses).mean(), list(shared.values()))
+
+
+def package_ways(model: nn.Module, tasks: TaskBatch, steps: int = 1) -> dict[str, Way]:
+    """Return the loop and the package's three ways, each a call without arguments.
+
+    vmap: the loss is wrapped in a plain function, so the package knows nothing of it and uses torch.vmap.
+    batched: the loss of a plain network; its layers are products of stacks of matrices.
+    by hand: as `meta_gradient` does it for such a network, where nothing has to be differentiated.
+    """
+    loss, params = network_loss(model), maml.parameters_of(model)
+    plain = partial(maml.query_losses, inner_lr=INNER_LR, steps=steps)
+    return {
+        "loop": lambda: by_loop(model, tasks, steps),
+        "vmap": lambda: maml.mean_gradient(partial(plain, lambda p, batch: loss(p, batch)), params, tasks),
+        "batched": lambda: maml.mean_gradient(partial(plain, loss), params, tasks),
+        "by hand": lambda: maml.meta_gradient(loss, params, tasks, inner_lr=INNER_LR, steps=steps),
+    }
+
+
+def milliseconds(
+    ways: Mapping[str, Way], rounds: int = 9, least: float = 0.02, clock: Callable[[], float] | None = None
+) -> dict[str, list[float]]:
+    """Return the time of a call of each way in each round, in ms.
+
+    In a round each way is called, one after the other, until `least` seconds have passed; so whatever slows
+    the machine for a while slows all of them.
+
+    Args:
+        ways: what to call, by name.
+        rounds: how often.
+        least: seconds a way and round.
+        clock: seconds; by default the processor's time of this process, which other programs hardly touch.
+    """
+    tick = clock or time.process_time
+    found: dict[str, list[float]] = {name: [] for name in ways}
+    for way in ways.values():
+        way()  # the first call warms up
+    for _ in range(rounds):
+        for name, way in ways.items():
+            begin, calls = tick(), 0
+            while tick() - begin < least:
+                way()
+                calls += 1
+            found[name].append(1000 * (tick() - begin) / calls)
+    return found
+
+
+def medians(times: Mapping[str, list[float]]) -> dict[str, float]:
+    """Return the median over rounds of each way."""
+    return {name: statistics.median(values) for name, values in times.items()}
