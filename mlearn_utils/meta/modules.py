@@ -13,6 +13,7 @@ from torch.func import functional_call
 from mlearn_utils.meta import checks
 from mlearn_utils.meta.checkpoint import OWN, held_by
 from mlearn_utils.meta.losses import Params, for_every_task
+from mlearn_utils.meta.plain import batched_predictions, is_plain, is_squared_error
 from mlearn_utils.tasks.regression import Batch
 
 
@@ -33,6 +34,22 @@ class ModuleLoss:
             raise ValueError(f"batch must be (x, y), two tensors, got {len(batch)}")
         x, y = batch
         return self.criterion(call_module(self.model, params, x, learned=self.learned), y)
+
+    def losses(self, task_params: Params, batch: Batch) -> Tensor | None:
+        """Return the loss [T] of every task by batched products where the module is a plain network, or None.
+
+        Parameters are [T, *] and data (x, y) [T, K, *]. None for everything that this does not serve: the
+        general path, `__call__` under torch.vmap, then does, or says what is wrong.
+        """
+        if self.learned is not None or len(batch) != 2 or not all(isinstance(each, Tensor) for each in batch):
+            return None
+        x, y = batch
+        prediction = batched_predictions(self.model, task_params, x)
+        if prediction is None:
+            return None
+        if is_squared_error(self.criterion) and y.shape == prediction.shape and is_plain(prediction, y):
+            return (prediction - y).square().mean((1, 2))
+        return None
 
     def state(self) -> Hashable:
         """Return what the loss depends on beside its arguments: a traced graph is good for one such state."""
