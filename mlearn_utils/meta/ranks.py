@@ -110,11 +110,11 @@ class Ranks:
         return found.item()
 
     def same_everywhere(self, call: str, *facts: Mapping[str, Any]) -> None:
-        """Raise ValueError, on all ranks alike, unless all have the same facts; of tensors digests are compared.
+        """Raise ValueError, on all ranks alike, unless all have the same facts.
 
         Args:
             call: what is to begin if they have, such as "MetaLearner.train".
-            facts: by name; those in a further mapping count one by one.
+            facts: by name, those in a further mapping one by one; of tensors digests are compared.
 
         Raises:
             ValueError: if a fact of a rank is not that of rank 0: the message names it, and the rank.
@@ -182,7 +182,9 @@ class Ranks:
         if errors:
             raise RankError(f"{'; '.join(errors)}: rank {self.rank} stops as well")
         places = ", ".join(f"rank {rank} at {where}" for rank, (where, _) in enumerate(found))
-        raise RankError(f"the ranks are at different places: {places}; all must make the same calls, save too")
+        raise RankError(
+            f"the ranks are at different places: {places}; all must make the same calls, save too"
+        )
 
 
 def share(n: int, rank: int, size: int) -> slice:
@@ -328,11 +330,13 @@ def _own_device(device: str | torch.device) -> torch.device:
         return chosen
     local, count = os.environ.get("LOCAL_RANK", ""), torch.cuda.device_count()
     if not local.isdecimal():
-        raise ValueError(f"LOCAL_RANK must say which GPU is this rank's, got {local!r}; or give device='cuda:N'")
+        raise ValueError(
+            f"LOCAL_RANK must say which GPU is this rank's, got {local!r}; or give device='cuda:N'"
+        )
     ranks = max(int(local) + 1, int(os.environ.get("LOCAL_WORLD_SIZE", "0")))
     if ranks > count:
         raise ValueError(
-            f"device {device!s} needs a GPU for each of the {ranks} ranks of this machine, which has {count}; "
+            f"device {device!s} needs a GPU for each of the {ranks} ranks of this machine, it has {count}: "
             "start fewer ranks, or give device='cpu'"
         )
     return torch.device("cuda", int(local))

@@ -23,8 +23,8 @@ CHECK_EVERY = 10  # steps between two looks at whether every episode has ended: 
 class BatchEnv(Protocol):
     """T tasks x E environments stepped together; finished ones are frozen, with reward 0.
 
-    One whose tasks are some of a larger batch's has `part`, see `part_of`. One with continuous actions also has `action_size`, D: its actions are [T, E, D]. One that holds something
-    that must be closed has `close()`.
+    One with continuous actions also has `action_size`, D: its actions are [T, E, D]. One that holds something
+    that must be closed has `close()`. One that can be a part of a larger batch has `part`, see `part_of`.
 
     `tasks.cartpole.BatchedCartPole` and `rl.gymnasium_batch.GymnasiumBatch` are such. Arrays
     are numpy, or torch tensors on one device.
@@ -110,8 +110,8 @@ def closing_batch(env: BatchEnv) -> Iterator[BatchEnv]:
 def part_of(env: Any) -> tuple[slice, int]:
     """Return which tasks of how many a batch holds, as its attribute `part` says; all of them without one.
 
-    Where several processes share the tasks of a batch, each draws the random numbers of all and keeps those of
-    its own: episodes do not depend on how many processes there are.
+    Where several processes share the tasks of a batch, each draws the random numbers of all of them and keeps
+    those of its own: episodes do not depend on how many processes there are.
     """
     return getattr(env, "part", None) or (slice(0, env.num_tasks), env.num_tasks)
 

@@ -162,7 +162,9 @@ def make_batch(
     return GymnasiumBatch(envs, horizon=horizon)
 
 
-def share_batch(make: Callable[[Any], BatchEnv], tasks: Any, ranks: Ranks) -> tuple[BatchEnv, int]:
+def share_batch(
+    family: PolicyTasks, make: Callable[[Any], BatchEnv], tasks: Any, ranks: Ranks
+) -> tuple[BatchEnv, int]:
     """Return a batch of this rank's share of the tasks, and how many these are.
 
     A rank without tasks plays the first one, so as to keep in step; what comes of it must count for nothing.
@@ -171,6 +173,7 @@ def share_batch(make: Callable[[Any], BatchEnv], tasks: Any, ranks: Ranks) -> tu
     are.
 
     Args:
+        family: of the tasks; one with a `make_batch` of its own is given a slice of them.
         make: makes a batch of tasks.
         tasks: of all ranks.
         ranks: of which this process is one.
@@ -179,7 +182,7 @@ def share_batch(make: Callable[[Any], BatchEnv], tasks: Any, ranks: Ranks) -> tu
         return make(tasks), len(tasks)
     own = ranks.share(len(tasks))
     played = own if own.stop > own.start else slice(0, 1)
-    batched = hasattr(type(tasks), "__getitem__") and not isinstance(tasks, list | tuple)
+    batched = isinstance(family, BatchedPolicyTasks)
     env = make(tasks[played] if batched else [tasks[i] for i in range(played.start, played.stop)])
     env = env if hasattr(env, "part") else _Reseeded(env, own.start)
     setattr(env, "part", (played, len(tasks)))  # noqa: B010 - a batch of a user's may lack it
