@@ -203,14 +203,21 @@ class MetaLearner(AdaptiveModel):
         self._follow_model()
         group = ranks.current()
         if group.size > 1:
-            group.same_everywhere("MetaLearner.train", *self._contents(), {"epochs": epochs} | sizes)
+            group.same_everywhere(
+                "MetaLearner.train", {"epochs": epochs} | sizes, *reversed(self._contents())
+            )
         hidden = not progress or group.rank > 0
         try:
             for k in tqdm(range(epochs), desc="meta-updates", disable=hidden):
-                batch = self._draw(tasks, *sizes.values())
-                if k == 0 and group.size > 1:
-                    group.same_everywhere("the first update", {"tasks": batch})
-                self.history.append(self._update(batch))
+                drawn = self._generator.get_state()
+                try:
+                    batch = self._draw(tasks, *sizes.values())
+                    if k == 0 and group.size > 1:
+                        group.same_everywhere("the first update", {"tasks": batch})
+                    self.history.append(self._update(batch))
+                except BaseException:
+                    self._generator.set_state(drawn)  # these tasks are not learned from: they come again
+                    raise
                 if checkpoint is not None and len(self.history) % save_every == 0:
                     self.save(checkpoint)
         finally:

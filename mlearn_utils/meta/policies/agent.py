@@ -140,7 +140,7 @@ class MAMLAgent(AdaptivePolicy):
         self._seed = seed
         begin, group = len(self.history), ranks.current()
         if group.size > 1:
-            group.same_everywhere("MAMLAgent.train", *self._contents(), {"iterations": iterations})
+            group.same_everywhere("MAMLAgent.train", {"iterations": iterations}, *reversed(self._contents()))
         bar = tqdm(range(iterations), desc="meta-iterations", disable=not progress or group.rank > 0)
         try:
             for _ in bar:

@@ -161,7 +161,7 @@ class MemoryAgent:
         self._seed = seed
         begin, group = len(self.history), ranks.current()
         if group.size > 1:
-            group.same_everywhere("MemoryAgent.train", *self._contents(), {"updates": updates})
+            group.same_everywhere("MemoryAgent.train", {"updates": updates}, *reversed(self._contents()))
         bar = tqdm(range(updates), desc="updates", disable=not progress or group.rank > 0)
         try:
             for _ in bar:
@@ -426,7 +426,8 @@ class MemoryAgent:
         self._optimizer.zero_grad()
         loss.backward()
         learned = [value for value in self.network.parameters() if value.grad is not None]
-        entropy, *gradient = group.total(entropy.detach(), *(value.grad for value in learned))
+        grads = [value.grad for value in learned if value.grad is not None]
+        entropy, *gradient = group.total(entropy.detach(), *grads)
         for value, part in zip(learned, gradient, strict=True):
             value.grad = part
         if not all(bool(part.isfinite().all()) for part in gradient):

@@ -183,9 +183,9 @@ def share_batch(
     own = ranks.share(len(tasks))
     played = own if own.stop > own.start else slice(0, 1)
     batched = isinstance(family, BatchedPolicyTasks)
-    env = make(tasks[played] if batched else [tasks[i] for i in range(played.start, played.stop)])
+    env: Any = make(tasks[played] if batched else [tasks[i] for i in range(played.start, played.stop)])
     env = env if hasattr(env, "part") else _Reseeded(env, own.start)
-    setattr(env, "part", (played, len(tasks)))  # noqa: B010 - a batch of a user's may lack it
+    env.part = (played, len(tasks))
     return env, own.stop - own.start
 
 
