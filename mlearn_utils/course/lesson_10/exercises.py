@@ -12,7 +12,7 @@ from mlearn_utils.course.lesson_10 import mistakes
 
 
 def hessian_vector(x, v, decay):
-    """Return H v [F], where H [F, F] is the Hessian of
+    """Return H v [F], where H [F, F] is the Hessian of the loss L.
 
         L(theta) = mean over k of (x[k] @ theta - y[k]) ** 2 + decay * sum of theta ** 2.
 
@@ -67,7 +67,7 @@ def shares(n_tasks, n_ranks):
     ### BEGIN SOLUTION
     size, rest = divmod(n_tasks, n_ranks)
     starts = [rank * size + min(rank, rest) for rank in range(n_ranks + 1)]
-    return list(zip(starts[:-1], starts[1:], strict=True))
+    return [(starts[rank], starts[rank + 1]) for rank in range(n_ranks)]
     ### END SOLUTION
 
 

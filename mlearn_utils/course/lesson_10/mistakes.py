@@ -1,6 +1,7 @@
 """How the answers of lesson 10 are judged: probes, known mistakes, and what to tell who made them."""
 
 from collections.abc import Callable, Sequence
+from itertools import pairwise
 
 import numpy as np
 
@@ -86,7 +87,11 @@ def way_probes() -> list[Probe]:
         (np.array([1.2, 0.468, -0.8]), wide, 0.342),
         (np.array([0.614, 1.1]), [flat], 0.4),
         (np.array([0.2, -1.5, 0.7]), [], 0.25),
-        (np.array([1.723]), [_quadratic([2.3]), _quadratic([-0.6]), _quadratic([1.1]), _quadratic([0.4])], 0.17),
+        (
+            np.array([1.723]),
+            [_quadratic([2.3]), _quadratic([-0.6]), _quadratic([1.1]), _quadratic([0.4])],
+            0.17,
+        ),
         (np.array([0.8, 1.6]), [steep, flat], 0.0),
     ]
 
@@ -180,7 +185,7 @@ def share_probes() -> list[Probe]:
 
 
 def _pairs(starts: Sequence[int]) -> Pairs:
-    return [(int(a), int(b)) for a, b in zip(starts[:-1], starts[1:], strict=True)]
+    return [(int(a), int(b)) for a, b in pairwise(starts)]
 
 
 def wrong_shares(n_tasks: int, n_ranks: int) -> Wrong:

@@ -4,8 +4,10 @@ import statistics
 import time
 from collections.abc import Callable, Mapping
 from functools import partial
+from itertools import pairwise
 
 import torch
+from threadpoolctl import threadpool_limits
 from torch import Tensor, nn
 from torch.func import functional_call
 from torch.nn.functional import mse_loss
@@ -17,13 +19,19 @@ INNER_LR = 0.01
 Way = Callable[[], object]
 
 
-def network(width: int) -> nn.Sequential:
-    """Return the wave network 1 - width - width - 1 of lesson 05, always with the same weights."""
+def use_threads(number: int) -> None:
+    """Let torch and numpy use so many threads in this process; the processor's time is fair with one."""
+    torch.set_num_threads(number)
+    threadpool_limits(number)
+
+
+def network(width: int, seed: int = 0) -> nn.Sequential:
+    """Return the wave network 1 - width - width - 1 of lesson 05, with the same weights for the same seed."""
     sizes = (1, width, width, 1)
     with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(0)
+        torch.manual_seed(seed)
         layers: list[nn.Module] = []
-        for inputs, outputs in zip(sizes[:-1], sizes[1:], strict=True):
+        for inputs, outputs in pairwise(sizes):
             layers += [nn.Linear(inputs, outputs), nn.ReLU()]
     return nn.Sequential(*layers[:-1])
 
@@ -46,7 +54,9 @@ def by_loop(model: nn.Module, tasks: TaskBatch, steps: int = 1) -> tuple[Tensor,
     return torch.autograd.grad(torch.stack(losses).mean(), list(shared.values()))
 
 
-def package_ways(model: nn.Module, tasks: TaskBatch, steps: int = 1) -> dict[str, Way]:
+def package_ways(
+    model: nn.Module, tasks: TaskBatch, steps: int = 1, chunk_size: int | None = None
+) -> dict[str, Way]:
     """Return the loop and the package's three ways, each a call without arguments.
 
     vmap: the loss is wrapped in a plain function, so the package knows nothing of it and uses torch.vmap.
@@ -54,12 +64,17 @@ def package_ways(model: nn.Module, tasks: TaskBatch, steps: int = 1) -> dict[str
     by hand: as `meta_gradient` does it for such a network, where nothing has to be differentiated.
     """
     loss, params = network_loss(model), maml.parameters_of(model)
-    plain = partial(maml.query_losses, inner_lr=INNER_LR, steps=steps)
+    settings = {"inner_lr": INNER_LR, "steps": steps}
+
+    def by_autograd(loss: maml.TaskLoss) -> object:
+        losses_of = partial(maml.query_losses, loss, **settings)
+        return maml.mean_gradient(losses_of, params, tasks, chunk_size=chunk_size)
+
     return {
         "loop": lambda: by_loop(model, tasks, steps),
-        "vmap": lambda: maml.mean_gradient(partial(plain, lambda p, batch: loss(p, batch)), params, tasks),
-        "batched": lambda: maml.mean_gradient(partial(plain, loss), params, tasks),
-        "by hand": lambda: maml.meta_gradient(loss, params, tasks, inner_lr=INNER_LR, steps=steps),
+        "vmap": lambda: by_autograd(lambda params, batch: loss(params, batch)),
+        "batched": lambda: by_autograd(loss),
+        "by hand": lambda: maml.meta_gradient(loss, params, tasks, **settings, chunk_size=chunk_size),
     }
 
 

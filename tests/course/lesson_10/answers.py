@@ -326,7 +326,7 @@ EQUIVALENT = {
     ],
     "shares": [
         (r"min\(rest, rank\)", "the smaller of two is the smaller of two"),
-        (r"zip\(starts\[:-1\], starts\[1:\](, strict=False)?\)", "both have one entry a rank"),
+        (r"range\(n_ranks \+ 2\)\]$", "one start too many, which nobody takes"),
         (r"`n_ranks` must not be 0", "somebody must do it"),
     ],
     "mean_over_ranks": [
