@@ -1,8 +1,8 @@
 """What each way to a meta-gradient costs, in time and memory, on one processor and on several.
 
-    times.csv    width, steps, tasks, way, repeat, ms: one meta-gradient of a network 1 - width - width - 1 on
-                 waves with 10 support and 10 query points a task, by each way of `lesson_10.ways` ("compiled":
-                 the batched way, compiled): the median over nine rounds, in which the ways alternate, of the
+    times.csv    width, steps, tasks, way, repeat, ms: one meta-gradient of a network 1-width-width-1 on waves
+                 with 10 support and 10 query points a task, by each way of `lesson_10.ways` ("compiled": the
+                 batched way, compiled): the median over nine rounds, in which the ways alternate, of the
                  processor's time on one thread. A way whose call takes more than two seconds is left out.
     first.csv    width, steps, seconds: the first call of "compiled", on a clock
     memory.csv   width, steps, tasks, way, chunk, mb: by how much the memory of a process of its own grows in
@@ -67,8 +67,8 @@ def rounded(value: float) -> float:
 
 def times(width: int, steps: int, tasks: int, repeat: int) -> list[list[Any]]:
     """Measure all ways side by side."""
-    ways.use_threads(1)
-    found = ways.package_ways(ways.network(width), two_ranks.sine_tasks(tasks), steps)
+    two_ranks.use_threads(1)
+    found = ways.package_ways(two_ranks.network(width), two_ranks.sine_tasks(tasks), steps)
     fast = {}
     for name, way in found.items():
         way()
@@ -82,9 +82,9 @@ def times(width: int, steps: int, tasks: int, repeat: int) -> list[list[Any]]:
 
 def compiled(width: int, steps: int) -> list[list[Any]]:
     """Compile, and measure beside the batched way: first what the first call takes, then rows of times."""
-    ways.use_threads(1)
-    model, tasks = ways.network(width), two_ranks.sine_tasks(25)
-    loss, params = ways.network_loss(model), maml.parameters_of(model)
+    two_ranks.use_threads(1)
+    model, tasks = two_ranks.network(width), two_ranks.sine_tasks(25)
+    loss, params = two_ranks.network_loss(model), maml.parameters_of(model)
     call = compiled_meta_gradient()
     both = {
         "batched": ways.package_ways(model, tasks, steps)["batched"],
@@ -101,8 +101,8 @@ def compiled(width: int, steps: int) -> list[list[Any]]:
 
 def call_of(width: int, steps: int, tasks: int, way: str, chunk: int) -> ways.Way:
     """Return what is called in a process of its own, to see what it holds."""
-    ways.use_threads(1)
-    return ways.package_ways(ways.network(width), two_ranks.sine_tasks(tasks), steps, chunk or None)[way]
+    two_ranks.use_threads(1)
+    return ways.package_ways(two_ranks.network(width), two_ranks.sine_tasks(tasks), steps, chunk or None)[way]
 
 
 def memory(width: int, steps: int, tasks: int) -> list[list[Any]]:
@@ -124,15 +124,15 @@ def memory(width: int, steps: int, tasks: int) -> list[list[Any]]:
 
 def threads(width: int, repeat: int) -> list[list[Any]]:
     """Measure two ways with one thread and with two, in turns."""
-    found = ways.package_ways(ways.network(width), two_ranks.sine_tasks(25))
+    found = ways.package_ways(two_ranks.network(width), two_ranks.sine_tasks(25))
     rows = []
     for number in (1, 2):
-        ways.use_threads(number)
+        two_ranks.use_threads(number)
         chosen = {name: found[name] for name in ("batched", "by hand")}
         clocks = (time.perf_counter, time.process_time)
         by_clock = [ways.medians(ways.milliseconds(chosen, ROUNDS, clock=clock)) for clock in clocks]
         rows += [[width, name, number, repeat, *(rounded(ms[name]) for ms in by_clock)] for name in chosen]
-    ways.use_threads(1)
+    two_ranks.use_threads(1)
     return rows
 
 

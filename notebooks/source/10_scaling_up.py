@@ -24,6 +24,7 @@ lesson = course.start("10")
 import inspect
 import json
 import subprocess
+import sys
 import tempfile
 import time
 from pathlib import Path
@@ -37,7 +38,7 @@ from mlearn_utils.course.lesson_10 import paper, pictures, predictions, results,
 from mlearn_utils.meta import maml
 from mlearn_utils.runtime import make_generator
 
-ways.use_threads(1)  # torch and numpy: section 6 says why
+two_ranks.use_threads(1)  # torch and numpy: section 6 says why
 
 # %% [markdown]
 # # First session
@@ -49,7 +50,7 @@ ways.use_threads(1)  # torch and numpy: section 6 says why
 # is lesson 04's code with a loop around it.
 
 # %%
-model, tasks = ways.network(width=40), two_ranks.sine_tasks(25)
+model, tasks = two_ranks.network(width=40), two_ranks.sine_tasks(25)
 print(inspect.getsource(ways.by_loop))
 
 # %% [markdown]
@@ -118,8 +119,8 @@ pictures.times_explorer()
 #
 # The wave network has $P = 1761$ parameters, so each $H_i^k$ has three million entries, and there is one
 # for each task and step. Nobody ever writes it down. Read from the right: the slope is a *vector*, and
-# $(I - \alpha H)v = v - \alpha\,(Hv)$. So all that is needed is the product of a Hessian and a vector, and
-# this is the change of the gradient as $\theta$ moves along $v$ (Pearlmutter 1994):
+# $(I - \alpha H)v = v - \alpha\,(Hv)$. So all that is needed is a **Hessian-vector product**, and this is
+# the change of the gradient as $\theta$ moves along $v$ (Pearlmutter 1994):
 #
 # $$H v = \frac{d}{d\varepsilon}\, \nabla L(\theta + \varepsilon v) \Big|_{\varepsilon = 0}.$$
 #
@@ -164,7 +165,7 @@ def matrices(model):
     return [*(np.hstack([w, one]) for w, one in zip(found[:-1], hand_on[:-1], strict=True)), found[-1]]
 
 
-in_double = ways.network(40).double()
+in_double = two_ranks.network(40).double()
 weights = matrices(in_double)
 double_tasks = two_ranks.sine_tasks(25, torch.double)
 (x, y), (x_query, y_query) = [[each.numpy() for each in part] for part in double_tasks]
@@ -323,7 +324,7 @@ def as_matrices(gradient):
     return [np.vstack([w.T, b]) for w, b in zip(values[::2], values[1::2], strict=True)]
 
 
-loss, params = ways.network_loss(in_double), maml.parameters_of(in_double)
+loss, params = two_ranks.network_loss(in_double), maml.parameters_of(in_double)
 for steps in (1, 2, 5):
     losses, v = meta_gradients(weights, (x, y), (x_query, y_query), 0.01, steps)
     value, gradient = maml.meta_gradient(  # a plain function as loss: the package must use autograd
@@ -435,7 +436,7 @@ def kept_by_autograd(model, steps):
     return sum(sizes.values())
 
 
-wide = ways.network(256)
+wide = two_ranks.network(256)
 size = sum(4 * value.numel() for value in wide.parameters())  # a number in float32 has 4 bytes
 print(f"width 256: the parameters of the network have {size / 1e6:.2f} MB")
 kept = {steps: kept_by_autograd(wide, steps) / 1e6 for steps in (1, 2, 5, 10, 20)}
@@ -552,9 +553,9 @@ lesson.check(shares)
 lesson.check(mean_over_ranks)
 
 # %% [markdown]
-# How bad is it? With tasks at random the lone task is not always the same one, so over many updates the mean of
-# means is right, with more noise. If every rank keeps tasks of its own, it is wrong for good. The variances of
-# the two means, for 24 and 1 of random tasks whose gradients have the variance 1:
+# How bad is it? With tasks at random the lone task is not always the same one, so over many updates the mean
+# of means is right, with more noise. If every rank keeps tasks of its own, it is wrong for good. The
+# variances of the two means, for 24 and 1 of random tasks whose gradients have the variance 1:
 
 # %%
 of_all, of_means = 1 / 25, (1 / 24 + 1 / 1) / 2**2
@@ -573,15 +574,15 @@ print(inspect.getsource(two_ranks.gradient_over_ranks))
 # fails. In a terminal one writes `torchrun --standalone --nproc-per-node 2 script.py`. From here, the same:
 
 # %% tags=["nbval-ignore-output"]
-found = {}
+begin = time.perf_counter()
 with tempfile.TemporaryDirectory() as folder:
-    for n_ranks in (1, 2):
-        file = str(Path(folder) / f"{n_ranks}.json")
-        command = two_ranks.command(n_ranks, file)
-        begin = time.perf_counter()
-        subprocess.run(command, check=True, capture_output=True, text=True)
-        found[n_ranks] = json.loads(Path(file).read_text())
-        print("python", *command[1:-1], f"FILE: {time.perf_counter() - begin:.0f} s")
+    file = Path(folder) / "found.json"
+    torchrun = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--local-addr", "127.0.0.1"]
+    command = [*torchrun, "--nproc-per-node", "2", two_ranks.__file__, str(file)]
+    subprocess.run(command, check=True, capture_output=True)
+    found = {2: json.loads(file.read_text())}
+print(f"two ranks have started, computed and ended in {time.perf_counter() - begin:.0f} seconds")
+found[1] = two_ranks.alone()  # the same by a group of one rank, in this process
 
 # %%
 print("tasks of each rank:", found[2]["counts"])
@@ -591,7 +592,7 @@ together = torch.tensor(found[2]["gradient"], dtype=torch.double)
 assert found[2]["counts"] == [13, 12]
 assert (alone - together).abs().max() < 1e-12
 print("25 tasks by two ranks, and by this process alone: the same gradient, to 1e-12")
-learner = MetaLearner(ways.network(40).double(), inner_lr=0.01, device="cpu")
+learner = MetaLearner(two_ranks.network(40).double(), inner_lr=0.01, device="cpu")
 learner.train(SineTasks(), epochs=5, inner_batch_size=10, outer_batch_size=25, progress=False)
 trained = torch.cat([value.detach().flatten() for value in learner.model.parameters()])
 assert (trained - torch.tensor(found[2]["parameters"], dtype=torch.double)).abs().max() < 1e-10
@@ -603,7 +604,7 @@ print("five updates of MetaLearner by two ranks, and alone: the same parameters,
 # the start whether all ranks hold the same model, settings and seed, and stop all if one fails. How fast?
 
 # %% tags=["nbval-ignore-output"]
-for n_ranks, each in found.items():
+for n_ranks, each in sorted(found.items()):
     print(
         f"{n_ranks} rank(s): {1000 * each['seconds']:.0f} ms on the clock for 400 tasks at width 256;",
         end=" ",
@@ -620,9 +621,9 @@ for size, seconds in found[2]["all_reduce"].items():
 # ## 8. Amdahl's law (5 minutes)
 #
 # Some of an update is done by every rank alike: drawing the tasks, the optimizer's step, waiting for the sum.
-# Call that time $s$, the **serial** part, and $p$ the part that can be shared. With $n$ workers
+# Call that time $t_s$, the **serial** part, and $t_p$ the part that can be shared. With $n$ workers
 #
-# $$t(n) = s + \frac{p}{n}, \qquad \text{speed-up } \frac{t(1)}{t(n)} \;<\; \frac{s + p}{s} .$$
+# $$t(n) = t_s + \frac{t_p}{n}, \qquad \text{speed-up } \frac{t(1)}{t(n)} \;<\; \frac{t_s + t_p}{t_s} .$$
 #
 # This is **Amdahl's law** (1967): a part of 5 % that stays serial limits the speed-up to 20, with any
 # number of machines.
@@ -640,7 +641,7 @@ lesson.check(predict_time)
 
 # %% tags=["nbval-ignore-output"]
 yours = [found[n]["cpu_seconds"] for n in (1, 2)]
-serial = max(2 * yours[1] - yours[0], 0.0)  # s + p = t(1), s + p/2 = t(2)
+serial = max(2 * yours[1] - yours[0], 0.0)  # twice t_s + t_p / 2, less t_s + t_p
 print(f"yours: {yours[0]:.3f} s and {yours[1]:.3f} s, so serial {serial:.3f} s,", end=" ")
 print(f"which is {serial / yours[0]:.0%} of the time of one rank")
 
@@ -668,7 +669,7 @@ pictures.amdahl_explorer()
 # task's own gradient, so this can be seen. First a training of 300 updates, to be in the middle of learning:
 
 # %%
-learner = MetaLearner(ways.network(40), inner_lr=0.01, meta_lr=0.005, device="cpu")
+learner = MetaLearner(two_ranks.network(40), inner_lr=0.01, meta_lr=0.005, device="cpu")
 learner.train(SineTasks(), epochs=300, inner_batch_size=10, outer_batch_size=25, progress=False)
 
 
@@ -708,7 +709,7 @@ assert -0.6 < slope < -0.4
 # much; far beyond, nothing.
 
 # %%
-for name, each in (("at the start", ways.network(40)), ("after 300 updates", learner.model)):
+for name, each in (("at the start", two_ranks.network(40)), ("after 300 updates", learner.model)):
     rows = task_gradients(each, 3200, seed=2)
     trace = rows.var(axis=0, ddof=1).sum()
     squared = (rows.mean(axis=0) ** 2).sum() - trace / len(rows)  # the mean of 3200 has noise, too
@@ -741,13 +742,13 @@ for count, (rate, updates) in results.batches().items():
 #
 # **The sum.** In a *ring* each rank passes pieces to its neighbor until all have all: $2(N-1)$ messages, each
 # of $1/N$ of the gradient, so every rank sends $2\frac{N-1}{N} \cdot 4P$ bytes, nearly the same for 10 ranks
-# and for 1000 (Patarasu and Yuan 2009). With a bandwidth $\beta$ and a delay $\lambda$ a message
+# and for 1000 (Patarasu and Yuan 2009). With a bandwidth $\beta$ and a delay $\tau$ a message
 #
-# $$t_{\text{ring}} = 2 (N-1) \Bigl(\lambda + \frac{4P}{N \beta}\Bigr), \qquad
-# t_{\text{tree}} = 2 \lceil \log_2 N \rceil \Bigl(\lambda + \frac{4P}{\beta}\Bigr).$$
+# $$t_{\text{ring}} = 2 (N-1) \Bigl(\tau + \frac{4P}{N \beta}\Bigr), \qquad
+# t_{\text{tree}} = 2 \lceil \log_2 N \rceil \Bigl(\tau + \frac{4P}{\beta}\Bigr).$$
 #
 # A *tree* sends the whole gradient, but only up and down the tree (Thakur et al. 2005). We put in
-# $\beta$ = 50 GB/s (a network card of 400 Gbit/s) and $\lambda$ = 5 microseconds. **Both are assumptions**;
+# $\beta$ = 50 GB/s (a network card of 400 Gbit/s) and $\tau$ = 5 microseconds. **Both are assumptions**;
 # put in your own.
 
 # %%

@@ -189,9 +189,7 @@ def _draw_memory(figure: Figure) -> Callable[[int], str]:
     ax = figure.subplots()
     tasks_there, steps = results.counts("memory", "tasks"), results.counts("memory", "steps")
     labels = [f"{way}, ten at a time" if chunk else way for way, chunk in HELD]
-    lines = [
-        ax.plot(steps, np.zeros(len(steps)), label=text, **_style(k))[0] for k, text in enumerate(labels)
-    ]
+    lines = [ax.plot(steps, np.ones(len(steps)), label=text, **_style(k))[0] for k, text in enumerate(labels)]
     most = max(float(row["mb"]) for row in results.rows("memory"))
     ax.set(yscale="log", ylim=(1, 2 * most), xlabel="inner steps", ylabel="MB, at the peak")
     ax.set_xticks(steps)

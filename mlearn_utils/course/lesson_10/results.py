@@ -1,7 +1,6 @@
 """What lesson 10 shows of stored measurements: `data/lesson_10`."""
 
 import csv
-from collections.abc import Callable
 from functools import lru_cache
 
 import numpy as np
@@ -80,17 +79,9 @@ def memory(steps: int, tasks: int, way: str, chunk: int = 0) -> float:
 
 
 def batches() -> dict[int, tuple[float, list[int]]]:
-    """Return, by tasks in an update, the best meta_lr and the updates that each seed needed with it, sorted.
-
-    The best is that with the smallest median, among those with which every seed came to the end.
-    """
-    found: dict[int, dict[float, list[str]]] = {}
+    """Return, by tasks in an update, its meta_lr and the updates that each training needed, sorted."""
+    found: dict[int, tuple[float, list[int]]] = {}
     for row in rows("batches"):
-        found.setdefault(int(row["tasks"]), {}).setdefault(float(row["meta_lr"]), []).append(row["updates"])
-    best: dict[int, tuple[float, list[int]]] = {}
-    middle: Callable[[tuple[float, list[int]]], float] = lambda pair: float(np.median(pair[1]))  # noqa: E731
-    for tasks, by_rate in found.items():
-        whole = [(rate, sorted(map(int, each))) for rate, each in by_rate.items() if all(each)]
-        if whole:
-            best[tasks] = min(whole, key=middle)
-    return best
+        _, updates = found.setdefault(int(row["tasks"]), (float(row["meta_lr"]), []))
+        updates.append(int(row["updates"]))
+    return {tasks: (rate, sorted(updates)) for tasks, (rate, updates) in sorted(found.items())}

@@ -1,22 +1,25 @@
-"""One meta-gradient by several processes: what the notebook of lesson 10 starts with torchrun.
+"""One meta-gradient by several processes: a script that the notebook of lesson 10 starts with torchrun.
 
-    torchrun --standalone --nproc-per-node 2 -m mlearn_utils.course.lesson_10.two_ranks FILE
+    torchrun --standalone --nproc-per-node 2 two_ranks.py FILE
 
 Every rank draws the same tasks from the same seed, differentiates its own share, and the sums are added up.
-Rank 0 writes what was found to FILE.
+Rank 0 writes what was found to FILE. It imports nothing of the course, which would take each rank seconds.
 """
 
 import json
 import statistics
 import sys
 import time
+from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import torch
 import torch.distributed as dist
-from torch import Tensor
+from threadpoolctl import threadpool_limits
+from torch import Tensor, nn
+from torch.nn.functional import mse_loss
 
-from mlearn_utils.course.lesson_10.ways import network, network_loss, use_threads
 from mlearn_utils.meta import maml
 from mlearn_utils.meta.learner import MetaLearner
 from mlearn_utils.runtime import make_generator
@@ -25,13 +28,33 @@ from mlearn_utils.tasks.regression import SineTasks, TaskBatch
 TASKS, WIDTH, ROUNDS = 400, 256, 5
 """What is timed."""
 
-NAME = "mlearn_utils.course.lesson_10.two_ranks"
-
 
 def command(n_ranks: int, file: str) -> list[str]:
     """Return the command that starts this module so many times; what they find is written to a file."""
     torchrun = ["torch.distributed.run", "--standalone", "--local-addr", "127.0.0.1"]
-    return [sys.executable, "-m", *torchrun, "--nproc-per-node", str(n_ranks), "-m", NAME, file]
+    return [sys.executable, "-m", *torchrun, "--nproc-per-node", str(n_ranks), __file__, file]
+
+
+def use_threads(number: int) -> None:
+    """Let torch and numpy use so many threads in this process; the processor's time is fair with one."""
+    torch.set_num_threads(number)
+    threadpool_limits(number)
+
+
+def network(width: int, seed: int = 0) -> nn.Sequential:
+    """Return the wave network 1 - width - width - 1 of lesson 05, with the same weights for the same seed."""
+    sizes = (1, width, width, 1)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        layers: list[nn.Module] = []
+        for inputs, outputs in pairwise(sizes):
+            layers += [nn.Linear(inputs, outputs), nn.ReLU()]
+    return nn.Sequential(*layers[:-1])
+
+
+def network_loss(model: nn.Module) -> maml.TaskLoss:
+    """Return the squared error of one task as the package likes it best: it can look into the module."""
+    return maml.module_loss(model, mse_loss)
 
 
 def sine_tasks(n_tasks: int, dtype: torch.dtype = torch.float32) -> TaskBatch:
@@ -89,10 +112,8 @@ def trained_parameters() -> list[float]:
     return [each for value in learner.model.parameters() for each in value.flatten().tolist()]
 
 
-def main(file: str) -> None:
-    """Join the other ranks, compute, and write the findings; torchrun has set the environment for it."""
-    use_threads(1)
-    dist.init_process_group("gloo")  # reads RANK, WORLD_SIZE, MASTER_ADDR and MASTER_PORT
+def findings() -> dict[str, Any]:
+    """Return what the notebook shows of the ranks: the same on each."""
     model = network(40).double()
     gradient, count = gradient_over_ranks(
         network_loss(model), maml.parameters_of(model), sine_tasks(25, torch.float64)
@@ -100,7 +121,7 @@ def main(file: str) -> None:
     counts: list[int] = [0] * dist.get_world_size()
     dist.all_gather_object(counts, count)
     seconds, cpu_seconds = seconds_per_update(TASKS, WIDTH, ROUNDS)
-    found = {
+    return {
         "counts": counts,
         "gradient": gradient.tolist(),
         "parameters": trained_parameters(),
@@ -108,6 +129,22 @@ def main(file: str) -> None:
         "cpu_seconds": cpu_seconds,
         "all_reduce": {str(size): all_reduce_seconds(size) for size in (1, 1_761, 1_000_000)},
     }
+
+
+def alone() -> dict[str, Any]:
+    """Return the findings of a single rank, which is this process."""
+    dist.init_process_group("gloo", store=dist.HashStore(), rank=0, world_size=1)
+    try:
+        return findings()
+    finally:
+        dist.destroy_process_group()
+
+
+def main(file: str) -> None:
+    """Join the other ranks, compute, and write the findings; torchrun has set the environment for it."""
+    use_threads(1)
+    dist.init_process_group("gloo")  # reads RANK, WORLD_SIZE, MASTER_ADDR and MASTER_PORT
+    found = findings()
     if dist.get_rank() == 0:
         Path(file).write_text(json.dumps(found), encoding="utf-8")
     dist.destroy_process_group()

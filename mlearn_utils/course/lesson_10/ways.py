@@ -4,41 +4,18 @@ import statistics
 import time
 from collections.abc import Callable, Mapping
 from functools import partial
-from itertools import pairwise
 
 import torch
-from threadpoolctl import threadpool_limits
 from torch import Tensor, nn
 from torch.func import functional_call
 from torch.nn.functional import mse_loss
 
+from mlearn_utils.course.lesson_10.two_ranks import network_loss
 from mlearn_utils.meta import maml
 from mlearn_utils.tasks.regression import TaskBatch
 
 INNER_LR = 0.01
 Way = Callable[[], object]
-
-
-def use_threads(number: int) -> None:
-    """Let torch and numpy use so many threads in this process; the processor's time is fair with one."""
-    torch.set_num_threads(number)
-    threadpool_limits(number)
-
-
-def network(width: int, seed: int = 0) -> nn.Sequential:
-    """Return the wave network 1 - width - width - 1 of lesson 05, with the same weights for the same seed."""
-    sizes = (1, width, width, 1)
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
-        layers: list[nn.Module] = []
-        for inputs, outputs in pairwise(sizes):
-            layers += [nn.Linear(inputs, outputs), nn.ReLU()]
-    return nn.Sequential(*layers[:-1])
-
-
-def network_loss(model: nn.Module) -> maml.TaskLoss:
-    """Return the squared error of one task as the package likes it best: it can look into the module."""
-    return maml.module_loss(model, mse_loss)
 
 
 def by_loop(model: nn.Module, tasks: TaskBatch, steps: int = 1) -> tuple[Tensor, ...]:
