@@ -26,6 +26,7 @@ References: Pearlmutter 1994, "Fast Exact Multiplication by the Hessian", sectio
 2017, https://arxiv.org/abs/1703.03400, section 2.2.
 """
 
+from functools import reduce
 from typing import Any
 
 import numpy as np
@@ -46,39 +47,45 @@ class Weights:
 
     Args:
         whole: [m, n], the same for all tasks, or [T, m, n]; None for 0.
-        left: [T, r, m], None for none.
-        right: [T, r, n].
+        pair: (left [T, r, m], right [T, r, n]), or None.
     """
 
-    def __init__(self, whole: Array | None, left: Array | None = None, right: Array | None = None) -> None:
-        self.whole, self.left, self.right = whole, left, right
+    def __init__(self, whole: Array | None, pair: tuple[Array, Array] | None = None) -> None:
+        self.whole, self.pair = whole, pair
 
     def forward(self, a: Array) -> Array:
         """Return a W' [T, K, m] for the inputs a [T, K, n]."""
-        whole = None if self.whole is None else _times(a, self.whole.mT)
-        return whole if self.left is None else _add(whole, _times(_times(a, self.right.mT), self.left))
+        terms = [] if self.whole is None else [_times(a, self.whole.mT)]
+        if self.pair is not None:
+            left, right = self.pair
+            terms.append(_times(_times(a, right.mT), left))
+        return reduce(np.add, terms)
 
     def backward(self, d: Array) -> Array:
         """Return d W [T, K, n] for derivatives d [T, K, m]."""
-        whole = None if self.whole is None else _times(d, self.whole)
-        return whole if self.left is None else _add(whole, _times(_times(d, self.left.mT), self.right))
+        terms = [] if self.whole is None else [_times(d, self.whole)]
+        if self.pair is not None:
+            left, right = self.pair
+            terms.append(_times(_times(d, left.mT), right))
+        return reduce(np.add, terms)
 
-    def plus(self, left: Array, right: Array, *, factored: bool) -> "Weights":
-        """Return W + left' right, as factors or multiplied out."""
-        if not factored:
-            return Weights(_add(self.whole, left.mT @ right))
-        if self.left is not None:
-            left, right = np.concatenate((self.left, left), 1), np.concatenate((self.right, right), 1)
-        return Weights(self.whole, left, right)
+    def plus(self, *pairs: tuple[Array, Array], factored: bool) -> "Weights":
+        """Return W + left' right for each (left, right): as a pair, or multiplied out."""
+        pairs = (self.pair, *pairs) if factored and self.pair is not None else pairs
+        left, right = pairs[0]
+        if len(pairs) > 1:
+            left, right = (np.concatenate([pair[side] for pair in pairs], 1) for side in (0, 1))
+        if factored:
+            return Weights(self.whole, (left, right))
+        return Weights(left.mT @ right if self.whole is None else self.whole + left.mT @ right)
 
     def sum(self) -> Array:
-        """Return the sum over tasks [m, n]."""
-        whole = None if self.whole is None else self.whole.sum(0)
-        return whole if self.left is None else _add(whole, _rows(self.left).T @ _rows(self.right))
-
-
-def _add(a: Array | None, b: Array) -> Array:
-    return b if a is None else np.add(a, b, out=b)
+        """Return the sum over tasks [m, n] of matrices that are not the same for all."""
+        terms = [] if self.whole is None else [self.whole.sum(0)]
+        if self.pair is not None:
+            left, right = self.pair
+            terms.append(_rows(left).T @ _rows(right))
+        return reduce(np.add, terms)
 
 
 def _rows(a: Array) -> Array:
@@ -111,21 +118,17 @@ def _backpropagate(
 
 def _hessian_times(
     v: list[Weights], weights: list[Weights], inputs: list[Array], masks: list[Array], ds: list[Array]
-) -> list[tuple[Array, Array]]:
-    """Return the factors (left, right) of H V, left' right, for every layer."""
-    r_inputs = []
-    for k, (w, v_l, a) in enumerate(zip(weights, v, inputs, strict=True)):
-        rz = v_l.forward(a)
-        if k:
-            rz += w.forward(r_inputs[-1])
-        if k < len(masks):
-            r_inputs.append(rz * masks[k])
-    rd, factors = rz * (2 / rz[0].size), []
+) -> list[list[tuple[Array, Array]]]:
+    """Return H V for every layer as pairs (left, right): it is the sum of left' right."""
+    rz, r_inputs = v[0].forward(inputs[0]), []
+    for k, mask in enumerate(masks, 1):
+        r_inputs.append(rz * mask)
+        rz = v[k].forward(inputs[k]) + weights[k].forward(r_inputs[-1])
+    rd, pairs = rz * (2 / rz[0].size), []
     for k in range(len(weights) - 1, 0, -1):
-        pair = np.concatenate((rd, ds[k]), 1), np.concatenate((inputs[k], r_inputs[k - 1]), 1)
-        factors.append(pair)
+        pairs.append([(rd, inputs[k]), (ds[k], r_inputs[k - 1])])
         rd = (weights[k].backward(rd) + v[k].backward(ds[k])) * masks[k - 1]
-    return [(rd, inputs[0]), *factors[::-1]]
+    return [[(rd, inputs[0])], *pairs[::-1]]
 
 
 def summed_gradient(
@@ -151,22 +154,22 @@ def summed_gradient(
     weights, path = [Weights(matrix) for matrix in start], []
     for _ in range(steps):
         inputs, masks, ds, _ = _backpropagate(weights, *support)
-        path.append((weights, inputs, masks, ds))
+        if not first_order:
+            path.append((weights, inputs, masks, ds))
         weights = [
-            w.plus(-inner_lr * d, a, factored=f)
+            w.plus((-inner_lr * d, a), factored=f)
             for w, d, a, f in zip(weights, ds, inputs, factored, strict=True)
         ]
     inputs, _, ds, error = _backpropagate(weights, *query)
-    if first_order:
-        path = []
     v = [
-        Weights(None).plus(d, a, factored=f or not path) for d, a, f in zip(ds, inputs, factored, strict=True)
+        Weights(None).plus((d, a), factored=f or not path)
+        for d, a, f in zip(ds, inputs, factored, strict=True)
     ]
     while path:
-        factors = _hessian_times(v, *path.pop())
+        products = _hessian_times(v, *path.pop())
         v = [
-            v_l.plus(-inner_lr * left, right, factored=f or not path)  # at last only the sum is asked for
-            for v_l, (left, right), f in zip(v, factors, factored, strict=True)
+            v_l.plus(*[(-inner_lr * left, right) for left, right in pairs], factored=f or not path)
+            for v_l, pairs, f in zip(v, products, factored, strict=True)
         ]
     return np.square(error).mean((1, 2)).sum(), [v_l.sum() for v_l in v]
 
@@ -207,7 +210,8 @@ def meta_gradient_by_hand(
             "and x [T, K, inputs] and y [T, K, outputs], on the CPU and all float32 or all float64; "
             f"got params {shapes}, tasks {data}"
         )
-    return mean_gradient_of(layers, params, tasks, n_tasks, float(inner_lr), int(steps), bool(first_order))
+    means = mean_gradient_of(layers, params, tasks, n_tasks, float(inner_lr), int(steps), bool(first_order))
+    return as_tensors(layers, params, means)
 
 
 def fit(layers: list[tuple[str, str]], params: Params, tasks: TaskBatch) -> bool:
@@ -230,7 +234,7 @@ def fit(layers: list[tuple[str, str]], params: Params, tasks: TaskBatch) -> bool
         if len(shape) != 2 or shape[1] != width or 0 in shape or params[bias].shape != shape[:1]:
             return False
         width = shape[0]
-    n_tasks = len(tasks[0][0])
+    n_tasks = tasks[0][0].shape[0]
     return all(
         x.shape == (n_tasks, x.shape[1], n_inputs) and y.shape == (n_tasks, x.shape[1], width)
         for x, y in tasks
@@ -245,14 +249,14 @@ def mean_gradient_of(
     inner_lr: float,
     steps: int,
     first_order: bool,
-) -> tuple[Tensor, Params]:
-    """Return the mean loss and its gradient by name from sums over chunks of tasks, added in float64."""
+) -> list[Array]:
+    """Return the mean loss and its gradient for each layer, from sums over chunks of tasks in float64."""
     start = [
         _with_units(params[weight].detach().numpy(), params[bias].detach().numpy(), last=k == len(layers) - 1)
         for k, (weight, bias) in enumerate(layers)
     ]
     (x, y), (xq, yq) = [[tensor.detach().numpy() for tensor in batch] for batch in tasks]
-    n_tasks, sums = len(x), []
+    n_tasks, sums = x.shape[0], []
     with np.errstate(all="ignore"):
         for first in range(0, n_tasks, chunk_size):
             part = slice(first, first + chunk_size)
@@ -262,10 +266,14 @@ def mean_gradient_of(
             if chunk_size < n_tasks:
                 found = [value.astype(np.float64) for value in found]
             sums = [a + b for a, b in zip(sums, found, strict=True)] if sums else found
-        means = [(value / n_tasks).astype(x.dtype) for value in sums]
+        return [(value / n_tasks).astype(x.dtype, copy=False) for value in sums]
+
+
+def as_tensors(layers: list[tuple[str, str]], params: Params, means: list[Array]) -> tuple[Tensor, Params]:
+    """Return the loss () and the gradient by name of what `mean_gradient_of` found."""
     gradient = {}
     for (weight, bias), mean in zip(layers, means[1:], strict=True):
-        n_outputs = len(params[bias])
+        n_outputs = params[bias].shape[0]
         gradient[weight] = torch.from_numpy(mean[:n_outputs, :-1].copy())
         gradient[bias] = torch.from_numpy(mean[:n_outputs, -1].copy())
     return torch.from_numpy(means[0].reshape(1))[0], {name: gradient[name] for name in params}

@@ -89,6 +89,7 @@ def query_losses(
     rule: InnerRule = steepest,
     adapted: Collection[str] | None = None,
     vectorized: bool = True,
+    recompute: bool = False,
 ) -> Tensor:
     """Return every task's query loss after adaptation to its support set: [T].
 
@@ -109,6 +110,7 @@ def query_losses(
         rule=rule,
         adapted=adapted,
         vectorized=vectorized,
+        recompute=recompute,
     )
     return task_losses(task_loss, end, tasks.query, vectorized=vectorized)
 
@@ -125,6 +127,7 @@ def meta_gradient(
     adapted: Collection[str] | None = None,
     vectorized: bool = True,
     chunk_size: int | None = None,
+    recompute: bool = False,
     learned: Collection[str] | None = None,
 ) -> tuple[Tensor, Params]:
     """Return the mean query loss after adaptation and its gradient with respect to the shared parameters.
@@ -140,6 +143,7 @@ def meta_gradient(
         adapted: as in `inner_step`.
         vectorized: as in `inner_step`.
         chunk_size: tasks held in memory at once; all of them by default. The result is the same.
+        recompute: as in `walk`: less memory for more time.
         learned: names of the parameters to differentiate; all that are not frozen by default.
 
     Returns:
@@ -149,7 +153,12 @@ def meta_gradient(
         ValueError: as `query_losses`, and if `chunk_size` is not an integer >= 1.
     """
     plain = rule is steepest and adapted is None and learned is None and vectorized is True
-    if plain and type(task_loss) is ModuleLoss and task_loss.learned is None:
+    if (
+        plain
+        and isinstance(task_loss, ModuleLoss)
+        and type(task_loss) is ModuleLoss
+        and task_loss.learned is None
+    ):
         found = shortcut(
             task_loss,
             params,
@@ -170,6 +179,7 @@ def meta_gradient(
         rule=rule,
         adapted=adapted,
         vectorized=vectorized,
+        recompute=recompute,
     )
     return mean_gradient(
         losses_of, params, tasks, chunk_size=chunk_size, learned=learned, first_order=first_order
@@ -226,15 +236,15 @@ def mean_gradient(
     for chunk in chunks:
         with torch.enable_grad():
             losses = checks.one_value_a_task(losses_of(theta, chunk), len(chunk.support[0]))
-            # sums of half-precision numbers overflow: there each is divided, elsewhere their sum
-            narrow = losses.dtype.itemsize < 4
-            total = checks.differentiable((losses.float() / n_tasks if narrow else losses).sum())
+            # each is divided, not their sum: sums of half-precision numbers overflow
+            wide = losses.float() if losses.dtype.itemsize < 4 else losses
+            total = checks.differentiable((wide / n_tasks).sum())
         dtype = torch.promote_types(total.dtype, dtype)
         with checks.explained_derivatives(second=not first_order):
             grads = torch.autograd.grad(
                 total, tuple(moving.values()), materialize_grads=True, retain_graph=len(chunks) > 1
             )
-        found = [_wide(value, len(chunks)) / (1 if narrow else n_tasks) for value in (total.detach(), *grads)]
+        found = [_wide(value, len(chunks)) for value in (total.detach(), *grads)]
         sums = [a + b for a, b in zip(sums, found, strict=True)] if sums else found
     means = dict(zip(moving, sums[1:], strict=True))
     return sums[0].to(dtype), {

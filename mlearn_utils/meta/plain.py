@@ -6,7 +6,6 @@ whatever could make a difference (a hook, a replaced forward pass, a subclass, t
 is left to the general path, which calls the module.
 """
 
-from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -70,7 +69,7 @@ def _is_untouched(module: nn.Module) -> bool:
     return not any(own[hooks] for hooks in HOOKS) and own.keys().isdisjoint(REPLACED) and not module._buffers
 
 
-def is_squared_error(criterion: Callable[..., Any]) -> bool:
+def is_squared_error(criterion: Any) -> bool:
     """Return whether a criterion is torch's mean squared error, the function or the module."""
     if criterion is F.mse_loss:
         return True

@@ -1,13 +1,15 @@
 """Where the meta-gradient can be had by hand: what must hold of a loss, its model and its data."""
 
+from numbers import Integral
 from typing import Any
 
 import numpy as np
 from torch import Tensor, nn
 
-from mlearn_utils.meta.by_hand import fit, mean_gradient_of
+from mlearn_utils.meta.by_hand import as_tensors, fit, mean_gradient_of
 from mlearn_utils.meta.losses import Params, is_frozen
 from mlearn_utils.meta.plain import is_squared_error, is_watched, plain_layers
+from mlearn_utils.runtime import is_number
 from mlearn_utils.tasks.regression import TaskBatch
 
 
@@ -26,21 +28,22 @@ def shortcut(
     They can for the loss of a plain network by `module_loss` on the CPU, whose result is finite. Whatever is
     wrong with the arguments, the general path says.
     """
-    if type(inner_lr) not in (float, int) or not 0 <= inner_lr < 1e30 or type(steps) is not int or steps < 0:
+    if not (_is_count(steps, 0) and (chunk_size is None or _is_count(chunk_size, 1))):
         return None
-    if not (chunk_size is None or (type(chunk_size) is int and chunk_size > 0)):
+    if not is_number(inner_lr) or not 0 <= inner_lr < 1e30:
         return None
     if not is_squared_error(task_loss.criterion) or is_watched():
         return None
     layers = _relu_layers(task_loss.model)
     if not layers or not fit(layers, params, tasks) or any(is_frozen(value) for value in params.values()):
         return None
-    n_tasks = len(tasks[0][0])
-    found = mean_gradient_of(
-        layers, params, tasks, chunk_size or n_tasks, float(inner_lr), steps, bool(first_order)
-    )
-    finite = all(np.isfinite(value.numpy()).all() for value in (found[0], *found[1].values()))
-    return found if finite else None
+    size = int(chunk_size or tasks[0][0].shape[0])
+    means = mean_gradient_of(layers, params, tasks, size, float(inner_lr), int(steps), bool(first_order))
+    return as_tensors(layers, params, means) if all(np.isfinite(mean).all() for mean in means) else None
+
+
+def _is_count(value: Any, minimum: int) -> bool:
+    return isinstance(value, Integral) and not isinstance(value, bool) and int(value) >= minimum
 
 
 def _relu_layers(model: nn.Module) -> list[tuple[str, str]] | None:
