@@ -1,12 +1,14 @@
 """What each way to a meta-gradient costs, in time and memory, on one processor and on several.
 
     times.csv    width, steps, tasks, way, repeat, ms: one meta-gradient of a network 1-width-width-1 on waves
-                 with 10 support and 10 query points a task, by each way of `lesson_10.ways` ("compiled": the
-                 batched way, compiled): the median over nine rounds, in which the ways alternate, of the
-                 processor's time on one thread. A way whose call takes more than two seconds is left out.
+                 with 10 support and 10 query points a task, by each way of `lesson_10.ways` ("chunks": the
+                 batched way, 25 tasks at a time; "compiled": the batched way, compiled): the median over nine
+                 rounds, in which the ways alternate, of the processor's time on one thread. A way whose call
+                 takes more than two seconds is left out.
     first.csv    width, steps, seconds: the first call of "compiled", on a clock
     memory.csv   width, steps, tasks, way, chunk, mb: by how much the memory of a process of its own grows in
-                 one meta-gradient at its peak; chunk is chunk_size, 0 for all tasks at once
+                 one meta-gradient at its peak; chunk is chunk_size, 0 for all tasks at once; "recompute":
+                 the batched way with recompute=True
     threads.csv  width, way, threads, repeat, ms, cpu_ms: 25 tasks, one step, torch and numpy with so many
                  threads: on a clock, and of the processor
     ranks.csv    ranks, repeat, seconds, cpu_seconds, one, parameters, million: an update of 400 tasks at
@@ -33,8 +35,8 @@ from mlearn_utils.meta import maml
 from mlearn_utils.meta.compiled import compiled_meta_gradient
 
 WIDTHS, TASKS, STEPS, REPEATS = (40, 256), (1, 5, 25, 100, 400), (1, 5, 20), 3
-ROUNDS, SLOWEST = 9, 2.0
-MEMORY_WIDTH, MEMORY_TASKS, MEMORY_STEPS, CHUNKS = 256, (10, 25, 50, 100), (1, 2, 5, 10, 20), (0, 10)
+ROUNDS, SLOWEST, CHUNK = 9, 2.0, 25
+MEMORY_WIDTH, MEMORY_TASKS, MEMORY_STEPS, CHUNKS = 256, (10, 25, 100), (1, 2, 5, 10, 20), (0, 10)
 COLUMNS = {
     "times": ("width", "steps", "tasks", "way", "repeat", "ms"),
     "first": ("width", "steps", "seconds"),
@@ -69,9 +71,12 @@ def times(width: int, steps: int, tasks: int, repeat: int) -> list[list[Any]]:
     """Measure all ways side by side."""
     two_ranks.use_threads(1)
     found = ways.package_ways(two_ranks.network(width), two_ranks.sine_tasks(tasks), steps)
+    if tasks > CHUNK:
+        found["chunks"] = ways.package_ways(
+            two_ranks.network(width), two_ranks.sine_tasks(tasks), steps, chunk_size=CHUNK
+        )["batched"]
     fast = {}
     for name, way in found.items():
-        way()
         begin = time.process_time()
         way()
         if time.process_time() - begin < SLOWEST:
@@ -102,14 +107,16 @@ def compiled(width: int, steps: int) -> list[list[Any]]:
 def call_of(width: int, steps: int, tasks: int, way: str, chunk: int) -> ways.Way:
     """Return what is called in a process of its own, to see what it holds."""
     two_ranks.use_threads(1)
-    return ways.package_ways(two_ranks.network(width), two_ranks.sine_tasks(tasks), steps, chunk or None)[way]
+    model, batch, again = two_ranks.network(width), two_ranks.sine_tasks(tasks), way == "recompute"
+    found = ways.package_ways(model, batch, steps, chunk_size=chunk or None, recompute=again)
+    return found["batched" if again else way]
 
 
 def memory(width: int, steps: int, tasks: int) -> list[list[Any]]:
     """Measure the growth of the peak, in MB of 10^6 bytes."""
     rows = []
-    for way in ("loop", "batched", "by hand"):
-        for chunk in CHUNKS if way != "loop" else (0,):
+    for way in ("loop", "batched", "recompute", "by hand"):
+        for chunk in CHUNKS if way in ("batched", "by hand") else (0,):
             arguments = [str(each) for each in (width, steps, tasks, way, chunk)]
             done = subprocess.run(
                 [sys.executable, "-c", GROWTH, *arguments],

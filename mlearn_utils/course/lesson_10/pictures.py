@@ -12,8 +12,8 @@ from mlearn_utils.course.lesson_10 import paper, results
 from mlearn_utils.course.widgets.controls import choice, int_slider, slider
 from mlearn_utils.course.widgets.explorer import Explorer
 
-MARKERS = "os^Dv"
-WAYS = results.WAYS[:4]
+MARKERS = "os^DvP"
+WAYS, CHUNKS = (*results.WAYS[:4], "chunks"), "batched, 25 at a time"
 
 
 def _style(place: int) -> dict[str, Any]:
@@ -52,7 +52,8 @@ def _draw_times(figure: Figure) -> Callable[..., str]:
     ax = figure.subplots()
     measured = results.counts("times", "tasks")
     lines = [
-        ax.plot(measured, np.ones(len(measured)), label=way, **_style(k))[0] for k, way in enumerate(WAYS)
+        ax.plot(measured, np.ones(len(measured)), label=CHUNKS if way == "chunks" else way, **_style(k))[0]
+        for k, way in enumerate(WAYS)
     ]
     mark = ax.axvline(25, color=COLORS["truth"], linewidth=1, linestyle="-")
     ax.set(
@@ -143,7 +144,7 @@ def walk() -> Callable[[Figure], Callable[[int], str]]:
         )
         (tip,) = ax.plot([], [], "D", color=COLORS["gradient"], markersize=6)
         ax.set(xlim=(-1.8, 1.8), ylim=(-0.7, 1.6), xlabel="θ₁", ylabel="θ₂", title="Out, and back")
-        ax.legend(fontsize=8, loc="upper right")
+        ax.legend(fontsize=8, loc="lower left", frameon=True, framealpha=0.9)
 
         def update(step: int) -> str:
             line.set_data(*np.array(path[: min(step, STEPS) + 1]).T)
@@ -169,7 +170,14 @@ def walk() -> Callable[[Figure], Callable[[int], str]]:
 # --- memory
 
 
-HELD = (("loop", 0), ("batched", 0), ("batched", 10), ("by hand", 0), ("by hand", 10))
+HELD = (
+    ("loop", 0),
+    ("batched", 0),
+    ("batched", 10),
+    ("recompute", 0),
+    ("by hand", 0),
+    ("by hand", 10),
+)
 
 
 def memory_explorer() -> Explorer:
@@ -179,7 +187,7 @@ def memory_explorer() -> Explorer:
         _draw_memory,
         {"tasks": int_slider("tasks (nearest measured)", measured[0], measured[-1], 5, measured[-1])},
         alt="Memory of one meta-gradient against the number of inner steps, for a loop, batched layers and "
-        "by hand, all tasks at once or ten at a time.",
+        "by hand, all tasks at once or ten at a time, or recomputing.",
         name="memory",
     )
 
@@ -188,7 +196,8 @@ def _draw_memory(figure: Figure) -> Callable[[int], str]:
     figure.set_size_inches(6.4, 3.6)
     ax = figure.subplots()
     tasks_there, steps = results.counts("memory", "tasks"), results.counts("memory", "steps")
-    labels = [f"{way}, ten at a time" if chunk else way for way, chunk in HELD]
+    names = {"recompute": "batched, recomputing"}
+    labels = [names.get(way, way) + (", ten at a time" if chunk else "") for way, chunk in HELD]
     lines = [ax.plot(steps, np.ones(len(steps)), label=text, **_style(k))[0] for k, text in enumerate(labels)]
     most = max(float(row["mb"]) for row in results.rows("memory"))
     ax.set(yscale="log", ylim=(1, 2 * most), xlabel="inner steps", ylabel="MB, at the peak")

@@ -32,7 +32,12 @@ def by_loop(model: nn.Module, tasks: TaskBatch, steps: int = 1) -> tuple[Tensor,
 
 
 def package_ways(
-    model: nn.Module, tasks: TaskBatch, steps: int = 1, chunk_size: int | None = None
+    model: nn.Module,
+    tasks: TaskBatch,
+    steps: int = 1,
+    *,
+    chunk_size: int | None = None,
+    recompute: bool = False,
 ) -> dict[str, Way]:
     """Return the loop and the package's three ways, each a call without arguments.
 
@@ -44,7 +49,7 @@ def package_ways(
     settings = {"inner_lr": INNER_LR, "steps": steps}
 
     def by_autograd(loss: maml.TaskLoss) -> object:
-        losses_of = partial(maml.query_losses, loss, **settings)
+        losses_of = partial(maml.query_losses, loss, **settings, recompute=recompute)
         return maml.mean_gradient(losses_of, params, tasks, chunk_size=chunk_size)
 
     return {
