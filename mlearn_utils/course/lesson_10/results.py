@@ -70,9 +70,9 @@ def ranks(number: int, column: str) -> float:
 
 
 def memory(steps: int, tasks: int, way: str, chunk: int = 0) -> float:
-    """Return the growth of the peak in MB."""
-    (found,) = _of("memory", "mb", steps=steps, tasks=tasks, way=way, chunk=chunk)
-    return found
+    """Return the growth of the peak in MB, NaN where it was not measured."""
+    found = _of("memory", "mb", steps=steps, tasks=tasks, way=way, chunk=chunk)
+    return found[0] if found else float("nan")
 
 
 # --- what more tasks buy
@@ -85,3 +85,9 @@ def batches() -> dict[int, tuple[float, list[int]]]:
         _, updates = found.setdefault(int(row["tasks"]), (float(row["meta_lr"]), []))
         updates.append(int(row["updates"]))
     return {tasks: (rate, sorted(updates)) for tasks, (rate, updates) in sorted(found.items())}
+
+
+def tried(tasks: int) -> list[tuple[float, int]]:
+    """Return meta_lr and updates of the trainings that came to the end, of those that chose the rate."""
+    found = [row for row in rows("rates") if row["tasks"] == str(tasks) and row["updates"]]
+    return sorted((float(row["meta_lr"]), int(row["updates"])) for row in found)
