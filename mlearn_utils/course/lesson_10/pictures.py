@@ -249,8 +249,8 @@ def _draw_amdahl(figure: Figure) -> Callable[[float], str]:
 
     def update(serial: float) -> str:
         share = serial / 100
-        law.set_ydata(paper.amdahl(share, WORKERS))
-        more.set_ydata(paper.gustafson(share, WORKERS))
+        law.set_ydata([paper.amdahl(share, n) for n in WORKERS])
+        more.set_ydata([paper.gustafson(share, n) for n in WORKERS])
         limit = f"never more than {1 / share:.4g}" if share else "without a limit"
         return (
             f"{serial:g} % serial: 2 workers are {paper.amdahl(share, 2):.3g} times as fast, 25 "

@@ -4,23 +4,26 @@ import statistics
 import time
 from collections.abc import Callable, Mapping
 from functools import partial
+from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.func import functional_call
 from torch.nn.functional import mse_loss
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from mlearn_utils.course.lesson_10.two_ranks import network_loss
 from mlearn_utils.meta import maml
 from mlearn_utils.tasks.regression import TaskBatch
 
 INNER_LR = 0.01
-Way = Callable[[], object]
+Way = Callable[[], Any]
 
 
 def by_loop(model: nn.Module, tasks: TaskBatch, steps: int = 1) -> tuple[Tensor, ...]:
     """Return the meta-gradient by lesson 04's plain code: one task after the other."""
-    shared, losses = dict(model.named_parameters()), []
+    shared, losses = dict[str, Tensor](model.named_parameters()), []
     for x, y, x_query, y_query in zip(*tasks.support, *tasks.query, strict=True):
         params = shared
         for _ in range(steps):
@@ -48,7 +51,7 @@ def package_ways(
     loss, params = network_loss(model), maml.parameters_of(model)
     settings = {"inner_lr": INNER_LR, "steps": steps}
 
-    def by_autograd(loss: maml.TaskLoss) -> object:
+    def by_autograd(loss: maml.TaskLoss) -> tuple[Tensor, maml.Params]:
         losses_of = partial(maml.query_losses, loss, **settings, recompute=recompute)
         return maml.mean_gradient(losses_of, params, tasks, chunk_size=chunk_size)
 
@@ -91,3 +94,43 @@ def milliseconds(
 def medians(times: Mapping[str, list[float]]) -> dict[str, float]:
     """Return the median over rounds of each way."""
     return {name: statistics.median(values) for name, values in times.items()}
+
+
+class _Torch(TorchDispatchMode):
+    """Counts what torch computes, also on the way back; another view of the same memory is free."""
+
+    calls = 0
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        self.calls += not func.is_view
+        return func(*args, **(kwargs or {}))
+
+
+def _plain(value: Any) -> Any:
+    return value.view(np.ndarray) if isinstance(value, np.ndarray) else value
+
+
+class _Numpy(np.ndarray):
+    """An array that counts what is computed with it and with what comes of it."""
+
+    calls = 0
+
+    def __array_ufunc__(self, ufunc: np.ufunc, method: Any, *inputs: Any, **kwargs: Any) -> Any:
+        _Numpy.calls += 1
+        kwargs["out"] = tuple(_plain(each) for each in kwargs.get("out", ())) or None
+        found = getattr(ufunc, method)(*map(_plain, inputs), **kwargs)
+        return found.view(_Numpy) if isinstance(found, np.ndarray) else found
+
+
+def torch_operations(call: Way) -> int:
+    """Return how many operations on tensors a call makes."""
+    with _Torch() as counted:
+        call()
+    return counted.calls
+
+
+def numpy_operations(function: Callable[..., object], weights: list[np.ndarray], *rest: Any) -> int:
+    """Return how many operations (sums, products, comparisons, ...) a function makes with its weights."""
+    before = _Numpy.calls
+    function([each.view(_Numpy) for each in weights], *rest)
+    return _Numpy.calls - before

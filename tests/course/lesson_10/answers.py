@@ -44,7 +44,8 @@ def vector_by_autograd(x, v, decay):
         return ((rows @ theta) ** 2).mean() + decay * (theta**2).sum()
 
     theta = torch.zeros(len(v), dtype=torch.float64)
-    return torch.autograd.functional.hvp(loss, theta, torch.from_numpy(v))[1].numpy()
+    _, product = torch.autograd.functional.hvp(loss, theta, torch.from_numpy(v))
+    return np.array(product)
 
 
 # --- walk_back
