@@ -17,7 +17,8 @@ from tqdm.auto import tqdm
 
 from mlearn_utils.meta import checkpoint, checks, maml, ranks
 from mlearn_utils.meta.adaptive_model import ADDED, SETTINGS, AdaptiveModel, as_names, plain_rates
-from mlearn_utils.meta.compiled import compiled_meta_gradient
+from mlearn_utils.meta.compiled import CompiledMetaGradient, compiled_meta_gradient
+from mlearn_utils.meta.inner_loop import moving_names
 from mlearn_utils.meta.losses import is_frozen
 from mlearn_utils.runtime import (
     check_integer,
@@ -78,8 +79,11 @@ class MetaLearner(AdaptiveModel):
         task_ndim: dimensions of one task's x, its K examples included. Training shows it; before that `adapt`
             and `predict` need it, unless the model is a plain network of rows [K, features].
         device: "auto", "cpu", "cuda", "mps" or a torch.device; the model is moved there.
-        compile: trace the update once for each shape of data and compile it. The first update then takes tens
-            of seconds and needs a C++ compiler; later ones are several times faster.
+        compile: trace the meta-gradient once for each shape of data and compile it. The first update then
+            takes tens of seconds, which the progress bar shows, and needs a C++ compiler; later ones are
+            faster. Without a compiler a warning says so, and training goes on as with False. A plain ReLU
+            network with the squared error is not compiled on the CPU: its gradient is taken by hand
+            (`mlearn_utils.meta.by_hand`), which is as fast at once.
         recompute: keep of every inner step only where it started, and take it once more when it is
             differentiated: less memory for more time, the same gradient.
 
@@ -129,7 +133,8 @@ class MetaLearner(AdaptiveModel):
         self._masters = {name: _master(params[name]) for name in names}
         masters, fused = list(self._masters.values()), self.device.type in ("cpu", "cuda")
         self._optimizer = torch.optim.Adam(masters, lr=float(meta_lr), fused=fused)
-        self._compiled: Callable[..., tuple[Tensor, maml.Params]] | None = None
+        self._compiled: CompiledMetaGradient | None = None
+        self._progress = False
         self._seed: int | None = None
         self._generator = torch.Generator()
 
@@ -206,6 +211,7 @@ class MetaLearner(AdaptiveModel):
         self._check(self.model)
         before = len(self.history)
         self._follow_model()
+<<<<<<< HEAD
         group = ranks.current()
         if group.size > 1:
             group.same_everywhere(
@@ -228,6 +234,11 @@ class MetaLearner(AdaptiveModel):
         finally:
             if checkpoint is not None and len(self.history) > before:
                 self.save(checkpoint)
+=======
+        self._progress = progress
+        for _ in tqdm(range(epochs), desc="meta-updates", disable=not progress):
+            self.history.append(self._update(self._draw(tasks, *sizes.values())))
+>>>>>>> 909404138816bf4f69380b54e2695d76d111d870
         return self.history[before:]
 
     @ranks.together()
@@ -369,8 +380,14 @@ class MetaLearner(AdaptiveModel):
         number = len(self.history) + 1
         if self.compile and self._compiled is None:
             self._compiled = compiled_meta_gradient()
+<<<<<<< HEAD
         gradient_of = partial(
             self._compiled or maml.meta_gradient,
+=======
+        if self._compiled is not None:
+            self._compiled.progress = self._progress
+        loss, gradient = (self._compiled or maml.meta_gradient)(
+>>>>>>> 909404138816bf4f69380b54e2695d76d111d870
             self._task_loss,
             inner_lr=self.inner_lr,
             steps=self.steps,
@@ -381,8 +398,13 @@ class MetaLearner(AdaptiveModel):
             vectorized=self.vectorized,
             recompute=self.recompute,
         )
+<<<<<<< HEAD
         loss, gradient = ranks.mean_gradient(gradient_of, maml.parameters_of(self.model), batch)
         learning = self._learning(self.model)
+=======
+        own = maml.parameters_of(self.model)
+        learning = moving_names(own, self.learned, "learned")
+>>>>>>> 909404138816bf4f69380b54e2695d76d111d870
         grads = [gradient[name].to(self._masters[name].dtype) for name in learning]
         norm = torch.linalg.vector_norm(torch.cat([grad.reshape(-1) for grad in grads]))
         value, length = torch.stack([loss, norm.to(loss.dtype)]).tolist()  # one look at the device
@@ -393,16 +415,11 @@ class MetaLearner(AdaptiveModel):
         for name, grad in zip(learning, grads, strict=True):
             self._masters[name].grad = grad
         self._optimizer.step()
-        self._optimizer.zero_grad()
-        self._copy_masters()
-        return {"update": number, "query_loss": value}
-
-    @torch.no_grad()
-    def _copy_masters(self) -> None:
-        own = maml.parameters_of(self.model)
         for name, master in self._masters.items():
+            master.grad = None
             if master is not own[name]:
-                own[name].copy_(master)
+                own[name].detach().copy_(master.detach())
+        return {"update": number, "query_loss": value}
 
     @staticmethod
     def _stop(number: int, loss: float, grads: list[Tensor], batch: TaskBatch) -> None:

@@ -2,9 +2,9 @@
 
     python -m tests.benchmarks.bench_memory [--width 256]
 
-The network is 1-width-width-1, tanh for the general path (with and without chunks and recomputed steps), ReLU
-for the gradient by hand. A row is the growth of the process's largest resident memory over that after a first,
-tiny gradient, in MB. Linux and macOS only.
+The network is 1-width-width-1, with tanh for the general path (with and without chunks and recomputed steps),
+with ReLU for the gradient by hand. A row is the growth, in MB, of the process's largest resident memory over
+that after a first, tiny gradient. Linux and macOS only.
 """
 
 import argparse
