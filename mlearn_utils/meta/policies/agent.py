@@ -265,8 +265,8 @@ class MAMLAgent(AdaptivePolicy):
         self._anneal(number)
         tasks = draw_tasks(self.family, self.config.tasks, seed=task_seed)
         path: list[Params] = []
-        batch, played = share_batch(self.family, self.make_batch, tasks, ranks.current())
-        with closing_batch(batch) as env:
+        own, played = share_batch(self.family, self.make_batch, tasks, ranks.current())
+        with closing_batch(own) as env:
             generator = make_generator(seed)
             rates = self.config.rates(self.config.inner_steps)
             params, rollouts = self.explore(env, rates, generator, path)
