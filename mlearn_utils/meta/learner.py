@@ -211,13 +211,13 @@ class MetaLearner(AdaptiveModel):
         self._check(self.model)
         before = len(self.history)
         self._follow_model()
-<<<<<<< HEAD
         group = ranks.current()
         if group.size > 1:
             group.same_everywhere(
                 "MetaLearner.train", {"epochs": epochs} | sizes, *reversed(self._contents())
             )
         hidden = not progress or group.rank > 0
+        self._progress = not hidden
         try:
             for k in tqdm(range(epochs), desc="meta-updates", disable=hidden):
                 drawn = self._generator.get_state()
@@ -234,11 +234,6 @@ class MetaLearner(AdaptiveModel):
         finally:
             if checkpoint is not None and len(self.history) > before:
                 self.save(checkpoint)
-=======
-        self._progress = progress
-        for _ in tqdm(range(epochs), desc="meta-updates", disable=not progress):
-            self.history.append(self._update(self._draw(tasks, *sizes.values())))
->>>>>>> 909404138816bf4f69380b54e2695d76d111d870
         return self.history[before:]
 
     @ranks.together()
@@ -380,14 +375,10 @@ class MetaLearner(AdaptiveModel):
         number = len(self.history) + 1
         if self.compile and self._compiled is None:
             self._compiled = compiled_meta_gradient()
-<<<<<<< HEAD
-        gradient_of = partial(
-            self._compiled or maml.meta_gradient,
-=======
         if self._compiled is not None:
             self._compiled.progress = self._progress
-        loss, gradient = (self._compiled or maml.meta_gradient)(
->>>>>>> 909404138816bf4f69380b54e2695d76d111d870
+        gradient_of = partial(
+            self._compiled or maml.meta_gradient,
             self._task_loss,
             inner_lr=self.inner_lr,
             steps=self.steps,
@@ -398,13 +389,9 @@ class MetaLearner(AdaptiveModel):
             vectorized=self.vectorized,
             recompute=self.recompute,
         )
-<<<<<<< HEAD
-        loss, gradient = ranks.mean_gradient(gradient_of, maml.parameters_of(self.model), batch)
-        learning = self._learning(self.model)
-=======
         own = maml.parameters_of(self.model)
+        loss, gradient = ranks.mean_gradient(gradient_of, own, batch)
         learning = moving_names(own, self.learned, "learned")
->>>>>>> 909404138816bf4f69380b54e2695d76d111d870
         grads = [gradient[name].to(self._masters[name].dtype) for name in learning]
         norm = torch.linalg.vector_norm(torch.cat([grad.reshape(-1) for grad in grads]))
         value, length = torch.stack([loss, norm.to(loss.dtype)]).tolist()  # one look at the device
