@@ -440,13 +440,14 @@ for width, steps in ((40, 1), (40, 5), (256, 1)):
     print(f"width {width:3}, {steps} steps: {', '.join(row)}")
 
 # %% [markdown]
-# *compiled* is the batched way through a compiler (`MetaLearner(compile=True)`): the first call traces the
-# whole update and makes machine code of it, which took the seconds below, and every later call is quick. It
-# works for any network, where the fifty lines know one kind only.
+# *compiled* is the way of `vmap` through a compiler: the first call traces the whole meta-gradient and makes
+# machine code of it, and every later call is quick. With `MetaLearner(compile=True)` any network can have
+# this, where the fifty lines know one kind only. (For that kind the package does not compile: by hand is
+# there at once.) When has it paid?
 
 # %%
 for width, steps, seconds in results.first_calls():
-    saved = results.times(width, steps, 25, "batched") - results.times(width, steps, 25, "compiled")
+    saved = results.times(width, steps, 25, "vmap") - results.times(width, steps, 25, "compiled")
     print(f"width {width:3}, {steps} steps: first call {seconds:.0f} s;", end=" ")
     if saved > 0:
         print(
