@@ -3,6 +3,7 @@
 import functools
 import json
 import os
+import re
 import resource
 import signal
 import subprocess
@@ -189,6 +190,16 @@ def test_ctrl_c_during_the_imports_of_the_workers_is_answered_by_one_sentence(sc
     again = f"python {script.path} --processes 2"
     told = told.replace("importing", "").strip()  # the workers' lines may run into each other
     assert told == f"Stopped: 0 of 6 parts are kept. To go on, repeat: {again}"
+    assert code == 130
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_all_workers_end_and_one_sentence_is_said(script: Script, number: signal.Signals) -> None:
+    script.write(seconds=1)
+    code, told = script.stop("making", number, "--processes", "2", times=2)
+
+    assert told.endswith(f"of 6 parts are kept. To go on, repeat: python {script.path} --processes 2\n")
+    assert not re.search("Traceback|Error|Warning", told)
     assert code == 130
 
 
@@ -392,6 +403,9 @@ def test_a_part_whose_forerunners_are_not_made_is_named(script: Script) -> None:
         (["--processes", "0"], "--processes needs 1 or more, got 0"),
         (["cube"], "no part begins with 'cube'; --parts lists them"),
         (["--processes", "many"], "argument --processes: invalid int value: 'many'"),
+        (["--backend", "abacus"], "argument --backend: invalid choice: 'abacus'"),
+        (["--backend", "dask"], "--backend dask and --scheduler ADDRESS go together"),
+        (["--scheduler", "tcp://host:1"], "--backend dask and --scheduler ADDRESS go together"),
     ],
 )
 def test_bad_options_are_named_before_anything_is_done(
