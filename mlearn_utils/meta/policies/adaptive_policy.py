@@ -158,13 +158,10 @@ class AdaptivePolicy:
         Args:
             params: what `adapt` returned; None for the meta-parameters, the same policy for every task.
         """
-        used = {name: value.detach() for name, value in (params or self.params).items()}
-
-        def outputs(obs: Tensor) -> Tensor:
-            with torch.no_grad():
-                return self.model.outputs(used, self.model.scaled(obs.to(self.device))).to(obs.device)
-
-        return outputs
+        outputs = self.model.fixed(params or self.params)
+        if self.device.type == "cpu":
+            return outputs
+        return lambda obs: outputs(obs.to(self.device)).to(obs.device)
 
     def make_batch(self, tasks: Any, episodes: int | None = None) -> BatchEnv:
         """Return environments [T, E] of tasks of the family; E is `config.episodes` if nothing is given."""
@@ -205,16 +202,20 @@ class AdaptivePolicy:
         rates: list[float],
         generator: torch.Generator,
         path: list[Params] | None = None,
+        supports: list[EpisodeBatch] | None = None,
     ) -> tuple[Params, list[Rollout]]:
         """Return policies [T, *] after an inner step for each rate, and the rollouts these were made of.
 
-        The policies before the first and after each step are appended to `path`, if that is given.
+        The policies before the first and after each step are appended to `path`, if that is given, and what
+        each step learned from to `supports`.
         """
         rollouts: list[Rollout] = []
+        supports = [] if supports is None else supports
 
         def play(params: Params) -> EpisodeBatch:
             rollouts.append(collect(env, self.policy(params), generator=generator))
-            return self.with_advantages(rollouts[-1], inner=True)
+            supports.append(self.with_advantages(rollouts[-1], inner=True))
+            return supports[-1]
 
         shared = {name: value.detach() for name, value in self.params.items()}
         start = maml.expand_params(shared, env.num_tasks)
