@@ -82,8 +82,7 @@ class PolicyModel:
         weights = _weights(params)
         if self.network is not None:
             return self._with_log_std(params, self._of_network(weights, x))
-        by_hand = torch.is_grad_enabled() and is_shallow(weights, x)
-        return self._with_log_std(params, (shallow_mlp if by_hand else mlp)(weights, x))
+        return self._with_log_std(params, (shallow_mlp if is_shallow(weights, x) else mlp)(weights, x))
 
     def fixed(self, params: Params) -> Callable[[Tensor], Tensor]:
         """Return a function of observations [T, E, F], not scaled, to `outputs` of parameters that stay."""
