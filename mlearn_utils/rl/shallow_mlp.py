@@ -15,7 +15,6 @@ That is a third of the passes over arrays [T, N, H] which autograd makes, and ne
 Reference: Pearlmutter (1994), "Fast exact multiplication by the Hessian".
 """
 
-from collections.abc import Iterator
 from typing import Any
 
 import torch
@@ -23,7 +22,6 @@ from torch import Tensor
 
 from mlearn_utils.rl.policies import Params, mlp
 
-TASKS_AT_ONCE = 5
 NAMES = ("0.weight", "0.bias", "2.weight", "2.bias")
 
 
@@ -55,12 +53,9 @@ class _Outputs(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, x: Tensor, w1: Tensor, b1: Tensor, w2: Tensor, b2: Tensor) -> Tensor:
-        h, z = x.new_empty(*x.shape[:2], w1.shape[1]), x.new_empty(len(x), w2.shape[1], x.shape[1])
-        for h_, z_, x_, w1_, b1_, w2_, b2_ in _parts(h, z, x, w1.mT, b1[:, None], w2, b2[..., None]):
-            torch.baddbmm(b1_, x_, w1_, out=h_).tanh_()
-            torch.baddbmm(b2_, w2_, h_.mT, out=z_)
+        h = torch.baddbmm(b1.unsqueeze(-2), x, w1.mT).tanh_()
         ctx.save_for_backward(x, h, w1, b1, w2, b2)
-        return z.mT
+        return torch.baddbmm(b2.unsqueeze(-1), w2, h.mT).mT
 
     @staticmethod
     def backward(ctx: Any, g: Tensor) -> tuple[Tensor | None, ...]:  # pyright: ignore
@@ -74,52 +69,34 @@ class _Gradients(torch.autograd.Function):
     def forward(
         ctx: Any, g: Tensor, x: Tensor, h: Tensor, w1: Tensor, b1: Tensor, w2: Tensor, b2: Tensor
     ) -> tuple[Tensor, ...]:
-        rows, gx = g.mT.contiguous(), _products(g, x)
-        p, by_w2, one = h.new_empty(len(h), gx.shape[2], h.shape[2]), torch.empty_like(w2), h.new_ones(())
-        d = None
-        for p_, by_w2_, rows_, gx_, h_ in _parts(p, by_w2, rows, gx.mT, h):
-            d = torch.empty_like(h_) if d is None or len(d) != len(h_) else d
-            torch.bmm(rows_, h_, out=by_w2_)
-            torch.bmm(gx_, torch.addcmul(one, h_, h_, value=-1, out=d), out=p_)
-        p = p.unflatten(1, (w2.shape[1], -1))  # [T, W, F + 1, H]
-        ctx.save_for_backward(g, x, h, w1, b1, w2, b2, rows, gx, p)
-        first = (w2.unsqueeze(-2) * p).sum(dim=1)  # [T, F + 1, H]
-        return first[:, :-1].mT, first[:, -1], by_w2, rows.sum(dim=-1)
+        one = h.new_ones(())
+        rows = torch.cat((x, one.expand(*x.shape[:2], 1)), dim=-1)
+        gx = (g.unsqueeze(-1) * rows.unsqueeze(-2)).flatten(-2)  # [T, N, W (F + 1)]
+        d = torch.addcmul(one, h, h, value=-1)
+        p = torch.bmm(gx.mT, d).unflatten(1, (w2.shape[1], -1))  # [T, W, F + 1, H]
+        ctx.save_for_backward(g, x, h, w1, b1, w2, b2, gx, d, p)
+        return *_of_first_layer(w2.unsqueeze(-2) * p), torch.bmm(g.mT, h), g.sum(dim=-2)
 
     @staticmethod
     def backward(  # pyright: ignore[reportIncompatibleMethodOverride]
         ctx: Any, v1: Tensor, c1: Tensor, v2: Tensor, c2: Tensor
     ) -> tuple[Tensor | None, ...]:
-        g, x, h, w1, b1, w2, b2, rows, gx, p = ctx.saved_tensors
+        g, x, h, w1, b1, w2, b2, gx, d, p = ctx.saved_tensors
         if torch.is_grad_enabled():
             by = _differentiably(x, (g, w1, b1, w2, b2), (v1, c1, v2, c2))
             return by[0], None, None, *by[1:]
-        by_g, q, by_w2 = torch.empty_like(rows), torch.empty_like(p), torch.empty_like(w2)
-        r = s = None
-        for by_g_, q_, by_w2_, x_, h_, rows_, gx_, w2_, v1_, c1_, v2_, c2_ in _parts(
-            by_g, q.flatten(1, 2), by_w2, x, h, rows, gx.mT, w2, v1.mT, c1[:, None], v2, c2[..., None]
-        ):
-            if r is None or len(r) != len(h_):
-                r, s = torch.empty_like(h_), torch.empty_like(h_)
-            torch.baddbmm(c1_, x_, v1_, out=r)
-            r.addcmul_(torch.mul(r, h_, out=s), h_, value=-1)
-            torch.baddbmm(c2_, v2_, h_.mT, out=by_g_).baddbmm_(w2_, r.mT)
-            torch.bmm(rows_, r, out=by_w2_)
-            torch.bmm(gx_, torch.mul(r, h_, out=s), out=q_)
-        first = (v2.unsqueeze(-2) * p - 2 * w2.unsqueeze(-2) * q).sum(dim=1)
-        return by_g.mT, None, None, first[:, :-1].mT, first[:, -1], by_w2, None
+        r = torch.baddbmm(c1.unsqueeze(-2), x, v1.mT).mul_(d)
+        by_g = torch.baddbmm(c2.unsqueeze(-1), v2, h.mT).baddbmm_(w2, r.mT).mT
+        by_w2 = torch.bmm(g.mT, r)
+        q = torch.bmm(gx.mT, r.mul_(h)).view_as(p)
+        by_first = _of_first_layer(v2.unsqueeze(-2) * p - 2 * w2.unsqueeze(-2) * q)
+        return by_g, None, None, *by_first, by_w2, None
 
 
-def _products(g: Tensor, x: Tensor) -> Tensor:
-    """Return each output's derivative times each feature and 1: [T, N, W (F + 1)]."""
-    ones = torch.ones((), dtype=x.dtype, device=x.device).expand(*x.shape[:2], 1)
-    return (g.unsqueeze(-1) * torch.cat((x, ones), dim=-1).unsqueeze(-2)).flatten(-2)
-
-
-def _parts(*tensors: Tensor) -> Iterator[tuple[Tensor, ...]]:
-    """Split tensors [T, ...] into those of a few tasks, whose hidden units fit the processor's cache."""
-    n_parts = -(-len(tensors[0]) // TASKS_AT_ONCE)
-    return zip(*(value.chunk(n_parts) for value in tensors), strict=True)
+def _of_first_layer(products: Tensor) -> tuple[Tensor, Tensor]:
+    """Return the parts of W1 [T, H, F] and b1 [T, H] in products [T, W, F + 1, H]."""
+    whole = products.sum(dim=1)
+    return whole[:, :-1].mT, whole[:, -1]
 
 
 def _differentiably(x: Tensor, inputs: tuple[Tensor, ...], along: tuple[Tensor, ...]) -> tuple[Tensor, ...]:

@@ -81,6 +81,7 @@ class Constants(NamedTuple):
     masspole: Array
     length: Array
     force_mag: Array
+    two_forces: Array
     total_mass: Array
     polemass_length: Array
     four_thirds: Array
@@ -96,6 +97,7 @@ def constants_of(
         physics.masspole,
         physics.length,
         physics.force_mag,
+        2 * physics.force_mag,
         physics.total_mass,
         physics.polemass_length,
         4.0 / 3.0,
@@ -137,7 +139,7 @@ def advance(xp: Any, parts: Array, push: Array, c: Constants) -> Array:
             make arrays of at every operation.
     """
     x_dot, theta, theta_dot = parts[1:2], parts[2:3], parts[3:4]
-    force = (c.force_mag + c.force_mag) * push - c.force_mag
+    force = c.two_forces * push - c.force_mag
     sin, cos = xp.sin(theta), xp.cos(theta)
 
     a = (force + c.polemass_length * (theta_dot * theta_dot) * sin) / c.total_mass
