@@ -113,21 +113,9 @@ def action_log_probs(params: Params, episodes: EpisodeBatch) -> Tensor:
     return log_prob(logits.unflatten(first, episodes.act.shape[first:]), episodes.act)
 
 
-def policy_task_loss(surrogate: Surrogate, horizon: int, log_probs: LogProbs | None = None) -> TaskLoss:
-    """Return the inner loss of one task, (params, episodes) -> scalar, for the functions of `meta.maml`.
+class PolicyTaskLoss(NamedTuple):
+    """What `policy_task_loss` returns: the loss of one task, and of all at once."""
 
-    The episodes are an EpisodeBatch, played by these parameters, or PlayedEpisodes, played by others.
-
-    Args:
-        surrogate: (log-probabilities, advantages, mask, those of who played) -> objective of each episode.
-        horizon: H, the most steps an episode can have: the loss of a short episode is divided by it as well.
-        log_probs: what the policy is; by default as `action_log_probs`.
-    """
-
-    return _PolicyTaskLoss(surrogate, horizon, log_probs)
-
-
-class _PolicyTaskLoss(NamedTuple):
     surrogate: Surrogate
     horizon: int
     log_probs: LogProbs | None
@@ -141,6 +129,19 @@ class _PolicyTaskLoss(NamedTuple):
         episodes, played = EpisodeBatch(*batch[:4]), batch[4:]
         logp = _log_probs(self.log_probs, params, episodes)
         return -self.surrogate(logp, episodes.adv, episodes.mask, *played).mean(dim=-1) / self.horizon
+
+
+def policy_task_loss(surrogate: Surrogate, horizon: int, log_probs: LogProbs | None = None) -> PolicyTaskLoss:
+    """Return the inner loss of one task, (params, episodes) -> scalar, for the functions of `meta.maml`.
+
+    The episodes are an EpisodeBatch, played by these parameters, or PlayedEpisodes, played by others.
+
+    Args:
+        surrogate: (log-probabilities, advantages, mask, those of who played) -> objective of each episode.
+        horizon: H, the most steps an episode can have: the loss of a short episode is divided by it as well.
+        log_probs: what the policy is; by default as `action_log_probs`.
+    """
+    return PolicyTaskLoss(surrogate, horizon, log_probs)
 
 
 def adapt_in_turn(
