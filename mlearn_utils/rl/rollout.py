@@ -121,7 +121,7 @@ def collect(env: BatchEnv, policy: Policy, *, generator: torch.Generator, greedy
     """Play one episode in every environment.
 
     A policy with parameters of its own for each task is a closure over parameters [T, *], for instance
-    `lambda obs: mlp(task_params, obs)`: one matrix product serves all tasks.
+    `rl.policies.fixed_mlp(task_params)`: one matrix product serves all tasks.
 
     Args:
         env: T tasks x E environments.
@@ -175,6 +175,8 @@ def _stack(values: tuple[Any, ...]) -> Tensor:
 
 def _float(obs: Any) -> Tensor:
     """Return a contiguous tensor: the batched cart-pole keeps its components apart, networks want rows."""
+    if isinstance(obs, np.ndarray):
+        return torch.from_numpy(np.ascontiguousarray(obs, dtype=np.float32))
     return torch.as_tensor(obs, dtype=torch.float32).contiguous()
 
 

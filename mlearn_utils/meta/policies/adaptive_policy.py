@@ -14,7 +14,12 @@ import torch
 from torch import Tensor, nn
 
 from mlearn_utils.meta import maml, ranks
-from mlearn_utils.meta.policies.adaptation import EpisodeBatch, policy_task_loss
+from mlearn_utils.meta.policies.adaptation import (
+    EpisodeBatch,
+    PlayedEpisodes,
+    PolicyTaskLoss,
+    policy_task_loss,
+)
 from mlearn_utils.meta.policies.config import MAMLConfig
 from mlearn_utils.meta.policies.policy_model import LOG_STD, PolicyModel
 from mlearn_utils.meta.policies.tasks import (
@@ -32,6 +37,14 @@ from mlearn_utils.rl.surrogates import SURROGATES
 from mlearn_utils.runtime import check_integer, make_generator
 
 Params = maml.Params
+
+KEPT = 7_900_000
+"""Floats of a block, just under 32 MB, that is asked for and freed before anything is played.
+
+Linux's allocator then keeps freed arrays of up to that size for the next ones. Else it hands them back and
+fetches them anew, page by page: some thousand pages in an iteration, a tenth of its time (mallopt(3),
+M_MMAP_THRESHOLD).
+"""
 
 
 class AdaptivePolicy:
@@ -59,6 +72,7 @@ class AdaptivePolicy:
             raise TypeError(f"config must be a MAMLConfig, got {self.config!r}")
         generator = make_generator(seed)
         self.device = ranks.join(device)
+        torch.empty(KEPT)  # freed at once
         with ranks.current().quiet():
             self.family = find_family(env)
         with closing_batch(self.make_batch(self.family.sample(1, seed=0), 1)) as example:
@@ -76,7 +90,7 @@ class AdaptivePolicy:
         self.model.center, self.model.scale = self._find_scale(features)
 
     @property
-    def task_loss(self) -> maml.TaskLoss:
+    def task_loss(self) -> PolicyTaskLoss:
         """What an inner step descends, as `policy_task_loss` makes it."""
         return policy_task_loss(SURROGATES[self.config.surrogate], self.horizon, self.model.log_probs)
 
@@ -159,13 +173,10 @@ class AdaptivePolicy:
         Args:
             params: what `adapt` returned; None for the meta-parameters, the same policy for every task.
         """
-        used = {name: value.detach() for name, value in (params or self.params).items()}
-
-        def outputs(obs: Tensor) -> Tensor:
-            with torch.no_grad():
-                return self.model.outputs(used, self.model.scaled(obs.to(self.device))).to(obs.device)
-
-        return outputs
+        outputs = self.model.fixed(params or self.params)
+        if self.device.type == "cpu":
+            return outputs
+        return lambda obs: outputs(obs.to(self.device)).to(obs.device)
 
     def make_batch(self, tasks: Any, episodes: int | None = None) -> BatchEnv:
         """Return environments [T, E] of tasks of the family; E is `config.episodes` if nothing is given."""
@@ -206,22 +217,33 @@ class AdaptivePolicy:
         rates: list[float],
         generator: torch.Generator,
         path: list[Params] | None = None,
+        supports: list[PlayedEpisodes] | None = None,
     ) -> tuple[Params, list[Rollout]]:
         """Return policies [T, *] after an inner step for each rate, and the rollouts these were made of.
 
-        The policies before the first and after each step are appended to `path`, if that is given.
+        The policies before the first and after each step are appended to `path`, if that is given, and what
+        each step learned from to `supports`.
         """
         rollouts: list[Rollout] = []
+        batches: list[EpisodeBatch] = []
 
         def play(params: Params) -> EpisodeBatch:
             rollouts.append(collect(env, self.policy(params), generator=generator))
-            return self.with_advantages(rollouts[-1], inner=True)
+            batches.append(self.with_advantages(rollouts[-1], inner=True))
+            return batches[-1]
 
         shared = {name: value.detach() for name, value in self.params.items()}
         start = maml.expand_params(shared, env.num_tasks)
         pairs = [(play, rate) for rate in rates]
         path = [] if path is None else path
-        path += maml.walk(self.task_loss, start, pairs, adapted=self.adapted)
+        noted: list[Tensor] = []
+        task_loss = self.task_loss._replace(noted=noted)
+        path += maml.walk(task_loss, start, pairs, adapted=self.adapted)
+        if supports is not None:
+            if not noted:  # torch.vmap computed the losses
+                noted = [self.log_probs(params, batch) for params, batch in zip(path, batches, strict=False)]
+            pairs = zip(batches, noted, strict=True)
+            supports += [PlayedEpisodes(*batch, logp.detach()) for batch, logp in pairs]
         return path[-1], rollouts
 
     def _find_scale(self, num_features: int) -> tuple[Tensor, Tensor]:
