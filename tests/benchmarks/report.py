@@ -1,0 +1,82 @@
+"""The table of a run, its targets and its JSON: what was measured, with which versions, on which machine."""
+
+import os
+import platform
+import subprocess
+from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+import torch
+
+from tests.benchmarks import peers
+from tests.benchmarks.side_by_side import Options, Result, Row, rounded
+
+ROOT = Path(__file__).resolve().parents[2]
+HEAD = "| row | side | median | base / this (quartiles) | differs by | |\n|---|---|--:|--:|--:|---|"
+
+
+def machine(options: Options) -> dict[str, Any]:
+    """Return what the numbers depend on beside the code."""
+    commit = subprocess.run(
+        ["git", "describe", "--always", "--dirty"], cwd=ROOT, capture_output=True, text=True
+    ).stdout.strip()
+    facts = {
+        "date": datetime.now(UTC).strftime("%Y-%m-%d"),
+        "commit": commit or "unknown",
+        "python": platform.python_version(),
+        "system": platform.system(),
+        "cpu": _cpu_model(),
+        "cores": os.cpu_count(),
+        "threads": torch.get_num_threads(),
+        "load": rounded(os.getloadavg()[0]) if hasattr(os, "getloadavg") else None,
+        "clock": "processor" if options.device == "cpu" else "wall",
+    }
+    gpu = {} if options.device == "cpu" else {"gpu": torch.cuda.get_device_name()}
+    return facts | gpu | {"versions": peers.versions()}
+
+
+def _cpu_model() -> str:
+    info = Path("/proc/cpuinfo")
+    lines = info.read_text().splitlines() if info.exists() else []
+    names = [line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")]
+    return names[0] if names else platform.processor() or platform.machine()
+
+
+def opening(facts: Mapping[str, Any]) -> str:
+    """Return the words above the table."""
+    versions = ", ".join(f"{name} {number}" for name, number in facts["versions"].items())
+    where = facts.get("gpu") or f"{facts['cpu']}, {facts['cores']} cores"
+    return (
+        f"# {where}, {facts['date']}, commit {facts['commit']}\n\n"
+        f"Sides of a row took turns in one process on {facts['threads']} thread; times are of the "
+        f"{facts['clock']}. Python {facts['python']}, {versions}; load {facts['load']}.\n"
+    )
+
+
+def lines(row: Row, result: Result) -> Iterator[str]:
+    """Yield a line of the table for every side: the row's first says what it is."""
+    compared = f"; base: {result.base}" if result.base in result.values else ""
+    yield f"| **{row.name}** | {row.about}{compared} | {result.unit} | | | |"
+    for name, values in result.values.items():
+        ratio = ""
+        if compared and name != result.base:
+            ratio = "{:.3g} ({:.3g} to {:.3g})".format(*result.ratio(result.base, name))
+        far = f"{result.differences[name]:.0e}" if name in result.differences else ""
+        note = result.notes.get(name, "")
+        if name in result.wrong:
+            note = f"**WRONG: may differ by {result.limit:g}** {note}"
+        yield f"| | {name} | {median(values):.4g} | {ratio} | {far} | {note} |"
+    for name, why in result.missing.items():
+        yield f"| | {name} | | | | {why} |"
+
+
+def target_lines(judged: list[dict[str, Any]]) -> Iterator[str]:
+    """Yield the table of targets."""
+    yield "\n## Targets\n\n| what | must be | measured | |\n|---|--:|--:|---|"
+    for told in judged:
+        verdict = {True: "reached", False: "**not reached**", None: ""}[told["reached"]]
+        measured = "" if told["measured"] is None else f"{told['measured']:.3g}"
+        yield f"| {told['what']} | {told['bound']} | {measured} | {verdict} {told.get('why', '')} |"
