@@ -247,7 +247,7 @@ def scalar_loss(task_loss: Callable[..., Tensor]) -> Callable[..., Tensor]:
     return checked
 
 
-def one_value_a_task(losses: Any, n_tasks: int) -> Tensor:
+def one_value_a_task(losses: Any, n_tasks: int, name: str = "losses_of") -> Tensor:
     """Return `losses`; raise unless they are one floating-point value for each task [T]."""
     if (
         not isinstance(losses, Tensor)
@@ -255,8 +255,7 @@ def one_value_a_task(losses: Any, n_tasks: int) -> Tensor:
         or not losses.is_floating_point()
     ):
         raise ValueError(
-            f"losses_of must return one value for each of the {n_tasks} tasks, [{n_tasks}], "
-            f"got {_kind(losses)}"
+            f"{name} must return one value for each of the {n_tasks} tasks, [{n_tasks}], got {_kind(losses)}"
         )
     return losses
 

@@ -6,20 +6,28 @@ What torch.vmap cannot batch is evaluated task after task with `vectorized=False
 """
 
 from collections.abc import Callable
+from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch._functorch.predispatch import lazy_load_decompositions
 
 from mlearn_utils.meta import checks
 from mlearn_utils.meta.exact import ExactFunctions, loops_unwarned
 from mlearn_utils.runtime import check_integer
 from mlearn_utils.tasks.regression import Batch
 
+functorch: Any = torch._C._functorch  # pyright: ignore
+
 Params = dict[str, Tensor]
 """Parameters by name, as `nn.Module.named_parameters()` names them; per task with a leading axis T."""
 
 TaskLoss = Callable[[Params, Batch], Tensor]
-"""The loss of ONE task: its parameters and its data -> a scalar."""
+"""The loss of ONE task: its parameters and its data -> a scalar.
+
+One that knows a quicker way than torch.vmap to serve all tasks has a method `losses(task_params, batch)` of
+parameters [T, *] and data [T, K, ...]: it returns the losses [T], or None to leave a case to torch.vmap.
+"""
 
 
 def parameters_of(model: nn.Module) -> Params:
@@ -73,6 +81,11 @@ def task_losses(task_loss: TaskLoss, task_params: Params, batch: Batch, *, vecto
     Raises:
         ValueError: if the loss is not a scalar, is random, writes its arguments, or cannot be vectorized.
     """
+    at_once: Callable[[Params, Batch], Tensor | None] | None = getattr(task_loss, "losses", None)
+    if vectorized and at_once is not None:
+        losses = at_once(task_params, batch)
+        if losses is not None:
+            return checks.one_value_a_task(losses, len(batch[0]), "task_loss.losses")
     return for_every_task(checks.scalar_loss(task_loss), task_params, batch, vectorized=vectorized)
 
 
@@ -89,9 +102,27 @@ def for_every_task(
         if not vectorized:
             return _one_after_another(exact, task_params, batch)
         try:
-            return torch.vmap(exact)(task_params, batch)
+            return _vectorized(exact, task_params, batch)
         except RuntimeError as error:
             raise checks.explain_vmap_error(error, exact, task_params, batch) from error
+
+
+def _vectorized(one_task: TaskLoss, task_params: Params, batch: Batch) -> Tensor:
+    """Return torch.vmap(one_task)(task_params, batch), without what that spends on arguments of any form."""
+    tensors = (*task_params.values(), *batch)
+    plain = type(task_params) is dict and all(isinstance(each, Tensor) and each.ndim for each in tensors)
+    if not plain or len({each.shape[0] for each in tensors}) > 1:
+        return torch.vmap(one_task)(task_params, batch)  # says what is wrong
+    lazy_load_decompositions()
+    n_tasks = tensors[0].shape[0]
+    level = functorch._vmap_increment_nesting(n_tasks, "error")
+    try:
+        params = {name: functorch._add_batch_dim(each, 0, level) for name, each in task_params.items()}
+        data = [functorch._add_batch_dim(each, 0, level) for each in batch]
+        value = one_task(params, getattr(batch, "_make", tuple)(data))
+        return functorch._remove_batch_dim(value, level, n_tasks, 0)
+    finally:
+        functorch._vmap_decrement_nesting()
 
 
 def _one_after_another(one_task: TaskLoss, task_params: Params, batch: Batch) -> Tensor:

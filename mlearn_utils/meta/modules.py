@@ -13,6 +13,7 @@ from torch.func import functional_call
 from mlearn_utils.meta import checks
 from mlearn_utils.meta.checkpoint import OWN, held_by
 from mlearn_utils.meta.losses import Params, for_every_task
+from mlearn_utils.meta.plain import batched_predictions, is_plain, is_squared_error
 from mlearn_utils.tasks.regression import Batch
 
 
@@ -33,6 +34,22 @@ class ModuleLoss:
             raise ValueError(f"batch must be (x, y), two tensors, got {len(batch)}")
         x, y = batch
         return self.criterion(call_module(self.model, params, x, learned=self.learned), y)
+
+    def losses(self, task_params: Params, batch: Batch) -> Tensor | None:
+        """Return the loss [T] of every task by batched products where the module is a plain network, or None.
+
+        Parameters are [T, *] and data (x, y) [T, K, *]. None for everything that this does not serve: the
+        general path, `__call__` under torch.vmap, then does, or says what is wrong.
+        """
+        if self.learned is not None or len(batch) != 2 or not all(isinstance(each, Tensor) for each in batch):
+            return None
+        x, y = batch
+        prediction = batched_predictions(self.model, task_params, x)
+        if prediction is None:
+            return None
+        if is_squared_error(self.criterion) and y.shape == prediction.shape and is_plain(prediction, y):
+            return (prediction - y).square().mean((1, 2))
+        return None
 
     def state(self) -> Hashable:
         """Return what the loss depends on beside its arguments: a traced graph is good for one such state."""
@@ -90,15 +107,19 @@ def call_module(
     model: nn.Module, params: Params, x: Tensor, *, learned: Collection[str] | None = None
 ) -> Tensor:
     """Return `model(x)` at the given parameters; see `module_loss` for what is refused."""
+    if isinstance(model, (torch.jit.ScriptModule, nn.DataParallel)):
+        return functional_call(model, params, (x,))  # says that it cannot
     modules = list(model.named_modules())
     with torch._C.DisableTorchFunction():  # no function of the model's: none to be replaced in a loss
-        values, own = _values_of(modules, params)
+        places, own = _places_of(modules, params)
         checks.check_names(params, own, learned)
-        given = dict(values)
-        versions = [value._version for value in values.values()]
+        versions = [value._version for _, _, _, value in places]
     before = [_plain_attributes(module) for _, module in modules]
+    kept = [(held, name, held[name]) for held, name, _, _ in places]
     try:
-        prediction = functional_call(model, values, (x,), tie_weights=False)
+        for held, name, _, value in places:
+            held[name] = value
+        prediction = model(x)
     except RuntimeError as error:
         if checks.is_integer(x) and "type" in str(error):
             raise TypeError(
@@ -107,25 +128,34 @@ def call_module(
             ) from error
         raise
     finally:
+        after = [held.get(name) for held, name, _, _ in places]
+        for held, name, value in kept:
+            held[name] = value
         written = [
             f"{path}.{name}" if path else name
             for (path, module), attributes in zip(modules, before, strict=True)
             for name in _put_back(module, attributes)
         ]
-    # what a forward pass assigned to a parameter or buffer, functional_call has put into `values`
     with torch._C.DisableTorchFunction():
         written += [
-            name
-            for (name, value), version in zip(given.items(), versions, strict=True)
-            if values[name] is not value or value._version != version
+            place
+            for (_, _, place, value), now, version in zip(places, after, versions, strict=True)
+            if now is not value or value._version != version
         ]
-    checks.check_nothing_written(written, values.keys() - own.keys())
+    if written:
+        buffers = {f"{path}.{name}" if path else name for path, module in modules for name in module._buffers}
+        checks.check_nothing_written(written, buffers)
     return prediction
 
 
-def _values_of(modules: list[tuple[str, nn.Module]], params: Params) -> tuple[dict[str, Tensor], Params]:
-    """Return what every place of a parameter or buffer holds in a call, and the model's own parameters."""
-    values: dict[str, Tensor] = {}
+def _places_of(
+    modules: list[tuple[str, nn.Module]], params: Params
+) -> tuple[list[tuple[dict[str, Any], str, str, Tensor]], Params]:
+    """Return every place of a parameter or buffer with what it holds in a call, and the model's parameters.
+
+    A place is the dict of a module, the name in it, the name in the model, and the value.
+    """
+    places: list[tuple[dict[str, Any], str, str, Tensor]] = []
     names: dict[int, str] = {}  # the name of each parameter, by identity: the first place where it stands
     copies: dict[int, Tensor] = {}
     own: Params = {}
@@ -137,11 +167,13 @@ def _values_of(modules: list[tuple[str, nn.Module]], params: Params) -> tuple[di
                 place = prefix + name
                 first = names.setdefault(id(value), place)
                 own.setdefault(first, value)
-                values[place] = params[first] if first in params else value.detach()
+                given = params[first] if first in params else value.detach()
+                places.append((module._parameters, name, place, given))
         for name, buffer in module._buffers.items():
             if buffer is not None:
-                values[prefix + name] = copies.setdefault(id(buffer), buffer.clone())
-    return values, own
+                copy_of = copies.setdefault(id(buffer), buffer.clone())
+                places.append((module._buffers, name, prefix + name, copy_of))
+    return places, own
 
 
 class _Same:
