@@ -8,19 +8,22 @@ whole, so that a kill or a full disk leaves the old content or the new, and noth
 import ast
 import hashlib
 import json
-import multiprocessing
 import shutil
 import signal
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, nullcontext, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import joblib
 from tqdm import tqdm
 
 Results = Mapping[str, Any]
+
+CONNECT_SECONDS = 10
+"""How long a cluster's scheduler may take to answer."""
 
 
 @dataclass(frozen=True)
@@ -126,21 +129,60 @@ def _write_whole(path: Path, text: str) -> None:
     half.replace(path)
 
 
-def make_parts(chosen: Sequence[Part], results: dict[str, Any], store: Store, processes: int) -> None:
+@dataclass(frozen=True)
+class Workers:
+    """Who makes parts: this process, others on this machine, or a cluster that has a scheduler already.
+
+    Attributes:
+        number: how many parts are made at once; -1 is as many as the backend has workers.
+        backend: of joblib: "loky" is processes on this machine, "dask" and "ray" are clusters.
+        scheduler: the address of the cluster's.
+    """
+
+    number: int = 1
+    backend: str = "loky"
+    scheduler: str | None = None
+
+    @contextmanager
+    def used(self) -> Iterator[None]:
+        """Let joblib use them; a connection to a cluster is closed again."""
+        if self.backend == "loky":
+            with joblib.parallel_config("loky", inner_max_num_threads=1, initializer=_ignore_ctrl_c):
+                yield
+        elif self.backend == "dask":
+            from distributed import Client  # pyright: ignore[reportMissingImports]
+
+            with Client(self.scheduler, timeout=CONNECT_SECONDS), joblib.parallel_config("dask"):
+                yield
+        else:
+            import ray  # pyright: ignore[reportMissingImports]
+            from ray.util.joblib import register_ray  # pyright: ignore[reportMissingImports]
+
+            register_ray()
+            with ray.init(address=self.scheduler), joblib.parallel_config("ray"):
+                yield
+
+
+def make_parts(chosen: Sequence[Part], results: dict[str, Any], store: Store, workers: Workers) -> None:
     """Make what is missing of the chosen parts, in an order in which each finds those before it.
 
     Args:
         chosen: the parts; each comes behind all that it needs.
         results: of the finished parts, by name; every part is added once it is kept.
         store: where they are kept.
-        processes: how many parts are made at once.
+        workers: who makes them.
     """
     waiting = [part for part in chosen if part.name not in results]
-    hidden = None if sys.stdout.isatty() else True
-    with tqdm(total=len(chosen), initial=len(chosen) - len(waiting), disable=hidden, unit="part") as bar:
+    hidden, alone = None if sys.stdout.isatty() else True, workers.number == 1
+    with (
+        tqdm(total=len(chosen), initial=len(chosen) - len(waiting), disable=hidden, unit="part") as bar,
+        nullcontext() if alone else workers.used(),
+    ):
         while waiting:
             ready = [part for part in waiting if all(name in results for name in part.after)]
-            for name, result in _results_of(ready if processes > 1 else ready[:1], results, processes, bar):
+            calls = [(part, {name: results[name] for name in part.after}) for part in ready]
+            bar.set_description(ready[0].name if alone else f"{len(ready)} parts")
+            for name, result in map(_call, calls[:1]) if alone else _made_at_once(calls, workers.number):
                 store.keep(name, result)
                 results[name] = result
                 bar.update()
@@ -149,36 +191,24 @@ def make_parts(chosen: Sequence[Part], results: dict[str, Any], store: Store, pr
             waiting = [part for part in waiting if part.name not in results]
 
 
-def _results_of(
-    parts: Sequence[Part], results: Results, processes: int, bar: tqdm
-) -> Iterator[tuple[str, Any]]:
+def _made_at_once(calls: Sequence[tuple[Part, Results]], number: int) -> Iterator[tuple[str, Any]]:
     """Yield the name and the result of each part, in whatever order they come."""
-    calls = [(part, {name: results[name] for name in part.after}) for part in parts]
-    if processes == 1 or len(calls) == 1:
-        _use_one_thread()
-        for part, done in calls:
-            bar.set_description(part.name)
-            yield _call((part, done))
-        return
-    bar.set_description(f"{len(calls)} parts")
-    with handled(signal.SIGINT, signal.SIG_IGN):  # the workers inherit it: Ctrl-C is for this process alone
-        pool = multiprocessing.get_context("spawn").Pool(processes, _begin_worker)
-    with pool:
-        yield from pool.imap_unordered(_call, calls)  # leaving it by an exception ends the workers
+    how: Any = {"return_as": "generator_unordered", "batch_size": 1}
+    parallel: Any = joblib.Parallel(number, **how)
+    with handled(signal.SIGINT, signal.SIG_IGN):  # the workers that are started here inherit it
+        made = parallel(joblib.delayed(_call)(call) for call in calls)
+    with closing(made):  # leaving it by an exception ends the workers
+        yield from made
 
 
-def _begin_worker() -> None:
+def _ignore_ctrl_c() -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    _use_one_thread()
-
-
-def _use_one_thread() -> None:
-    """Let torch, if the experiment uses it, run on one core: small networks are slower on two."""
-    if "torch" in sys.modules:
-        sys.modules["torch"].set_num_threads(1)
 
 
 def _call(call: tuple[Part, Results]) -> tuple[str, Any]:
+    """Make a part on one core: small networks are slower on two."""
+    if "torch" in sys.modules:
+        sys.modules["torch"].set_num_threads(1)
     part, done = call
     return part.name, part.make(*part.arguments, **({"done": done} if part.after else {}))
 

@@ -47,14 +47,16 @@ if _is_imported_by_script() and signal.getsignal(signal.SIGINT) is signal.defaul
 
 sys.path.insert(0, str(ROOT / "notebooks"))
 
-if lacking := [name for name in ("torch", "tqdm", "mlearn_utils") if importlib.util.find_spec(name) is None]:
+if lacking := [
+    name for name in ("torch", "tqdm", "joblib", "mlearn_utils") if importlib.util.find_spec(name) is None
+]:
     raise SystemExit(
         f"This Python lacks {', '.join(lacking)}; use the one that `python3 notebooks` sets up: "
         f".venv/bin/python {' '.join(sys.argv)}"
     )
 
 from environment import only_one
-from parts import Part, Results, Store, handled, make_parts, version_of
+from parts import Part, Results, Store, Workers, handled, make_parts, version_of
 
 Files = Mapping[str, "list[Sequence[object]] | str | Path"]
 
@@ -67,6 +69,9 @@ def _lacking_compiler() -> str:
         return ""
     return f"torch would take {name!r}{' (from $CXX)' if 'CXX' in os.environ else ''}, which is not there"
 
+
+CLUSTERS = {"dask": ("distributed", "dask distributed"), "ray": ("ray", "ray")}
+"""Backends of joblib beyond this machine: the module that each needs, and what pip installs."""
 
 NEEDS: dict[str, Callable[[], str]] = {"a C++ compiler": _lacking_compiler}
 """What an experiment may need beyond the course's packages; each returns what is lacking, "" for nothing."""
@@ -130,12 +135,28 @@ class Experiment:
         parser.add_argument("names", nargs="*", help="only parts whose names begin so; without it, all")
         parser.add_argument("--force", action="store_true", help="make everything again")
         parser.add_argument(
-            "--processes", type=int, default=1, metavar="N", help="parts at once (default: 1)"
+            "--processes",
+            type=int,
+            metavar="N",
+            help="parts at once (default: 1; with --scheduler as many as there are workers)",
         )
+        parser.add_argument(
+            "--backend",
+            choices=("loky", *CLUSTERS),
+            default="loky",
+            help="who makes them: loky, processes on this machine (default), or a cluster's workers, which "
+            "need this checkout on a disk that all share, and its data folder on their PYTHONPATH",
+        )
+        parser.add_argument("--scheduler", metavar="ADDRESS", help="of the cluster, such as tcp://host:8786")
         parser.add_argument("--parts", action="store_true", help="list the parts, and which are done")
         options = parser.parse_args(arguments)
-        if options.processes < 1:
+        if options.processes is not None and options.processes < 1:
             parser.error(f"--processes needs 1 or more, got {options.processes}")
+        if (options.backend in CLUSTERS) != (options.scheduler is not None):
+            parser.error(f"--scheduler ADDRESS goes with --backend {' or '.join(CLUSTERS)}, and they with it")
+        module, packages = CLUSTERS.get(options.backend, ("joblib", ""))
+        if importlib.util.find_spec(module) is None:
+            parser.error(f"--backend {options.backend} needs more packages: pip install {packages}")
         names = [part.name for part in self.parts()]
         for start in options.names:
             if not any(name.startswith(start) for name in names):
@@ -173,18 +194,22 @@ class _Run:
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # for Python's own last flush
             return 128 + 13  # as if ended by SIGPIPE
         except OSError as error:
-            place = error.filename or self.experiment.folder
-            return f"{place}: {error.strerror}. Mend that and repeat: {self._again()}"
+            cause = (
+                f"{error.filename or self.experiment.folder}: {error.strerror}" if error.strerror else error
+            )
+            return f"{cause}. Mend that and repeat: {self._again()}"
         except Exception:
             traceback.print_exc()
             return f"A part failed (see above); the finished ones are kept. Then repeat: {self._again()}"
 
     def _again(self) -> str:
         """Return the command that goes on; as long as --force has made nothing, only --force does."""
-        words = list(self.options.names)
-        if self.options.processes > 1:
-            words += ["--processes", str(self.options.processes)]
-        if self.options.force and not self.results:
+        options, words = self.options, list(self.options.names)
+        if options.processes not in (None, 1):
+            words += ["--processes", str(options.processes)]
+        if options.scheduler is not None:
+            words += ["--backend", options.backend, "--scheduler", options.scheduler]
+        if options.force and not self.results:
             words += ["--force"]
         return " ".join([self.experiment.command, *map(shlex.quote, words)])
 
@@ -216,7 +241,8 @@ class _Run:
                 f"laid aside, in {aside}"
             )
         self.results = kept
-        make_parts(chosen, self.results, self.store, options.processes)
+        number = options.processes or (1 if options.scheduler is None else -1)
+        make_parts(chosen, self.results, self.store, Workers(number, options.backend, options.scheduler))
         if missing := len(self.parts) - len(self.results):
             print(f"{missing} parts are missing still. To make them: {experiment.command}")
             return

@@ -10,10 +10,10 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from mlearn_utils.meta import checks, maml
+from mlearn_utils.meta import checks, maml, ranks
 from mlearn_utils.meta.inner_loop import check_rates, moving_names
 from mlearn_utils.meta.modules import module_predictions
-from mlearn_utils.runtime import check_integer, check_positive, pick_device
+from mlearn_utils.runtime import check_integer, check_positive
 
 SETTINGS = (
     *("inner_lr", "meta_lr", "steps", "first_order", "chunk_size", "adapted", "learned"),
@@ -50,7 +50,7 @@ class AdaptiveModel:
         device: str | torch.device,
     ) -> None:
         self._check(model)
-        self.device = pick_device(device)
+        self.device = ranks.join(device)
         self.model = model.to(self.device)
         self.loss = loss
 

@@ -6,6 +6,7 @@ All mathematics is in `mlearn_utils.meta.maml`. One update: draw tasks, take `me
 import copy
 import math
 from collections.abc import Callable, Collection, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -14,16 +15,16 @@ from torch import Tensor, nn
 from torch.nn.functional import mse_loss
 from tqdm.auto import tqdm
 
-from mlearn_utils.meta import checkpoint, checks, maml
+from mlearn_utils.meta import checkpoint, checks, maml, ranks
 from mlearn_utils.meta.adaptive_model import SETTINGS, AdaptiveModel, as_names, plain_rates
 from mlearn_utils.meta.compiled import compiled_meta_gradient
 from mlearn_utils.meta.losses import is_frozen
 from mlearn_utils.runtime import (
     check_integer,
     check_positive,
+    check_target,
     make_generator,
     next_seed,
-    pick_device,
 )
 from mlearn_utils.tasks.regression import TaskBatch
 
@@ -32,6 +33,9 @@ History = list[dict[str, Any]]
 
 FACTS = ("config", "frozen", "loss", "optimizer", "seed", "history")
 """What a checkpoint holds beside tensors."""
+
+SAVE_EVERY = 100
+"""Updates between two writes of `train(checkpoint=...)`, if nothing else is said."""
 
 
 class TaskFamily(Protocol):
@@ -135,6 +139,7 @@ class MetaLearner(AdaptiveModel):
         self._meta_lr = float(meta_lr)
         self._optimizer.param_groups[0]["lr"] = self._meta_lr
 
+    @ranks.together()
     def train(
         self,
         tasks: TaskFamily,
@@ -145,12 +150,17 @@ class MetaLearner(AdaptiveModel):
         query_batch_size: int | None = None,
         seed: int | None = None,
         progress: bool = True,
+        checkpoint: str | Path | None = None,
+        save_every: int = SAVE_EVERY,
     ) -> History:
         """Make `epochs` meta-updates.
 
         Called again without a seed, or with the same, it goes on in the stream of tasks where it stopped
         (which `save` stores); another seed starts another stream. Interrupted, it keeps every finished update
-        and its history.
+        and its history, and with `checkpoint` the file as well.
+
+        In a script that torchrun has started several times each process takes a share of the tasks, and all
+        end with the same parameters and history; see `mlearn_utils.meta.ranks`.
 
         Args:
             tasks: a family of tasks, such as `LinearTasks()`; what it draws is cast to the model's dtype.
@@ -160,14 +170,20 @@ class MetaLearner(AdaptiveModel):
             query_batch_size: query examples a task; K by default.
             seed: seed of the stream of tasks; None is the last one used, 0 at first.
             progress: show a progress bar.
+            checkpoint: a file to save to every `save_every` updates and at the end.
+            save_every: updates between two writes.
 
         Returns:
             The history of this call's updates.
 
         Raises:
             ValueError: if a count is not an integer >= 1 or `seed` not an integer >= 0, or `tasks` draws
-                another number of tasks than it is asked for.
+                another number of tasks than it is asked for; or if processes that train together do not hold
+                the same model, settings, seed or tasks.
             TypeError: if `tasks` cannot be sampled from.
+            FileNotFoundError: if the folder of `checkpoint` does not exist.
+            IsADirectoryError: if `checkpoint` is a folder.
+            RankError: if another of the processes that train together fails or ends.
             FloatingPointError: if the loss or its gradient is not finite: the model, the optimizer and the
                 history are then those before the update that the message names.
         """
@@ -175,24 +191,53 @@ class MetaLearner(AdaptiveModel):
             raise TypeError(f"tasks must have a method sample, as LinearTasks() has; got {tasks!r}")
         sizes = {"inner_batch_size": inner_batch_size, "outer_batch_size": outer_batch_size}
         sizes["query_batch_size"] = inner_batch_size if query_batch_size is None else query_batch_size
-        for name, value in ({"epochs": epochs} | sizes).items():
+        for name, value in ({"epochs": epochs, "save_every": save_every} | sizes).items():
             check_integer(name, value, minimum=1)
+        if checkpoint is not None:
+            check_target("checkpoint", checkpoint)
         seed = next_seed(seed, self._seed)
         if seed != self._seed:
             self._generator, self._seed = make_generator(seed), seed
         self._check(self.model)
         before = len(self.history)
         self._follow_model()
-        for _ in tqdm(range(epochs), desc="meta-updates", disable=not progress):
-            self.history.append(self._update(self._draw(tasks, *sizes.values())))
+        group = ranks.current()
+        if group.size > 1:
+            group.same_everywhere(
+                "MetaLearner.train", {"epochs": epochs} | sizes, *reversed(self._contents())
+            )
+        hidden = not progress or group.rank > 0
+        try:
+            for k in tqdm(range(epochs), desc="meta-updates", disable=hidden):
+                drawn = self._generator.get_state()
+                try:
+                    batch = self._draw(tasks, *sizes.values())
+                    if k == 0 and group.size > 1:
+                        group.same_everywhere("the first update", {"tasks": batch})
+                    self.history.append(self._update(batch))
+                except BaseException:
+                    self._generator.set_state(drawn)  # these tasks are not learned from: they come again
+                    raise
+                if checkpoint is not None and len(self.history) % save_every == 0:
+                    self.save(checkpoint)
+        finally:
+            if checkpoint is not None and len(self.history) > before:
+                self.save(checkpoint)
         return self.history[before:]
 
+    @ranks.together()
     def save(self, path: str | Path) -> None:
         """Write everything needed to resume exactly: weights, optimizer, task stream, history.
 
         A training resumed from the file makes the same updates as one that was never stopped. The write is
-        atomic. Of the loss its name and settings are stored, which `load` compares.
+        atomic. Of the loss its name and settings are stored, which `load` compares. Of several processes that
+        train together one writes, and all wait; the file goes on with any number of them.
         """
+        kind, contents = type(self).__name__, self._contents()
+        ranks.current().once(lambda: checkpoint.save_checkpoint(path, kind, *contents))
+
+    def _contents(self) -> tuple[dict[str, Tensor], dict[str, Any]]:
+        """Return the tensors and the facts of a checkpoint, which all processes must hold alike."""
         tensors, optimizer_facts = checkpoint.optimizer_tensors(self._optimizer)
         tensors |= checkpoint.model_tensors(self.model) | {"generator": self._generator.get_state()}
         tensors |= self._master_tensors()
@@ -204,7 +249,7 @@ class MetaLearner(AdaptiveModel):
             "seed": self._seed,
             "history": self.history,
         }
-        checkpoint.save_checkpoint(path, type(self).__name__, tensors, facts)
+        return tensors, facts
 
     @classmethod
     def load(
@@ -228,7 +273,7 @@ class MetaLearner(AdaptiveModel):
             ValueError: if the file is truncated or was changed, lacks something, is of another format, of
                 another model or another loss; the message names what.
         """
-        device = pick_device(device)
+        device = ranks.join(device)
         checks.check_parameters(maml.parameters_of(model))
         try:
             trial = copy.deepcopy(model)
@@ -318,10 +363,9 @@ class MetaLearner(AdaptiveModel):
         number = len(self.history) + 1
         if self.compile and self._compiled is None:
             self._compiled = compiled_meta_gradient()
-        loss, gradient = (self._compiled or maml.meta_gradient)(
+        gradient_of = partial(
+            self._compiled or maml.meta_gradient,
             self._task_loss,
-            maml.parameters_of(self.model),
-            batch,
             inner_lr=self.inner_lr,
             steps=self.steps,
             first_order=self.first_order,
@@ -330,6 +374,7 @@ class MetaLearner(AdaptiveModel):
             learned=self.learned,
             vectorized=self.vectorized,
         )
+        loss, gradient = ranks.mean_gradient(gradient_of, maml.parameters_of(self.model), batch)
         learning = self._learning(self.model)
         grads = [gradient[name].to(self._masters[name].dtype) for name in learning]
         norm = torch.nn.utils.get_total_norm(grads)

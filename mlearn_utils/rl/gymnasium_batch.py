@@ -137,6 +137,9 @@ class GymnasiumBatch:
         ValueError: if spaces or the lengths of rows differ, one object comes twice, or `horizon` < 1.
     """
 
+    part: tuple[slice, int] | None = None
+    """Which tasks these are of how many that `reset` draws seeds for; see `rl.rollout.part_of`."""
+
     def __init__(self, envs: Sequence[Sequence[gym.Env]], *, horizon: int | None = None):
         rows = [list(row) for row in envs]
         self._envs = [env for row in rows for env in row]
@@ -169,7 +172,9 @@ class GymnasiumBatch:
         """
         if self._closed:
             raise RuntimeError("this batch of environments is closed; make a new one")
-        seeds = np.random.SeedSequence(seed).generate_state(len(self._envs))
+        tasks, of = self.part or (slice(None), self.num_tasks)
+        drawn = np.random.SeedSequence(seed).generate_state(of * self.num_envs)
+        seeds = drawn.reshape(of, self.num_envs)[tasks].ravel()
         shape = (self.num_tasks, self.num_envs)
         self._obs = np.zeros((*shape, self.num_features), dtype=np.float32)
         for k, (env, s) in enumerate(zip(self._envs, seeds, strict=True)):

@@ -4,6 +4,8 @@ Everything keeps the axes [..., time S, environment E]; a leading task axis make
 Arrays are torch tensors, and every function is differentiable, also with respect to `gamma`.
 """
 
+from collections.abc import Callable, Sequence
+
 import torch
 from torch import Tensor
 
@@ -11,6 +13,8 @@ from mlearn_utils.rl.rollout import Rollout
 from mlearn_utils.runtime import check_fraction
 
 Scalar = float | Tensor
+Totals = Callable[..., Sequence[Tensor]]
+"""Tensors -> as many, such as `meta.ranks.Ranks.total`."""
 
 LARGEST_FEATURE = 1e3
 """Root mean square of a feature from which on the baseline is fitted in float64."""
@@ -154,15 +158,20 @@ def baseline_values(weights: Tensor, features: Tensor) -> Tensor:
     return (features @ weights[..., None, :, None]).squeeze(-1)
 
 
-def normalise(adv: Tensor, mask: Tensor) -> Tensor:
+def normalise(adv: Tensor, mask: Tensor, *, total: Totals = lambda *values: values) -> Tensor:
     """Return advantages [..., S, E] with mean 0 and standard deviation 1 over each task's steps taken.
 
     Over each task's own: a mean over tasks would tell an easy task that all it did was good.
+
+    Args:
+        adv: [..., S, E].
+        mask: [..., S, E] 1 for every step taken.
+        total: sums -> sums over all processes that share these episodes; by default there are no others.
     """
-    count = mask.sum(dim=(-2, -1), keepdim=True)
-    centered = (adv - (adv * mask).sum(dim=(-2, -1), keepdim=True) / count) * mask
-    std = (centered.square().sum(dim=(-2, -1), keepdim=True) / count).sqrt()
-    return centered / (std + 1e-8)
+    count, sums = total(*(each.sum(dim=(-2, -1), keepdim=True) for each in (mask, adv * mask)))
+    centered = (adv - sums / count) * mask
+    (squares,) = total(centered.square().sum(dim=(-2, -1), keepdim=True))
+    return centered / ((squares / count).sqrt() + 1e-8)
 
 
 def informative(targets: Tensor, reward: Tensor, mask: Tensor) -> Tensor:

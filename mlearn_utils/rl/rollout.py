@@ -24,7 +24,7 @@ class BatchEnv(Protocol):
     """T tasks x E environments stepped together; finished ones are frozen, with reward 0.
 
     One with continuous actions also has `action_size`, D: its actions are [T, E, D]. One that holds something
-    that must be closed has `close()`.
+    that must be closed has `close()`. One that can be a part of a larger batch has `part`, see `part_of`.
 
     `tasks.cartpole.BatchedCartPole` and `rl.gymnasium_batch.GymnasiumBatch` are such. Arrays
     are numpy, or torch tensors on one device.
@@ -107,6 +107,15 @@ def closing_batch(env: BatchEnv) -> Iterator[BatchEnv]:
         getattr(env, "close", lambda: None)()
 
 
+def part_of(env: Any) -> tuple[slice, int]:
+    """Return which tasks of how many a batch holds, as its attribute `part` says; all of them without one.
+
+    Where several processes share the tasks of a batch, each draws the random numbers of all of them and keeps
+    those of its own: episodes do not depend on how many processes there are.
+    """
+    return getattr(env, "part", None) or (slice(0, env.num_tasks), env.num_tasks)
+
+
 @torch.no_grad()
 def collect(env: BatchEnv, policy: Policy, *, generator: torch.Generator, greedy: bool = False) -> Rollout:
     """Play one episode in every environment.
@@ -129,7 +138,8 @@ def collect(env: BatchEnv, policy: Policy, *, generator: torch.Generator, greedy
         raise TypeError(f"policy must be callable, observations -> logits, got {type(policy).__name__}")
     seed = int(torch.randint(2**31 - 1, (), generator=generator))
     obs, actions = _float(env.reset(seed=seed)), actions_of(env)
-    noise = actions.noise((env.horizon, *obs.shape[:2]), generator).to(obs.device).unbind()
+    tasks, of = part_of(env)
+    noise = actions.noise((env.horizon, of, obs.shape[1]), generator)[:, tasks].to(obs.device).unbind()
     in_numpy = isinstance(env.alive, np.ndarray)
     steps = []
     for step in range(env.horizon):

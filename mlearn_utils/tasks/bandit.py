@@ -175,6 +175,8 @@ class BatchedBandit:
     """
 
     num_features = 1
+    part: tuple[slice, int] | None = None
+    """Which tasks these are of how many that `reset` draws for; see `rl.rollout.part_of`."""
 
     def __init__(
         self,
@@ -203,7 +205,8 @@ class BatchedBandit:
         """Start an episode everywhere; `seed` fixes the luck of its pulls. Return observations [T, E, 1]."""
         check_integer("seed", seed, minimum=0)
         luck = np.random.default_rng([int(seed), LUCK])
-        self._luck = luck.uniform(size=(self.horizon, self.num_tasks, self.num_envs))
+        tasks, of = self.part or (slice(None), self.num_tasks)
+        self._luck = luck.uniform(size=(self.horizon, of, self.num_envs))[:, tasks]
         self._ended = self._array(np.zeros((self.num_tasks, self.num_envs), dtype=bool))
         self.alive = ~self._ended
         self.elapsed = 0

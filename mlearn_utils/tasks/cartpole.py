@@ -89,6 +89,8 @@ class BatchedCartPole:
 
     num_actions = 2
     num_features = 4
+    part: tuple[slice, int] | None = None
+    """Which tasks these are of how many that `reset` draws for; see `rl.rollout.part_of`."""
 
     def __init__(
         self,
@@ -127,7 +129,8 @@ class BatchedCartPole:
             ValueError: if `seed` is not an integer >= 0.
         """
         rng = make_rng(seed)
-        start = rng.uniform(-START_WIDTH, START_WIDTH, (4, self.num_tasks, self.num_envs))
+        tasks, of = self.part or (slice(None), self.num_tasks)
+        start = rng.uniform(-START_WIDTH, START_WIDTH, (4, of, self.num_envs))[:, tasks]
         self._parts = self._array(start)
         obs = self._xp.permute_dims(self._parts, (1, 2, 0))
         self._truncated = fallen(obs)  # false everywhere

@@ -120,6 +120,8 @@ class BatchedPoint:
     """
 
     num_features, num_actions, action_size = 2, 0, 2
+    part: tuple[slice, int] | None = None
+    """Nothing here is drawn, so that it makes no difference; see `rl.rollout.part_of`."""
 
     def __init__(
         self,

@@ -174,6 +174,8 @@ class BatchedTreasures:
     """
 
     num_actions = 4
+    part: tuple[slice, int] | None = None
+    """Nothing here is drawn, so that it makes no difference; see `rl.rollout.part_of`."""
 
     def __init__(
         self,

@@ -3,6 +3,7 @@
 import functools
 import json
 import os
+import re
 import resource
 import signal
 import subprocess
@@ -182,13 +183,14 @@ def test_ctrl_c_during_the_imports_is_answered_by_a_sentence(script: Script) -> 
     assert code == 130
 
 
-def test_ctrl_c_during_the_imports_of_the_workers_is_answered_by_one_sentence(script: Script) -> None:
-    script.write(importing=1)
-    code, told = script.stop("importing", signal.SIGINT, "--processes", "2", times=3)
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_all_workers_end_and_one_sentence_is_said(script: Script, number: signal.Signals) -> None:
+    script.write(seconds=1)
+    code, told = script.stop("making", number, "--processes", "2", times=2)
 
     again = f"python {script.path} --processes 2"
-    told = told.replace("importing", "").strip()  # the workers' lines may run into each other
-    assert told == f"Stopped: 0 of 6 parts are kept. To go on, repeat: {again}"
+    told = re.sub(r"making \d|square \d: done", "", told).strip()
+    assert re.fullmatch(rf"Stopped: [01] of 6 parts are kept. To go on, repeat: {re.escape(again)}", told)
     assert code == 130
 
 
@@ -392,6 +394,9 @@ def test_a_part_whose_forerunners_are_not_made_is_named(script: Script) -> None:
         (["--processes", "0"], "--processes needs 1 or more, got 0"),
         (["cube"], "no part begins with 'cube'; --parts lists them"),
         (["--processes", "many"], "argument --processes: invalid int value: 'many'"),
+        (["--backend", "abacus"], "argument --backend: invalid choice: 'abacus'"),
+        (["--backend", "dask"], "--scheduler ADDRESS goes with --backend dask or ray, and they with it"),
+        (["--scheduler", "tcp://host:1"], "--scheduler ADDRESS goes with --backend dask or ray"),
     ],
 )
 def test_bad_options_are_named_before_anything_is_done(

@@ -366,3 +366,62 @@ def test_tied_weights_stay_tied(tmp_path):
     train(resumed, 2)
     assert resumed.model.a.weight is resumed.model.b.weight  # pyright: ignore
     assert resumed.history == learner.history
+
+
+class Ending:
+    """Sines whose drawing fails after some updates."""
+
+    def __init__(self, after: int):
+        self.left = after
+
+    def sample(self, *args, **how):
+        self.left -= 1
+        batch = SineTasks().sample(*args, **how)
+        if self.left < 0:
+            raise OSError("no more")
+        return batch
+
+
+def test_an_interrupted_training_leaves_a_file_that_goes_on_exactly(tmp_path):
+    path, interrupted = tmp_path / "learner", MetaLearner(make_model(), device="cpu")
+    with pytest.raises(OSError, match="no more"):
+        interrupted.train(Ending(after=7), 10, 5, 4, progress=False, checkpoint=path, save_every=100)
+    resumed, whole = (
+        MetaLearner.load(path, make_model(1), device="cpu"),
+        MetaLearner(make_model(), device="cpu"),
+    )
+    train(resumed, 3)
+    train(interrupted, 3)
+    train(whole, 10)
+
+    assert len(resumed.history) == 10
+    assert resumed.history == interrupted.history == whole.history
+    params = [parameters_of(learner.model) for learner in (resumed, whole)]
+    assert all(torch.equal(value, params[1][name]) for name, value in params[0].items())
+
+
+def test_a_checkpoint_is_written_as_often_as_said_and_at_the_end(tmp_path, monkeypatch):
+    learner, written = MetaLearner(make_model(), device="cpu"), []
+    monkeypatch.setattr(MetaLearner, "save", lambda self, path: written.append(len(self.history)))
+    learner.train(SineTasks(), 7, 5, 4, progress=False, checkpoint=tmp_path / "learner", save_every=3)
+
+    assert written == [3, 6, 7]
+
+
+@pytest.mark.parametrize(
+    ("error", "message", "arguments"),
+    [
+        (FileNotFoundError, "checkpoint: the folder", {"checkpoint": "missing/file"}),
+        (IsADirectoryError, "checkpoint must be a file", {"checkpoint": "."}),
+        (ValueError, "save_every must be an integer >= 1, got 0", {"save_every": 0}),
+    ],
+)
+def test_where_nothing_can_be_written_is_said_before_any_work(
+    tmp_path, monkeypatch, error, message, arguments
+):
+    monkeypatch.chdir(tmp_path)
+    learner = MetaLearner(make_model(), device="cpu")
+    with pytest.raises(error, match=message):
+        learner.train(SineTasks(), 2, 5, 4, progress=False, **arguments)
+
+    assert learner.history == []

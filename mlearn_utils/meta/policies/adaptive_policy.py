@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from mlearn_utils.meta import maml
+from mlearn_utils.meta import maml, ranks
 from mlearn_utils.meta.policies.adaptation import EpisodeBatch, policy_task_loss
 from mlearn_utils.meta.policies.config import MAMLConfig
 from mlearn_utils.meta.policies.policy_model import LOG_STD, PolicyModel
@@ -29,7 +29,7 @@ from mlearn_utils.rl.actions import actions_of
 from mlearn_utils.rl.returns import advantages
 from mlearn_utils.rl.rollout import BatchEnv, Policy, Rollout, closing_batch, collect
 from mlearn_utils.rl.surrogates import SURROGATES
-from mlearn_utils.runtime import check_integer, make_generator, pick_device
+from mlearn_utils.runtime import check_integer, make_generator
 
 Params = maml.Params
 
@@ -58,8 +58,9 @@ class AdaptivePolicy:
         if not isinstance(self.config, MAMLConfig):
             raise TypeError(f"config must be a MAMLConfig, got {self.config!r}")
         generator = make_generator(seed)
-        self.device = pick_device(device)
-        self.family = find_family(env)
+        self.device = ranks.join(device)
+        with ranks.current().quiet():
+            self.family = find_family(env)
         with closing_batch(self.make_batch(self.family.sample(1, seed=0), 1)) as example:
             self.horizon, features = example.horizon, example.num_features
             shape, actions = getattr(example, "observation_shape", (features,)), actions_of(example)

@@ -19,7 +19,7 @@ import torch
 from torch import Tensor, nn
 from tqdm.auto import tqdm
 
-from mlearn_utils.meta import checkpoint, maml
+from mlearn_utils.meta import checkpoint, maml, ranks
 from mlearn_utils.meta.policies.adaptation import (
     EpisodeBatch,
     PlayedEpisodes,
@@ -31,7 +31,7 @@ from mlearn_utils.meta.policies.adaptive_policy import AdaptivePolicy
 from mlearn_utils.meta.policies.config import MAMLConfig
 from mlearn_utils.meta.policies.film import film
 from mlearn_utils.meta.policies.policy_model import LOG_STD
-from mlearn_utils.meta.policies.tasks import PolicyTasks, draw_tasks, family_name
+from mlearn_utils.meta.policies.tasks import PolicyTasks, draw_tasks, family_name, share_batch
 from mlearn_utils.rl.rollout import Rollout, closing_batch, collect
 from mlearn_utils.runtime import check_integer, check_target, make_generator, next_seed
 
@@ -91,6 +91,7 @@ class MAMLAgent(AdaptivePolicy):
         self._optimizer = torch.optim.Adam(self._learned, lr=self.config.meta_lr)
         self._seed: int | None = None
 
+    @ranks.together()
     def train(
         self,
         iterations: int | None = None,
@@ -104,6 +105,9 @@ class MAMLAgent(AdaptivePolicy):
         Interrupted, it keeps every finished iteration, and with `checkpoint` the file as well: the agent that
         `load` returns and this one go on alike. The step size falls over `config.iterations` in all and stays
         at its last value after that.
+
+        In a script that torchrun has started several times each process plays a share of the tasks, and all
+        end with the same parameters and history; see `mlearn_utils.meta.ranks`.
 
         Args:
             iterations: how many; None means what is left of `config.iterations`.
@@ -119,11 +123,13 @@ class MAMLAgent(AdaptivePolicy):
 
         Raises:
             ValueError: if `iterations` is not an integer >= 1, or None and nothing is left; if `seed` is not
-                an integer >= 0; or if the inner steps would learn from more episodes than the `seen_episodes`
-                whose rewards the family shows.
+                an integer >= 0; if the inner steps would learn from more episodes than the `seen_episodes`
+                whose rewards the family shows; or if processes that train together do not hold the same
+                policy, configuration, seed or family.
             FileNotFoundError: if the folder of `checkpoint` does not exist.
             IsADirectoryError: if `checkpoint` is a folder.
             FloatingPointError: if a gradient is not finite; the agent stays as it was before.
+            RankError: if another of the processes that train together fails or ends.
         """
         self.check_seen(self.config.inner_steps, names="config.inner_steps * config.episodes")
         iterations = self._left() if iterations is None else iterations
@@ -132,8 +138,10 @@ class MAMLAgent(AdaptivePolicy):
         if checkpoint is not None:
             check_target("checkpoint", checkpoint)
         self._seed = seed
-        begin = len(self.history)
-        bar = tqdm(range(iterations), desc="meta-iterations", disable=not progress)
+        begin, group = len(self.history), ranks.current()
+        if group.size > 1:
+            group.same_everywhere("MAMLAgent.train", {"iterations": iterations}, *reversed(self._contents()))
+        bar = tqdm(range(iterations), desc="meta-iterations", disable=not progress or group.rank > 0)
         try:
             for _ in bar:
                 row = self._iterate()
@@ -145,12 +153,18 @@ class MAMLAgent(AdaptivePolicy):
                 self.save(checkpoint)
         return self.history[begin:]
 
+    @ranks.together()
     def save(self, path: str | Path) -> None:
         """Write everything needed to go on exactly: parameters, optimizer, configuration, history, seed.
 
         The write is atomic. Of the family only its repr is stored (its class's name, if it has no repr of its
-        own), which `load` compares.
+        own), which `load` compares. Of several processes that train together one writes, and all wait.
         """
+        kind, contents = type(self).__name__, self._contents()
+        ranks.current().once(lambda: checkpoint.save_checkpoint(path, kind, *contents))
+
+    def _contents(self) -> tuple[dict[str, Tensor], dict[str, Any]]:
+        """Return the tensors and the facts of a checkpoint, which all processes must hold alike."""
         tensors, optimizer_facts = checkpoint.optimizer_tensors(self._optimizer)
         tensors |= {f"params.{name}": value for name, value in self.params.items()}
         tensors |= {"center": self.center, "scale": self.scale}
@@ -162,7 +176,7 @@ class MAMLAgent(AdaptivePolicy):
             "seed": self._seed,
             "history": self.history,
         }
-        checkpoint.save_checkpoint(path, type(self).__name__, tensors, facts)
+        return tensors, facts
 
     @classmethod
     def load(
@@ -251,7 +265,8 @@ class MAMLAgent(AdaptivePolicy):
         self._anneal(number)
         tasks = draw_tasks(self.family, self.config.tasks, seed=task_seed)
         path: list[Params] = []
-        with closing_batch(self.make_batch(tasks)) as env:
+        batch, played = share_batch(self.family, self.make_batch, tasks, ranks.current())
+        with closing_batch(batch) as env:
             generator = make_generator(seed)
             rates = self.config.rates(self.config.inner_steps)
             params, rollouts = self.explore(env, rates, generator, path)
@@ -267,11 +282,11 @@ class MAMLAgent(AdaptivePolicy):
                 (params, self.with_advantages(rollouts[-1])),
             )
         )
-        row = self._row(rollouts)
+        row = self._row(rollouts, played)
         backup = self._state()
         try:
             for _ in range(self.config.epochs):
-                self._update(supports, query, first)
+                self._update(supports, query, first, played)
             self.history.append(row)
         except BaseException:
             self._restore(backup)
@@ -279,13 +294,16 @@ class MAMLAgent(AdaptivePolicy):
             raise
         return row
 
-    def _row(self, rollouts: list[Rollout]) -> dict[str, Any]:
-        before = self.history[-1]["steps"] if self.history else 0
+    def _row(self, rollouts: list[Rollout], played: int) -> dict[str, Any]:
+        earlier = self.history[-1]["steps"] if self.history else 0
+        means = [rollouts[k].episode_returns().mean() for k in (0, -1)]
+        before, after = ranks.current().mean(means, played)
+        steps = torch.tensor(sum(int(rollout.mask.sum()) for rollout in rollouts) * bool(played))
         return {
             "iteration": len(self.history) + 1,
-            "before": rollouts[0].episode_returns().mean().item(),
-            "after": rollouts[-1].episode_returns().mean().item(),
-            "steps": before + sum(int(rollout.mask.sum()) for rollout in rollouts),
+            "before": before.item(),
+            "after": after.item(),
+            "steps": earlier + int(ranks.current().total(steps)[0]),
         }
 
     def _anneal(self, number: int) -> None:
@@ -295,10 +313,17 @@ class MAMLAgent(AdaptivePolicy):
             with torch.no_grad():
                 log_std.fill_(self.config.log_std_at(number))
 
-    def _update(self, supports: Sequence[EpisodeBatch | PlayedEpisodes], query: Query, first: Query) -> None:
+    def _update(
+        self,
+        supports: Sequence[EpisodeBatch | PlayedEpisodes],
+        query: Query,
+        first: Query,
+        played: int,
+    ) -> None:
         """Take one Adam step on the outer loss, adapting anew from the stored episodes.
 
-        `first` are the episodes before adaptation, whose return counts as well in the first half.
+        `first` are the episodes before adaptation, whose return counts as well in the first half. Of the
+        tasks of all processes this one has `played` so many.
         """
         done = min(len(self.history) / self.config.iterations, 1 - 1 / self.config.iterations)
         weight = self.config.before_weight * (1 - 2 * done)
@@ -306,6 +331,7 @@ class MAMLAgent(AdaptivePolicy):
         if supports and weight > 0:
             loss = loss + weight * self.outer_loss(self.params, [], first)
         gradient = torch.autograd.grad(loss, self._learned, materialize_grads=True)
+        gradient = ranks.current().mean(gradient, played)
         if not all(bool(part.isfinite().all()) for part in gradient):
             raise FloatingPointError(
                 f"the gradient of iteration {len(self.history) + 1} is not finite: lower inner_lr or meta_lr"

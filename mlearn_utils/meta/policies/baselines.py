@@ -170,6 +170,15 @@ class ToldBatch:
         """[T, E] which episodes go on."""
         return self._env.alive
 
+    @property
+    def part(self) -> tuple[slice, int] | None:
+        """Which tasks these are of how many; see `rl.rollout.part_of`."""
+        return self._env.part
+
+    @part.setter
+    def part(self, part: tuple[slice, int]) -> None:
+        self._env.part = part
+
     def reset(self, *, seed: int) -> torch.Tensor:
         """Start all episodes; return observations [T, E, 4 + H]."""
         return self._tell(self._env.reset(seed=seed))

@@ -94,6 +94,15 @@ class BeliefBatch:
         return self._env.alive
 
     @property
+    def part(self) -> tuple[slice, int] | None:
+        """Which tasks these are of how many; see `rl.rollout.part_of`."""
+        return self._env.part
+
+    @part.setter
+    def part(self, part: tuple[slice, int]) -> None:
+        self._env.part = part
+
+    @property
     def log_belief(self) -> Tensor:
         """[T, E, G] the log-beliefs over the filter's targets."""
         return self._belief.log_belief

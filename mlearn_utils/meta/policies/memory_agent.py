@@ -22,7 +22,7 @@ import torch
 from torch import Tensor
 from tqdm.auto import tqdm
 
-from mlearn_utils.meta import checkpoint
+from mlearn_utils.meta import checkpoint, ranks
 from mlearn_utils.meta.policies.memory_config import MemoryConfig
 from mlearn_utils.meta.policies.tasks import (
     PolicyTasks,
@@ -31,6 +31,7 @@ from mlearn_utils.meta.policies.tasks import (
     find_family,
     make_batch,
     observation_scale,
+    share_batch,
 )
 from mlearn_utils.meta.policies.trials import (
     InputEncoder,
@@ -44,7 +45,7 @@ from mlearn_utils.rl.actions import actions_of
 from mlearn_utils.rl.returns import normalise
 from mlearn_utils.rl.rollout import BatchEnv, closing_batch, collect
 from mlearn_utils.rl.surrogates import clipped_objective
-from mlearn_utils.runtime import check_integer, check_target, make_generator, next_seed, pick_device
+from mlearn_utils.runtime import check_integer, check_target, make_generator, next_seed
 
 __all__ = ["MemoryAgent", "MemoryConfig"]
 
@@ -97,8 +98,9 @@ class MemoryAgent:
         if not isinstance(self.config, MemoryConfig):
             raise TypeError(f"config must be a MemoryConfig, got {self.config!r}")
         generator = make_generator(seed)
-        self.device = pick_device(device)
-        self.family = find_family(env)
+        self.device = ranks.join(device)
+        with ranks.current().quiet():
+            self.family = find_family(env)
         with closing_batch(self._batch(self.family, self.family.sample(1, seed=0), 1)) as example:
             actions, features = actions_of(example), example.num_features
         self.encode = InputEncoder(actions, *self._find_scale(features), self.config.crossed)
@@ -113,6 +115,7 @@ class MemoryAgent:
         self._optimizer = torch.optim.Adam(self.network.parameters(), lr=config.learning_rate)
         self._seed: int | None = None
 
+    @ranks.together()
     def train(
         self,
         updates: int | None = None,
@@ -125,6 +128,9 @@ class MemoryAgent:
 
         Interrupted, it keeps every finished update, and with `checkpoint` the file as well. Step size and
         entropy fall over `config.updates` in all and stay at their last values after that.
+
+        In a script that torchrun has started several times each process plays a share of the trials, and all
+        end with the same weights and history; see `mlearn_utils.meta.ranks`.
 
         Args:
             updates: how many; None means what is left of `config.updates`.
@@ -140,10 +146,12 @@ class MemoryAgent:
 
         Raises:
             ValueError: if `updates` is not an integer >= 1, or None and nothing is left; if `seed` is not an
-                integer >= 0.
+                integer >= 0; or if processes that train together do not hold the same network,
+                configuration, seed or family.
             FileNotFoundError: if the folder of `checkpoint` does not exist.
             IsADirectoryError: if `checkpoint` is a folder.
             FloatingPointError: if a gradient is not finite; the agent stays as it was before.
+            RankError: if another of the processes that train together fails or ends.
         """
         updates = self._left() if updates is None else updates
         check_integer("updates", updates, minimum=1)
@@ -151,8 +159,10 @@ class MemoryAgent:
         if checkpoint is not None:
             check_target("checkpoint", checkpoint)
         self._seed = seed
-        begin = len(self.history)
-        bar = tqdm(range(updates), desc="updates", disable=not progress)
+        begin, group = len(self.history), ranks.current()
+        if group.size > 1:
+            group.same_everywhere("MemoryAgent.train", {"updates": updates}, *reversed(self._contents()))
+        bar = tqdm(range(updates), desc="updates", disable=not progress or group.rank > 0)
         try:
             for _ in bar:
                 row = self._update()
@@ -240,12 +250,18 @@ class MemoryAgent:
             )
         return env
 
+    @ranks.together()
     def save(self, path: str | Path) -> None:
         """Write everything needed to go on exactly: weights, optimizer, configuration, history, seed.
 
         The write is atomic. Of the family only its repr is stored (its class's name, if it has no repr of its
-        own), which `load` compares.
+        own), which `load` compares. Of several processes that train together one writes, and all wait.
         """
+        kind, contents = type(self).__name__, self._contents()
+        ranks.current().once(lambda: checkpoint.save_checkpoint(path, kind, *contents))
+
+    def _contents(self) -> tuple[dict[str, Tensor], dict[str, Any]]:
+        """Return the tensors and the facts of a checkpoint, which all processes must hold alike."""
         tensors, optimizer_facts = checkpoint.optimizer_tensors(self._optimizer)
         tensors |= checkpoint.model_tensors(self.network)
         tensors |= {"center": self.encode.center, "scale": self.encode.scale}
@@ -256,7 +272,7 @@ class MemoryAgent:
             "seed": self._seed,
             "history": self.history,
         }
-        checkpoint.save_checkpoint(path, type(self).__name__, tensors, facts)
+        return tensors, facts
 
     @classmethod
     def load(
@@ -341,8 +357,13 @@ class MemoryAgent:
         config, number = self.config, len(self.history)
         task_seed, seed = np.random.SeedSequence([self._seed, number]).generate_state(2).tolist()
         tasks = draw_tasks(self.family, config.trials, seed=task_seed)
-        with closing_batch(self._batch(self.family, tasks, 1)) as env:
+        group = ranks.current()
+        batch, played = share_batch(
+            self.family, lambda tasks: self._batch(self.family, tasks, 1), tasks, group
+        )
+        with closing_batch(batch) as env:
             trials = self.play(env, seed=seed)
+        trials = trials._replace(mask=trials.mask * bool(played))
         adv, targets = self._credit(trials)
         generator = make_generator(seed)
         backup = copy.deepcopy((self.network.state_dict(), self._optimizer.state_dict()))
@@ -353,12 +374,14 @@ class MemoryAgent:
                 order = torch.randperm(config.trials, generator=generator).to(self.device)
                 for chosen in order.tensor_split(config.minibatches):
                     entropies.append(self._step(trials, adv, targets, chosen, config.entropy_at(number)))
+            first, last = group.mean([trials.returns[k].mean() for k in (0, -1)], played)
             row = {
                 "update": number + 1,
-                "first": trials.returns[0].mean().item(),
-                "last": trials.returns[-1].mean().item(),
+                "first": first.item(),
+                "last": last.item(),
                 "entropy": float(np.mean(entropies[: config.minibatches])),
-                "steps": (self.history[-1]["steps"] if self.history else 0) + int(trials.mask.sum()),
+                "steps": (self.history[-1]["steps"] if self.history else 0)
+                + int(group.total(trials.mask.sum())[0]),
             }
             self.history.append(row)
         except BaseException:
@@ -377,16 +400,19 @@ class MemoryAgent:
         with torch.no_grad():
             values = self.network(trials.inputs)[1] * self._value_unit(trials)
         adv = trial_advantages(trials, values, gamma=self.config.gamma, lam=self.config.lam)
-        return normalise(adv, trials.mask), (adv + values) / self._value_unit(trials)
+        total = ranks.current().total
+        return normalise(adv, trials.mask, total=total), (adv + values) / self._value_unit(trials)
 
     def _value_unit(self, trials: Trials) -> float:
-        longest = float(len(trials.mask))
+        longest = ranks.current().largest(float(len(trials.mask)))
         return longest if self.config.gamma == 1 else min(1 / (1 - self.config.gamma), longest)
 
     def _step(self, trials: Trials, adv: Tensor, targets: Tensor, chosen: Tensor, weight: float) -> float:
         """Take one Adam step on some of the trials; return the mean entropy of the policy before it."""
-        config, actions = self.config, self.encode.actions
-        mask = trials.mask[:, chosen]
+        config, actions, group = self.config, self.encode.actions, ranks.current()
+        chosen, counted = self._own(chosen)
+        mask = trials.mask[:, chosen] * counted
+        steps = group.total(mask.sum())[0]
         outputs, values, _ = self.network(trials.inputs[:, chosen])
         logp = actions.log_prob(outputs, trials.act[:, chosen])
         change = logp - trials.logp[:, chosen]
@@ -394,12 +420,16 @@ class MemoryAgent:
             change.where(mask.bool(), torch.zeros_like(change))
         )  # what pads a trial is no number
         gain = clipped_objective(ratio, adv[:, chosen], clip=config.clip)
-        entropy = (actions.entropy(outputs) * mask).sum() / mask.sum()
+        entropy = (actions.entropy(outputs) * mask).sum() / steps
         error = (values - targets[:, chosen]).square()
-        loss = ((config.value_weight * error - gain) * mask).sum() / mask.sum() - weight * entropy
+        loss = ((config.value_weight * error - gain) * mask).sum() / steps - weight * entropy
         self._optimizer.zero_grad()
         loss.backward()
-        gradient = [value.grad for value in self.network.parameters() if value.grad is not None]
+        learned = [value for value in self.network.parameters() if value.grad is not None]
+        grads = [value.grad for value in learned if value.grad is not None]
+        entropy, *gradient = group.total(entropy.detach(), *grads)
+        for value, part in zip(learned, gradient, strict=True):
+            value.grad = part
         if not all(bool(part.isfinite().all()) for part in gradient):
             raise FloatingPointError(
                 f"the gradient of update {len(self.history) + 1} is not finite: lower learning_rate"
@@ -407,7 +437,19 @@ class MemoryAgent:
         if config.max_grad_norm is not None:
             torch.nn.utils.clip_grad_norm_(self.network.parameters(), config.max_grad_norm)
         self._optimizer.step()
-        return float(entropy.detach())
+        return float(entropy)
+
+    def _own(self, chosen: Tensor) -> tuple[Tensor, bool]:
+        """Return which of an update's trials that were chosen are this process's, and whether any is.
+
+        If none is, the first one takes part, so that all processes do the same, and counts for nothing.
+        """
+        group = ranks.current()
+        if group.size == 1:
+            return chosen, True
+        own = group.share(self.config.trials)
+        mine = chosen[(chosen >= own.start) & (chosen < own.stop)] - own.start
+        return (mine, True) if len(mine) else (torch.zeros_like(chosen[:1]), False)
 
     def _find_scale(self, features: int) -> tuple[Tensor, Tensor]:
         """Return [F] and [F] center and scale of observations: what the family says, else measured once."""

@@ -2,13 +2,14 @@
 
 import re
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, Protocol, runtime_checkable
 
 import gymnasium as gym
 import torch
 from torch import Tensor
 
+from mlearn_utils.meta.ranks import Ranks
 from mlearn_utils.rl.gymnasium_batch import GymnasiumBatch, cartpole_task, check_spaces, other_wrappers
 from mlearn_utils.rl.rollout import BatchEnv
 from mlearn_utils.runtime import level_outside
@@ -159,3 +160,43 @@ def make_batch(
         raise TypeError(f"tasks must be a sequence of tasks as the family's sample returns, got {tasks!r}")
     envs = [[family.make_env(tasks[i]) for _ in range(num_envs)] for i in range(len(tasks))]
     return GymnasiumBatch(envs, horizon=horizon)
+
+
+def share_batch(
+    family: PolicyTasks, make: Callable[[Any], BatchEnv], tasks: Any, ranks: Ranks
+) -> tuple[BatchEnv, int]:
+    """Return a batch of this rank's share of the tasks, and how many these are.
+
+    A rank without tasks plays the first one, so as to keep in step; what comes of it must count for nothing.
+    A batch draws what all tasks would get, and keeps its own. One that does not know of `part` (see
+    `rl.rollout.part_of`) starts from a seed of its own on every rank: its episodes depend on how many there
+    are.
+
+    Args:
+        family: of the tasks; one with a `make_batch` of its own is given a slice of them.
+        make: makes a batch of tasks.
+        tasks: of all ranks.
+        ranks: of which this process is one.
+    """
+    if ranks.size == 1:
+        return make(tasks), len(tasks)
+    own = ranks.share(len(tasks))
+    played = own if own.stop > own.start else slice(0, 1)
+    batched = isinstance(family, BatchedPolicyTasks)
+    env: Any = make(tasks[played] if batched else [tasks[i] for i in range(played.start, played.stop)])
+    env = env if hasattr(env, "part") else _Reseeded(env, own.start)
+    env.part = (played, len(tasks))
+    return env, own.stop - own.start
+
+
+class _Reseeded:
+    """A batch whose episodes start from other seeds than those of the other ranks."""
+
+    def __init__(self, env: BatchEnv, shift: int):
+        self._env, self._shift = env, shift
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._env, name)
+
+    def reset(self, *, seed: int) -> Any:
+        return self._env.reset(seed=(seed + self._shift) % (2**31 - 1))

@@ -21,7 +21,7 @@ import torch
 from torch import Tensor, nn
 
 from mlearn_utils.rl.actions import Actions, DiscreteActions
-from mlearn_utils.rl.rollout import BatchEnv, check_played
+from mlearn_utils.rl.rollout import BatchEnv, check_played, part_of
 
 
 class Trials(NamedTuple):
@@ -190,12 +190,14 @@ def play_trials(
 
     device = encode.scale.device
     batch = env.num_tasks * env.num_envs
+    tasks, of = part_of(env)
+    drawn = slice(tasks.start * env.num_envs, tasks.stop * env.num_envs)
     steps: list[tuple[Tensor, ...]] = []
     returns = torch.zeros(episodes, batch, device=device)
     state = act_seen = reward_seen = ended = None
     for episode in range(episodes):
         obs = _rows(env.reset(seed=int(torch.randint(2**31 - 1, (), generator=generator))), device)
-        noise = encode.actions.noise((env.horizon, batch), generator).to(device)
+        noise = encode.actions.noise((env.horizon, of * env.num_envs), generator)[:, drawn].to(device)
         if wipe or act_seen is None or reward_seen is None or ended is None:
             state = None
             act_seen = torch.zeros(batch, encode.action_size, device=device)
