@@ -131,7 +131,12 @@ def rows() -> list[Row]:
     """Return the rows of the agents."""
     return [
         Row("agent_maml", "an iteration of MAMLAgent on dirv", partial(against_before, "MAMLAgent", 6, 3)),
-        Row("agent_memory", "an update of MemoryAgent on dirv", partial(against_before, "MemoryAgent", 2, 1)),
+        Row(
+            "agent_memory",
+            "an update of MemoryAgent on dirv",
+            partial(against_before, "MemoryAgent", 2, 1),
+            long=True,
+        ),
         *(
             Row(
                 f"{kind}_cuda",

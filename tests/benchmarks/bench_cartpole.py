@@ -259,6 +259,7 @@ def rollouts_row(num_envs: int) -> Row:
         f"rollouts_{num_envs}",
         f"{num_envs} episodes of {HORIZON} steps, 8 a task, a policy a task (SyncVectorEnv: one for all)",
         measure,
+        long=num_envs > 64,
     )
 
 

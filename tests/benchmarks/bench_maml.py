@@ -1,17 +1,19 @@
 """One meta-update of the sinusoid setting (Finn et al. 2017, section 5.1), and how its time grows."""
 
 import time
+from collections.abc import Mapping
 from contextlib import nullcontext
 from dataclasses import replace
+from functools import partial
 
 from tests.benchmarks import maml_sides as of
 from tests.benchmarks.maml_sides import Maker, Setting
 from tests.benchmarks.side_by_side import Options, Result, Row, Side, all_cores, call, compare, far
 
 LOOP, GENERAL, BATCHED, HAND = "plain loop", "general", "batched MLP", "by hand"
-CHOSEN, COMPILED, JAX = "by default", "compiled", "JAX"
+COMPILED, JAX = "compiled", "JAX"
 
-OURS: dict[str, Maker] = {GENERAL: of.general, CHOSEN: of.chosen}
+OURS: dict[str, Maker] = {GENERAL: of.general, BATCHED: of.batched, HAND: of.by_hand}
 PEERS: dict[str, Maker] = {
     "learn2learn": of.learn2learn,
     "higher": of.higher,
@@ -21,7 +23,7 @@ PEERS: dict[str, Maker] = {
 ALL = {LOOP: of.plain_loop} | OURS | {COMPILED: of.compiled} | PEERS
 FEW = {LOOP: of.plain_loop} | OURS | {"learn2learn": of.learn2learn}
 WIDE = FEW | {JAX: of.jax_side}
-CUDA = {LOOP: of.plain_loop} | OURS | {COMPILED: of.compiled}
+CUDA = {LOOP: of.plain_loop, GENERAL: of.general, BATCHED: of.batched, COMPILED: of.compiled}
 
 GROWTH = {
     "tasks_100": Setting(tasks=100),
@@ -33,7 +35,7 @@ GROWTH = {
 }
 
 
-def measure(setting: Setting, makers: dict[str, Maker], options: Options) -> Result:
+def measure(setting: Setting, makers: Mapping[str, Maker], options: Options) -> Result:
     """Check every side's gradient against the plain loop's in float64, then time updates in turn."""
     setting = replace(setting, device=options.device)
     expected = of.exact_gradient(setting)
@@ -52,22 +54,46 @@ def measure(setting: Setting, makers: dict[str, Maker], options: Options) -> Res
     return compare(sides, options, LOOP, differences=differences, notes=notes)
 
 
-def row(name: str, setting: Setting, makers: dict[str, Maker], *devices: str) -> Row:
-    about = f"MAML update, {setting}"
-    return Row(name, about, lambda options: measure(setting, makers, options), devices=devices or ("cpu",))
+def measure_gradient(setting: Setting, options: Options) -> Result:
+    """Time the meta-gradient alone, without Adam: JAX is jit(vmap(grad))."""
+    sides, expected, differences = {}, of.exact_gradient(setting), {}
+    for name in (HAND, JAX):
+        side = ALL[name](setting)
+        sides[name] = None if side is None else call(side.gradient, options)
+        if side is not None:
+            differences[name] = far(side.gradient(), expected)
+    return compare(sides, options, HAND, differences=differences)
+
+
+def row(name: str, setting: Setting, makers: Mapping[str, Maker], *devices: str, long: bool = False) -> Row:
+    return Row(
+        f"maml_{name}",
+        f"MAML update, {setting}",
+        partial(measure, setting, makers),
+        long=long,
+        devices=devices or ("cpu",),
+    )
 
 
 def rows() -> list[Row]:
     """Return the rows of the meta-gradient."""
     return [
-        row("maml_1", Setting(), ALL, "cpu"),
-        row("maml_5", Setting(steps=5), ALL, "cpu"),
-        row("maml_wide_1", Setting(width=256), WIDE),
-        row("maml_wide_5", Setting(width=256, steps=5), WIDE),
-        row("maml_one_task", Setting(tasks=1), FEW),
-        *(row(f"maml_{name}", setting, FEW) for name, setting in GROWTH.items()),
+        row("1", Setting(), ALL),
+        row("5", Setting(steps=5), ALL),
         *(
-            row(f"maml_cuda_{n}_{width}", Setting(tasks=n, width=width), CUDA, "cuda")
+            Row(
+                f"maml_gradient_{k}",
+                f"meta-gradient, {Setting(steps=k)}",
+                partial(measure_gradient, Setting(steps=k)),
+            )
+            for k in (1, 5)
+        ),
+        row("wide_1", Setting(width=256), WIDE),
+        row("wide_5", Setting(width=256, steps=5), WIDE),
+        row("one_task", Setting(tasks=1), FEW),
+        *(row(name, setting, FEW, long=True) for name, setting in GROWTH.items()),
+        *(
+            row(f"cuda_{n}_{width}", Setting(tasks=n, width=width), CUDA, "cuda")
             for n in (25, 1000)
             for width in (40, 256)
         ),

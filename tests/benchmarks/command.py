@@ -19,12 +19,21 @@ from tests.benchmarks import (
     bench_maml,
     bench_memory,
     bench_q_learning,
+    bench_ranks,
 )
 from tests.benchmarks.report import HEAD, lines, machine, opening, target_lines
 from tests.benchmarks.side_by_side import Options, Row
-from tests.benchmarks.targets import targets
+from tests.benchmarks.targets import TARGETS
 
-MODULES = (bench_maml, bench_memory, bench_cartpole, bench_q_learning, bench_agents, bench_course)
+MODULES = (
+    bench_maml,
+    bench_memory,
+    bench_ranks,
+    bench_cartpole,
+    bench_q_learning,
+    bench_agents,
+    bench_course,
+)
 
 
 def all_rows() -> list[Row]:
@@ -65,7 +74,7 @@ def run(rows: Iterable[Row], options: Options) -> tuple[dict[str, Any], bool]:
             continue
         results[row.name], abouts[row.name] = result, row.about
         print(*lines(row, result), sep="\n", flush=True)
-    judged = [target.judge(results) for target in targets() if target.row in results]
+    judged = [target.judge(results) for target in TARGETS if target.row in results]
     if judged:
         print(*target_lines(judged), sep="\n", flush=True)
     stored = {

@@ -113,12 +113,19 @@ def by_core(
     *,
     gradient_of: Callable[..., tuple[Tensor, dict[str, Tensor]]] = meta_gradient,
     plain: bool = False,
+    autograd: bool = False,
     **more: Any,
 ) -> Callable[[], object]:
-    """`meta_gradient` of a module's loss, `plain`: of a function that nothing is known about."""
+    """`meta_gradient` by the way that it chooses, which is by hand for this network on the CPU.
+
+    `autograd`: by batched products and autograd, since all parameters are named. `plain`: through torch.vmap,
+    since the loss is a function that nothing is known about.
+    """
     loss = module_loss(network, mse_loss)
     task_loss = (lambda params, batch: loss(params, batch)) if plain else loss
     params = parameters_of(network)
+    if autograd:
+        more["learned"] = list(params)
 
     def fill() -> None:
         _, found = gradient_of(
@@ -140,8 +147,11 @@ def general(setting: Setting) -> MAMLSide:
     return torch_side(setting, partial(by_core, plain=True), fused=True)
 
 
-def chosen(setting: Setting) -> MAMLSide:
-    """What a caller gets who asks for nothing."""
+def batched(setting: Setting) -> MAMLSide:
+    return torch_side(setting, partial(by_core, autograd=True), fused=True)
+
+
+def by_hand(setting: Setting) -> MAMLSide:
     return torch_side(setting, by_core, fused=True)
 
 

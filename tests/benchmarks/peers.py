@@ -1,6 +1,7 @@
 """The libraries that the course is compared with: optional, found where they are installed.
 
     pip install -e ".[benchmarks]"
+    pip install --no-deps gymnax==1.0.1        (it asks for a Gymnasium before 1.4, and works with 1.4)
 
 learn2learn 0.2.0, the last, does not build on Python 3.11 (C code of its data sets), and importing it asks
 for gym, qpth and torchvision. Its MAML is plain Python that needs none of them: unpack the source
@@ -9,8 +10,8 @@ for gym, qpth and torchvision. Its MAML is plain Python that needs none of them:
     tar xzf learn2learn-0.2.0.tar.gz
     cp -r learn2learn-0.2.0/learn2learn .venv/lib/python3.11/site-packages
 
-`learn2learn` below imports the MAML module alone. (Its parent folder cannot go on the path: that has a package
-`tests`.)
+`learn2learn` below imports the MAML module alone. (The folder of the source cannot go on the path: it has a
+package `tests`.)
 """
 
 import sys
