@@ -247,8 +247,15 @@ def _step(
         )
     with torch.set_grad_enabled(tracked):
         direction, state = rule(dict(zip(start, grads, strict=True)), state)
-        new = {name: start[name] - rates[name] * direction[name] for name in moving}
+        new = {name: _moved(start[name], rates[name], direction[name]) for name in moving}
     return task_params | new, state
+
+
+def _moved(start: Tensor, rate: float | Tensor, direction: Tensor) -> Tensor:
+    """Return start - rate * direction; in one operation where the rate is a number."""
+    if isinstance(rate, Tensor):
+        return start - rate * direction
+    return torch.sub(start, direction, alpha=float(rate))
 
 
 def _reaches_others(total: Tensor, start: Params) -> bool:

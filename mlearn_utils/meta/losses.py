@@ -17,6 +17,8 @@ from mlearn_utils.meta.exact import ExactFunctions, loops_unwarned
 from mlearn_utils.runtime import check_integer
 from mlearn_utils.tasks.regression import Batch
 
+VMAP = torch.vmap
+
 functorch: Any = torch._C._functorch  # pyright: ignore
 
 Params = dict[str, Tensor]
@@ -111,8 +113,8 @@ def _vectorized(one_task: TaskLoss, task_params: Params, batch: Batch) -> Tensor
     """Return torch.vmap(one_task)(task_params, batch), without what that spends on arguments of any form."""
     tensors = (*task_params.values(), *batch)
     plain = type(task_params) is dict and all(isinstance(each, Tensor) and each.ndim for each in tensors)
-    if not plain or len({each.shape[0] for each in tensors}) > 1:
-        return torch.vmap(one_task)(task_params, batch)  # says what is wrong
+    if not plain or len({each.shape[0] for each in tensors}) > 1 or torch.vmap is not VMAP:
+        return torch.vmap(one_task)(task_params, batch)  # says what is wrong, or is another's
     lazy_load_decompositions()
     n_tasks = tensors[0].shape[0]
     level = functorch._vmap_increment_nesting(n_tasks, "error")

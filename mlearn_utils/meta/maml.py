@@ -231,15 +231,15 @@ def mean_gradient(
     for chunk in chunks:
         with torch.enable_grad():
             losses = checks.one_value_a_task(losses_of(theta, chunk), len(chunk.support[0]))
-            # sums of half-precision numbers overflow: there each is divided, elsewhere their sum
-            narrow = losses.dtype.itemsize < 4
-            total = checks.differentiable((losses.float() / n_tasks if narrow else losses).sum())
+            # each is divided, not their sum: sums of half-precision numbers overflow
+            wide = losses.float() if losses.dtype.itemsize < 4 else losses
+            total = checks.differentiable((wide / n_tasks).sum())
         dtype = torch.promote_types(total.dtype, dtype)
         with checks.explained_derivatives(second=not first_order):
             grads = torch.autograd.grad(
                 total, tuple(moving.values()), materialize_grads=True, retain_graph=len(chunks) > 1
             )
-        found = [_wide(value, len(chunks)) / (1 if narrow else n_tasks) for value in (total.detach(), *grads)]
+        found = [_wide(value, len(chunks)) for value in (total.detach(), *grads)]
         sums = [a + b for a, b in zip(sums, found, strict=True)] if sums else found
     means = dict(zip(moving, sums[1:], strict=True))
     return sums[0].to(dtype), {
