@@ -4,7 +4,7 @@ Logits are [..., A]. For two actions one logit is enough: with A = 1 it is that 
 action 0, P(1) = sigmoid(logit). Every function below takes both forms.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from itertools import pairwise
 
 import torch
@@ -77,12 +77,41 @@ def mlp(params: Params, x: Tensor) -> Tensor:
     Returns:
         [..., N, A].
     """
-    layers = sum(name.endswith(".weight") for name in params)
-    for layer in range(layers):
-        weight, bias = params[f"{2 * layer}.weight"], params[f"{2 * layer}.bias"]
-        x = _linear(x, weight, bias)
-        x = x if layer == layers - 1 else torch.tanh(x)
+    first, *others = _layers(params)
+    x = _linear(x, *first)
+    for layer in others:
+        x = _linear(torch.tanh(x), *layer)
     return x
+
+
+def fixed_mlp(params: Params) -> Callable[[Tensor], Tensor]:
+    """Return `mlp` at parameters that stay as they are, without a graph to them, for the steps of a rollout.
+
+    Args:
+        params: as for `mlp`. They are laid out for the products once, and not at every step.
+    """
+    layers = [(weight.detach(), bias.detach()) for weight, bias in _layers(params)]
+    shared = layers[0][0].ndim == 2
+    if not shared:
+        layers = [(weight.mT.contiguous(), bias.unsqueeze(-2)) for weight, bias in layers]
+    first, *others = layers
+
+    def affine(x: Tensor, layer: tuple[Tensor, Tensor]) -> Tensor:
+        return F.linear(x, *layer) if shared else torch.baddbmm(layer[1], x, layer[0])
+
+    def outputs(x: Tensor) -> Tensor:
+        x = affine(x, first)
+        for layer in others:
+            x = affine(x.tanh_(), layer)
+        return x
+
+    return outputs
+
+
+def _layers(params: Params) -> list[tuple[Tensor, Tensor]]:
+    """Return weight and bias of each layer, the first one first."""
+    names = [f"{2 * layer}." for layer in range(sum(name.endswith(".weight") for name in params))]
+    return [(params[f"{name}weight"], params[f"{name}bias"]) for name in names]
 
 
 def _linear(x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:

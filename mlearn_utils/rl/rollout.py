@@ -175,6 +175,8 @@ def _stack(values: tuple[Any, ...]) -> Tensor:
 
 def _float(obs: Any) -> Tensor:
     """Return a contiguous tensor: the batched cart-pole keeps its components apart, networks want rows."""
+    if isinstance(obs, np.ndarray):
+        return torch.from_numpy(np.ascontiguousarray(obs, dtype=np.float32))
     return torch.as_tensor(obs, dtype=torch.float32).contiguous()
 
 

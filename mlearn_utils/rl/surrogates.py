@@ -131,7 +131,9 @@ def clipped_objective(ratio: Tensor, adv: Tensor, *, clip: float) -> Tensor:
     Reference:
         Schulman et al. (2017), "Proximal policy optimization algorithms", equation 7.
     """
-    return torch.minimum(ratio * adv, ratio.clamp(1 - clip, 1 + clip) * adv)
+    clipped = ratio.detach().clamp(1 - clip, 1 + clip)
+    earns_nothing = (ratio.detach() - clipped) * adv > 0
+    return torch.where(earns_nothing, clipped, ratio) * adv
 
 
 SURROGATES: dict[str, Surrogate] = {"plain": plain_surrogate, "lvc": lvc_surrogate, "dice": dice_surrogate}

@@ -20,6 +20,7 @@ from mlearn_utils.tasks.cartpole_physics import (
     CartPolePhysics,
     advance,
     cartpole_step,
+    constants_of,
     fallen,
 )
 from mlearn_utils.tasks.cartpole_tasks import (
@@ -113,8 +114,10 @@ class BatchedCartPole:
         self._xp: Any = numpy_namespace if device is None else torch_namespace
         self._dtype = dtype
         constants = vars(self.tasks.physics)
-        self._physics = CartPolePhysics(**{name: self._spread(value) for name, value in constants.items()})
-        self._target = self._spread(self.tasks.target[:, None])
+        physics = CartPolePhysics(**{name: self._spread(value) for name, value in constants.items()})
+        self._constants = constants_of(physics, form=self._form)
+        self._target = self._form(self._spread(self.tasks.target[:, None]))
+        self._limits = self._form(X_LIMIT), self._form(THETA_LIMIT)
         self._reward = FAMILIES[self.tasks.family].reward
         self._parts: Array = None  # [4, T, E]: the state, components first
         self.elapsed = 0
@@ -135,6 +138,7 @@ class BatchedCartPole:
         obs = self._xp.permute_dims(self._parts, (1, 2, 0))
         self._truncated = fallen(obs)  # false everywhere
         self.alive = ~self._truncated
+        self._all_alive = self.device is None
         self.elapsed = 0
         return obs
 
@@ -154,16 +158,18 @@ class BatchedCartPole:
         """
         self._check_action(action)
         xp, was_alive = self._xp, self.alive
-        moved = advance(xp, self._parts, xp.astype(action, self._parts.dtype), self._physics)
-        self._parts = xp.where(was_alive, moved, self._parts)
+        moved = advance(xp, self._parts, xp.astype(action, self._parts.dtype), self._constants)
+        self._parts = moved if self._all_alive else xp.where(was_alive, moved, self._parts)
         obs = xp.permute_dims(self._parts, (1, 2, 0))
-        reward = self._reward(obs, self._target) * was_alive
-        terminated = fallen(obs)  # a frozen state stays fallen
+        reward = self._reward(obs, self._target)
+        reward = reward if self._all_alive else reward * was_alive
+        terminated = fallen(obs, *self._limits)  # a frozen state stays fallen
         self.elapsed += 1
         self.alive = ~terminated
         if self.elapsed >= self.horizon:
             self._truncated = self._truncated | was_alive
             self.alive = xp.zeros_like(was_alive)
+        self._all_alive = self._all_alive and np.count_nonzero(self.alive) == self.alive.size
         return obs, reward, terminated, self._truncated, {}
 
     def _check_action(self, action: Array) -> None:
@@ -173,7 +179,9 @@ class BatchedCartPole:
             raise ValueError(
                 f"action must have shape [{self.num_tasks}, {self.num_envs}], got {tuple(action.shape)}"
             )
-        if self.device is None and (action.dtype.kind not in "biu" or (action >> 1).any()):
+        if self.device is None and (
+            action.dtype.kind not in "biu" or int(np.bitwise_or.reduce(action, axis=None)) >> 1
+        ):
             raise ValueError(f"action must hold the integers 0 and 1, got {np.unique(action)}")
 
     def _array(self, values: np.ndarray) -> Array:
@@ -189,3 +197,7 @@ class BatchedCartPole:
         if (column == column[0]).all():
             return column[0].item()
         return self._array(np.broadcast_to(column, (self.num_tasks, self.num_envs)))
+
+    def _form(self, value: Array) -> Array:
+        """Return a number as numpy computes with it fastest, an array of no axes; torch takes it as it is."""
+        return np.array(value, dtype=self._dtype) if self.device is None else value

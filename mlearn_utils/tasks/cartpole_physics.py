@@ -15,8 +15,9 @@ control problems"; Florian (2007), "Correct equations for the dynamics of the ca
 
 import dataclasses
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -73,6 +74,38 @@ class CartPolePhysics:
         return self.masspole * self.length
 
 
+class Constants(NamedTuple):
+    """What a step multiplies and divides by: those of a physics, and what follows from them."""
+
+    gravity: Array
+    masspole: Array
+    length: Array
+    force_mag: Array
+    two_forces: Array
+    total_mass: Array
+    polemass_length: Array
+    four_thirds: Array
+    dt: Array
+
+
+def constants_of(
+    physics: CartPolePhysics, dt: float = 0.02, form: Callable[[Array], Array] = lambda value: value
+) -> Constants:
+    """Return the constants of steps of `dt` seconds; `form` makes of each what the state is computed with."""
+    values = (
+        physics.gravity,
+        physics.masspole,
+        physics.length,
+        physics.force_mag,
+        2 * physics.force_mag,
+        physics.total_mass,
+        physics.polemass_length,
+        4.0 / 3.0,
+        dt,
+    )
+    return Constants(*map(form, values))
+
+
 def cartpole_step(state: Array, action: Array, physics: CartPolePhysics, dt: float = 0.02) -> Array:
     """Return the state `dt` seconds later.
 
@@ -90,10 +123,10 @@ def cartpole_step(state: Array, action: Array, physics: CartPolePhysics, dt: flo
     """
     xp = array_namespace(state)
     push = xp.asarray(action, dtype=state.dtype)
-    return xp.moveaxis(advance(xp, xp.moveaxis(state, -1, 0), push, physics, dt), 0, -1)
+    return xp.moveaxis(advance(xp, xp.moveaxis(state, -1, 0), push, constants_of(physics, dt)), 0, -1)
 
 
-def advance(xp: Any, parts: Array, push: Array, physics: CartPolePhysics, dt: float = 0.02) -> Array:
+def advance(xp: Any, parts: Array, push: Array, c: Constants) -> Array:
     """Return the next state; `cartpole_step` with the components first, which is what makes a batch fast.
 
     The operations and their order are the textbook's: in float64 the result equals Gymnasium's to the bit.
@@ -102,24 +135,23 @@ def advance(xp: Any, parts: Array, push: Array, physics: CartPolePhysics, dt: fl
         xp: the array namespace of `parts`.
         parts: [4, ...] the state, each component contiguous in memory.
         push: [...] ones and zeros, of the dtype of `parts`.
-        physics: constants that broadcast against [...].
-        dt: length of the step (s).
+        c: constants that broadcast against [...]. With numpy, arrays are faster than numbers, which it would
+            make arrays of at every operation.
     """
     x_dot, theta, theta_dot = parts[1:2], parts[2:3], parts[3:4]
-    force = physics.force_mag * (2 * push - 1)
+    force = c.two_forces * push - c.force_mag
     sin, cos = xp.sin(theta), xp.cos(theta)
-    total_mass, polemass_length = physics.total_mass, physics.polemass_length
 
-    a = (force + polemass_length * (theta_dot * theta_dot) * sin) / total_mass
-    inertia = physics.length * (4.0 / 3.0 - physics.masspole * (cos * cos) / total_mass)
-    theta_acc = (physics.gravity * sin - cos * a) / inertia
-    x_acc = a - polemass_length * theta_acc * cos / total_mass
-    return parts + dt * xp.concat((x_dot, x_acc, theta_dot, theta_acc))
+    a = (force + c.polemass_length * (theta_dot * theta_dot) * sin) / c.total_mass
+    inertia = c.length * (c.four_thirds - c.masspole * (cos * cos) / c.total_mass)
+    theta_acc = (c.gravity * sin - cos * a) / inertia
+    x_acc = a - c.polemass_length * theta_acc * cos / c.total_mass
+    return parts + c.dt * xp.concat((x_dot, x_acc, theta_dot, theta_acc))
 
 
-def fallen(state: Array) -> Array:
+def fallen(state: Array, x_limit: Array = X_LIMIT, theta_limit: Array = THETA_LIMIT) -> Array:
     """Return [...] whether each state [..., 4] is past the track's end or leans too far."""
-    return (abs(state[..., 0]) > X_LIMIT) | (abs(state[..., 2]) > THETA_LIMIT)
+    return (abs(state[..., 0]) > x_limit) | (abs(state[..., 2]) > theta_limit)
 
 
 def _check_constant(name: str, value: Array) -> None:

@@ -3,9 +3,10 @@
 import argparse
 import json
 import sys
+import time
 import traceback
 import warnings
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +22,7 @@ from tests.benchmarks import (
     bench_q_learning,
     bench_ranks,
 )
-from tests.benchmarks.report import HEAD, lines, machine, opening, target_lines
+from tests.benchmarks.report import ROOT, lines, machine, opening, slug, target_lines
 from tests.benchmarks.side_by_side import Options, Row
 from tests.benchmarks.targets import TARGETS
 
@@ -34,6 +35,9 @@ MODULES = (
     bench_agents,
     bench_course,
 )
+
+
+FOLDER = ROOT / "data" / "benchmarks"
 
 
 def all_rows() -> list[Row]:
@@ -56,35 +60,39 @@ def choose(rows: Iterable[Row], only: Sequence[str], options: Options) -> list[R
     return [row for row in here if row.name.startswith(tuple(only))]
 
 
-def run(rows: Iterable[Row], options: Options) -> tuple[dict[str, Any], bool]:
+def run(rows: Iterable[Row], options: Options, say: Callable[[str], None]) -> tuple[dict[str, Any], bool]:
     """Measure and print; return what goes into the JSON file, and whether all sides agreed.
 
     A row that fails is said to have failed, and the others are measured all the same.
     """
-    facts, results, failed = machine(options), {}, {}
-    print(opening(facts), HEAD, sep="\n", flush=True)
-    abouts = {}
+    facts, results, stored, failed = machine(options), {}, {}, {}
+    say(opening(facts))
     for row in rows:
+        begin = time.perf_counter()
         try:
             result = row.measure(options)
         except Exception as error:
             traceback.print_exc()
             failed[row.name] = f"{type(error).__name__}: {error}"
-            print(f"| **{row.name}** | {row.about} | | | | **FAILED: {failed[row.name]}** |", flush=True)
+            say(f"| **{row.name}** | {row.about} | | | | **FAILED: {failed[row.name]}** |")
             continue
-        results[row.name], abouts[row.name] = result, row.about
-        print(*lines(row, result), sep="\n", flush=True)
+        results[row.name] = result
+        stored[row.name] = {
+            "about": row.about,
+            "seconds": round(time.perf_counter() - begin),
+        } | result.as_json()
+        say(lines(row, result))
     judged = [target.judge(results) for target in TARGETS if target.row in results]
     if judged:
-        print(*target_lines(judged), sep="\n", flush=True)
-    stored = {
+        say(target_lines(judged))
+    agreed = not failed and not any(result.wrong for result in results.values())
+    return {
         "machine": facts,
         "quick": options.quick,
-        "rows": {name: {"about": abouts[name]} | result.as_json() for name, result in results.items()},
+        "rows": stored,
         "failed": failed,
         "targets": judged,
-    }
-    return stored, not failed and not any(result.wrong for result in results.values())
+    }, agreed
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -94,6 +102,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--quick", action="store_true", help="two minutes: shorter turns, no long rows")
     parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu", help="rows of the GPU: cuda")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write what was measured there")
+    parser.add_argument("--store", action="store_true", help="write table and JSON to data/benchmarks")
     parser.add_argument("--list", action="store_true", help="name the rows, and measure none")
     given = parser.parse_args(arguments)
     if given.list:
@@ -114,9 +123,20 @@ def main(arguments: list[str] | None = None) -> int:
         parser.error(str(error))
     torch.set_num_threads(1)
     warnings.simplefilter("ignore")  # of the peers
-    stored, agreed = run(rows, options)
+    said: list[str] = []
+
+    def say(text: str) -> None:
+        print(text, flush=True)
+        said.append(text)
+
+    stored, agreed = run(rows, options, say)
+    text = json.dumps(stored) + "\n"
     if given.json is not None:
-        given.json.write_text(json.dumps(stored, indent=1) + "\n", encoding="utf-8")
+        given.json.write_text(text, encoding="utf-8")
+    if given.store:
+        where = FOLDER / slug(stored["machine"])
+        where.with_suffix(".json").write_text(text, encoding="utf-8")
+        where.with_suffix(".md").write_text("\n".join(said) + "\n", encoding="utf-8")
     if not agreed:
         print("\nA row failed, or its sides compute different things.", file=sys.stderr)
     return 0 if agreed else 1

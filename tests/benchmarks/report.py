@@ -2,8 +2,9 @@
 
 import os
 import platform
+import re
 import subprocess
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from statistics import median
@@ -45,21 +46,26 @@ def _cpu_model() -> str:
     return names[0] if names else platform.processor() or platform.machine()
 
 
+def slug(facts: Mapping[str, Any]) -> str:
+    """Return the name of the files that a run on this machine is stored in."""
+    return re.sub(r"[^a-z0-9]+", "_", facts.get("gpu", "cpu").lower()).strip("_")
+
+
 def opening(facts: Mapping[str, Any]) -> str:
-    """Return the words above the table."""
+    """Return the words above the table, and its head."""
     versions = ", ".join(f"{name} {number}" for name, number in facts["versions"].items())
     where = facts.get("gpu") or f"{facts['cpu']}, {facts['cores']} cores"
     return (
         f"# {where}, {facts['date']}, commit {facts['commit']}\n\n"
         f"Sides of a row took turns in one process on {facts['threads']} thread; times are of the "
-        f"{facts['clock']}. Python {facts['python']}, {versions}; load {facts['load']}.\n"
+        f"{facts['clock']}. Python {facts['python']}, {versions}; load {facts['load']}.\n\n{HEAD}"
     )
 
 
-def lines(row: Row, result: Result) -> Iterator[str]:
-    """Yield a line of the table for every side: the row's first says what it is."""
+def lines(row: Row, result: Result) -> str:
+    """Return the lines of a row: what it is, then every side."""
     compared = f"; base: {result.base}" if result.base in result.values else ""
-    yield f"| **{row.name}** | {row.about}{compared} | {result.unit} | | | |"
+    told = [f"| **{row.name}** | {row.about}{compared} | {result.unit} | | | |"]
     for name, values in result.values.items():
         ratio = ""
         if compared and name != result.base:
@@ -68,15 +74,15 @@ def lines(row: Row, result: Result) -> Iterator[str]:
         note = result.notes.get(name, "")
         if name in result.wrong:
             note = f"**WRONG: may differ by {result.limit:g}** {note}"
-        yield f"| | {name} | {median(values):.4g} | {ratio} | {far} | {note} |"
-    for name, why in result.missing.items():
-        yield f"| | {name} | | | | {why} |"
+        told.append(f"| | {name} | {median(values):.4g} | {ratio} | {far} | {note} |")
+    return "\n".join(told + [f"| | {name} | | | | {why} |" for name, why in result.missing.items()])
 
 
-def target_lines(judged: list[dict[str, Any]]) -> Iterator[str]:
-    """Yield the table of targets."""
-    yield "\n## Targets\n\n| what | must be | measured | |\n|---|--:|--:|---|"
-    for told in judged:
-        verdict = {True: "reached", False: "**not reached**", None: ""}[told["reached"]]
-        measured = "" if told["measured"] is None else f"{told['measured']:.3g}"
-        yield f"| {told['what']} | {told['bound']} | {measured} | {verdict} {told.get('why', '')} |"
+def target_lines(judged: list[dict[str, Any]]) -> str:
+    """Return the table of targets."""
+    told = ["\n## Targets\n\n| what | must be | measured | |\n|---|--:|--:|---|"]
+    for each in judged:
+        verdict = {True: "reached", False: "**not reached**", None: ""}[each["reached"]]
+        measured = "" if each["measured"] is None else f"{each['measured']:.3g}"
+        told.append(f"| {each['what']} | {each['bound']} | {measured} | {verdict} {each.get('why', '')} |")
+    return "\n".join(told)

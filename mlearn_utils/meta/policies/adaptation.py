@@ -124,12 +124,23 @@ def policy_task_loss(surrogate: Surrogate, horizon: int, log_probs: LogProbs | N
         log_probs: what the policy is; by default as `action_log_probs`.
     """
 
-    def task_loss(params: Params, batch: tuple[Tensor, ...]) -> Tensor:
-        episodes, played = EpisodeBatch(*batch[:4]), batch[4:]
-        logp = _log_probs(log_probs, params, episodes)
-        return -surrogate(logp, episodes.adv, episodes.mask, *played).mean(dim=-1) / horizon
+    return _PolicyTaskLoss(surrogate, horizon, log_probs)
 
-    return task_loss
+
+class _PolicyTaskLoss(NamedTuple):
+    surrogate: Surrogate
+    horizon: int
+    log_probs: LogProbs | None
+
+    def __call__(self, params: Params, batch: tuple[Tensor, ...]) -> Tensor:
+        """Return the loss of one task ()."""
+        return self.losses(params, batch)
+
+    def losses(self, params: Params, batch: tuple[Tensor, ...]) -> Tensor:
+        """Return the losses of all tasks [T], for which `meta.losses.task_losses` looks; or of one ()."""
+        episodes, played = EpisodeBatch(*batch[:4]), batch[4:]
+        logp = _log_probs(self.log_probs, params, episodes)
+        return -self.surrogate(logp, episodes.adv, episodes.mask, *played).mean(dim=-1) / self.horizon
 
 
 def adapt_in_turn(

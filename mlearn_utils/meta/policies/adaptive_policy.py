@@ -33,6 +33,14 @@ from mlearn_utils.runtime import check_integer, make_generator
 
 Params = maml.Params
 
+KEPT = 7_900_000
+"""Floats of a block, just under 32 MB, that is asked for and freed before anything is played.
+
+Linux's allocator then keeps freed arrays of up to that size for the next ones. Else it hands them back and
+fetches them anew, page by page: some thousand pages in an iteration, a tenth of its time (mallopt(3),
+M_MMAP_THRESHOLD).
+"""
+
 
 class AdaptivePolicy:
     """Shared parameters of a policy, from which it adapts to each task by gradient steps on its own episodes.
@@ -59,6 +67,7 @@ class AdaptivePolicy:
             raise TypeError(f"config must be a MAMLConfig, got {self.config!r}")
         generator = make_generator(seed)
         self.device = ranks.join(device)
+        torch.empty(KEPT)  # freed at once
         with ranks.current().quiet():
             self.family = find_family(env)
         with closing_batch(self.make_batch(self.family.sample(1, seed=0), 1)) as example:
@@ -159,13 +168,10 @@ class AdaptivePolicy:
         Args:
             params: what `adapt` returned; None for the meta-parameters, the same policy for every task.
         """
-        used = {name: value.detach() for name, value in (params or self.params).items()}
-
-        def outputs(obs: Tensor) -> Tensor:
-            with torch.no_grad():
-                return self.model.outputs(used, self.model.scaled(obs.to(self.device))).to(obs.device)
-
-        return outputs
+        outputs = self.model.fixed(params or self.params)
+        if self.device.type == "cpu":
+            return outputs
+        return lambda obs: outputs(obs.to(self.device)).to(obs.device)
 
     def make_batch(self, tasks: Any, episodes: int | None = None) -> BatchEnv:
         """Return environments [T, E] of tasks of the family; E is `config.episodes` if nothing is given."""
@@ -206,16 +212,20 @@ class AdaptivePolicy:
         rates: list[float],
         generator: torch.Generator,
         path: list[Params] | None = None,
+        supports: list[EpisodeBatch] | None = None,
     ) -> tuple[Params, list[Rollout]]:
         """Return policies [T, *] after an inner step for each rate, and the rollouts these were made of.
 
-        The policies before the first and after each step are appended to `path`, if that is given.
+        The policies before the first and after each step are appended to `path`, if that is given, and what
+        each step learned from to `supports`.
         """
         rollouts: list[Rollout] = []
+        supports = [] if supports is None else supports
 
         def play(params: Params) -> EpisodeBatch:
             rollouts.append(collect(env, self.policy(params), generator=generator))
-            return self.with_advantages(rollouts[-1], inner=True)
+            supports.append(self.with_advantages(rollouts[-1], inner=True))
+            return supports[-1]
 
         shared = {name: value.detach() for name, value in self.params.items()}
         start = maml.expand_params(shared, env.num_tasks)

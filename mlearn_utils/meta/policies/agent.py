@@ -265,23 +265,23 @@ class MAMLAgent(AdaptivePolicy):
         self._anneal(number)
         tasks = draw_tasks(self.family, self.config.tasks, seed=task_seed)
         path: list[Params] = []
+        explored: list[EpisodeBatch] = []
         batch, played = share_batch(self.family, self.make_batch, tasks, ranks.current())
         with closing_batch(batch) as env:
             generator = make_generator(seed)
             rates = self.config.rates(self.config.inner_steps)
-            params, rollouts = self.explore(env, rates, generator, path)
+            params, rollouts = self.explore(env, rates, generator, path, explored)
             rollouts.append(collect(env, self.policy(params), generator=generator))
-        supports = []
-        for rollout, played_by in zip(rollouts[:-1], path, strict=False):
-            support = self.with_advantages(rollout, inner=True)
-            supports.append(PlayedEpisodes(*support, self.log_probs(played_by, support)))
-        first, query = (
-            Query(batch, self.log_probs(player, batch))
-            for player, batch in (
-                (path[0], self.with_advantages(rollouts[0])),
-                (params, self.with_advantages(rollouts[-1])),
-            )
-        )
+        supports = [
+            PlayedEpisodes(*batch, self.log_probs(played_by, batch))
+            for batch, played_by in zip(explored, path, strict=False)
+        ]
+        after = self.with_advantages(rollouts[-1])
+        first = query = Query(after, self.log_probs(params, after))
+        if supports:
+            before, logp = explored[0], supports[0].logp
+            before = before if self.config.normalise_inner else self.with_advantages(rollouts[0])
+            first = Query(before, logp)
         row = self._row(rollouts, played)
         backup = self._state()
         try:

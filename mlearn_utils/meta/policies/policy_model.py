@@ -1,7 +1,8 @@
 """What makes actions of observations: a network and a kind of actions, for one policy or for T of them."""
 
 import copy
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 
 import torch
 from torch import Tensor, nn
@@ -9,7 +10,8 @@ from torch import Tensor, nn
 from mlearn_utils.meta.losses import Params, for_every_task
 from mlearn_utils.meta.modules import call_module
 from mlearn_utils.rl.actions import Actions, GaussianActions
-from mlearn_utils.rl.policies import hidden_units, init_mlp, mlp
+from mlearn_utils.rl.policies import fixed_mlp, hidden_units, init_mlp, mlp
+from mlearn_utils.rl.shallow_mlp import is_shallow, shallow_mlp
 
 LOG_STD = "log_std"
 """Name of the logarithms of the standard deviations [D] among the parameters of a Gaussian policy."""
@@ -77,18 +79,33 @@ class PolicyModel:
             params: [*] of one policy, or [T, *] of T, each with its own [N, F].
             x: scaled observations.
         """
-        weights = {name: value for name, value in params.items() if name != LOG_STD}
-        out = mlp(weights, x) if self.network is None else self._of_network(weights, x)
-        if not self.has_log_std:
-            return out
-        log_std = params[LOG_STD]
-        return torch.cat((out, log_std.unsqueeze(-2).expand_as(out)), dim=-1)
+        weights = _weights(params)
+        if self.network is not None:
+            return self._with_log_std(params, self._of_network(weights, x))
+        return self._with_log_std(params, (shallow_mlp if is_shallow(weights, x) else mlp)(weights, x))
+
+    def fixed(self, params: Params) -> Callable[[Tensor], Tensor]:
+        """Return a function of observations [T, E, F], not scaled, to `outputs` of parameters that stay."""
+        values = {name: value.detach() for name, value in params.items()}
+        weights, centered = _weights(values), bool(self.center.any())
+        center, scale = self.center, self.scale
+        apply = fixed_mlp(weights) if self.network is None else partial(self._of_network, weights)
+
+        def outputs(obs: Tensor) -> Tensor:
+            return self._with_log_std(values, apply((obs - center if centered else obs) / scale))
+
+        return outputs
 
     def log_probs(self, params: Params, x: Tensor, act: Tensor) -> Tensor:
         """Return log pi(act | x) of scaled observations, [T, S, E] for T policies and x [T, S, E, F]."""
         first = x.ndim - 3  # 0 for one policy and x [S, E, F]
         outputs = self.outputs(params, x.flatten(first, first + 1))
         return self.actions.log_prob(outputs.unflatten(first, x.shape[first : first + 2]), act)
+
+    def _with_log_std(self, params: Params, out: Tensor) -> Tensor:
+        if not self.has_log_std:
+            return out
+        return torch.cat((out, params[LOG_STD].unsqueeze(-2).expand_as(out)), dim=-1)
 
     def _of_network(self, params: Params, x: Tensor) -> Tensor:
         network = self.network
@@ -102,6 +119,10 @@ class PolicyModel:
         if next(iter(params.values())).ndim == own.ndim:
             return one(params, (x.reshape(-1, *self.shape),)).reshape(*leading, -1)
         return for_every_task(one, params, (x,))
+
+
+def _weights(params: Params) -> Params:
+    return {name: value for name, value in params.items() if name != LOG_STD}
 
 
 def _checked(network: nn.Module, shape: tuple[int, ...], actions: Actions, device: torch.device) -> nn.Module:
