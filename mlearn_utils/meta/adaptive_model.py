@@ -17,9 +17,12 @@ from mlearn_utils.runtime import check_integer, check_positive
 
 SETTINGS = (
     *("inner_lr", "meta_lr", "steps", "first_order", "chunk_size", "adapted", "learned"),
-    *("max_grad_norm", "vectorized", "task_ndim", "compile"),
+    *("max_grad_norm", "vectorized", "task_ndim", "compile", "recompute"),
 )
 """The arguments of a MetaLearner that a checkpoint holds."""
+
+ADDED = {"recompute": False}
+"""Settings that came later, with what a file without them was trained with."""
 
 ROW_BY_ROW = (
     *(nn.Sequential, nn.Linear, nn.Identity, nn.LayerNorm),
@@ -42,6 +45,7 @@ class AdaptiveModel:
     vectorized: bool
     task_ndim: int | None
     compile: bool
+    recompute: bool
 
     def __init__(
         self,
@@ -172,7 +176,7 @@ class AdaptiveModel:
         if self.task_ndim is not None:
             check_integer("task_ndim", self.task_ndim, minimum=1)
         check_positive("meta_lr", self.meta_lr)
-        for name in ("first_order", "vectorized", "compile"):
+        for name in ("first_order", "vectorized", "compile", "recompute"):
             if not isinstance(getattr(self, name), bool):
                 raise ValueError(f"{name} must be True or False, got {getattr(self, name)!r}")
         self._learning(model)

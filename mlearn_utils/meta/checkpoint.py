@@ -30,6 +30,9 @@ from mlearn_utils.runtime import check_target, is_number
 FORMAT = 2
 """Version of the layout; a file with another one is refused."""
 
+KERNELS = ("fused", "foreach")
+"""Settings of an optimizer that say how it computes, not what."""
+
 OWN = frozenset(vars(nn.Module()))
 """Attributes that every module has."""
 
@@ -195,7 +198,7 @@ def check_optimizer(
 ) -> None:
     """Raise ValueError unless what is stored fits this optimizer: settings, and moments of all parameters.
 
-    Only the learning rate may differ from the optimizer's own: a schedule moves it.
+    The learning rate may differ from the optimizer's own: a schedule moves it. So may the kernels it uses.
     """
     own = optimizer.state_dict()["param_groups"]
     groups = facts.get("param_groups") if isinstance(facts, dict) else None
@@ -212,6 +215,7 @@ def check_optimizer(
                 tuple(stored[name]) if isinstance(stored[name], list) and name != "params" else stored[name]
             )
             good = type(given) is float and 0 <= given < math.inf if name == "lr" else given == value
+            good = given in (None, True, False) if name in KERNELS else good
             check_fact(path, f"the optimizer's {name}", good, repr(value), given)
     check_names(path, "facts of the optimizer", facts, ("param_groups", "moments"))
     params = [value for group in optimizer.param_groups for value in group["params"]]
@@ -236,7 +240,9 @@ def load_optimizer(optimizer: torch.optim.Optimizer, tensors: dict[str, Tensor],
         if name.startswith("optimizer."):
             _, index, key = name.split(".", 2)
             state.setdefault(int(index), {})[key] = tensor
-    optimizer.load_state_dict({"state": state, "param_groups": facts["param_groups"]})
+    own = [{name: group[name] for name in KERNELS if name in group} for group in optimizer.param_groups]
+    groups = [stored | kept for stored, kept in zip(facts["param_groups"], own, strict=True)]
+    optimizer.load_state_dict({"state": state, "param_groups": groups})
 
 
 def settings_of(value: object, depth: int = 4) -> str:

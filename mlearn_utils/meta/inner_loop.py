@@ -8,6 +8,7 @@ another direction. What is built on it, and why it is built so, is said in `mlea
 
 from collections import deque
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from functools import partial
 from itertools import repeat
 from typing import Any
 
@@ -16,6 +17,7 @@ from torch import Tensor
 
 from mlearn_utils.meta import checks
 from mlearn_utils.meta.losses import Params, TaskLoss, expand_params, is_frozen, task_losses
+from mlearn_utils.meta.recompute import recomputed
 from mlearn_utils.runtime import check_integer
 from mlearn_utils.tasks.regression import Batch
 
@@ -73,7 +75,8 @@ def inner_step(
         TypeError: if an argument is not of the type stated.
     """
     moving = moving_names(task_params, adapted)
-    return _step(task_loss, task_params, support, inner_lr, moving, first_order, rule, None, vectorized)[0]
+    step = partial(_step, task_loss, moving, first_order, rule, vectorized)
+    return task_params | step(task_params, support, inner_lr, None)[0]
 
 
 def walk(
@@ -85,6 +88,7 @@ def walk(
     rule: InnerRule = steepest,
     adapted: Collection[str] | None = None,
     vectorized: bool = True,
+    recompute: bool = False,
 ) -> Iterator[Params]:
     """Yield every task's parameters before the first and after each inner step, one step for each pair.
 
@@ -97,17 +101,25 @@ def walk(
         rule: turns gradients into the direction of a step; its state is handed on from step to step.
         adapted: as in `inner_step`.
         vectorized: as in `inner_step`.
+        recompute: keep of every step only where it started, and take it once more when it is differentiated:
+            less memory for more time, the same gradient. The result has one derivative, not two.
 
     Yields:
         Parameters [T, *], with graph and errors as in `inner_step`.
+
+    Raises:
+        ValueError: with `recompute`, if the loss closes over what requires a gradient: that would get none.
     """
     state, moving = None, moving_names(task_params, adapted)
     yield task_params
     for support, inner_lr in pairs:
         batch = support(task_params) if callable(support) else support
-        task_params, state = _step(
-            task_loss, task_params, batch, inner_lr, moving, first_order, rule, state, vectorized
-        )
+        step = partial(_step, task_loss, moving, first_order, rule, vectorized)
+        if recompute and torch.is_grad_enabled():
+            moved, state = recomputed(partial(step, alone=True), task_params, batch, inner_lr, state)
+        else:
+            moved, state = step(task_params, batch, inner_lr, state)
+        task_params = task_params | moved
         yield task_params
 
 
@@ -127,6 +139,7 @@ def adapt(
     rule: InnerRule = steepest,
     adapted: Collection[str] | None = None,
     vectorized: bool = True,
+    recompute: bool = False,
 ) -> Params:
     """Take `steps` inner steps on every task, all from the same parameters: [*] -> [T, *].
 
@@ -143,6 +156,7 @@ def adapt(
             rule=rule,
             adapted=adapted,
             vectorized=vectorized,
+            recompute=recompute,
         )
     )
 
@@ -209,16 +223,18 @@ def _same_pair(
 
 def _step(
     task_loss: TaskLoss,
-    task_params: Params,
-    support: Batch,
-    inner_lr: InnerRate,
     moving: list[str],
     first_order: bool,
     rule: InnerRule,
-    state: Any,
     vectorized: bool,
+    task_params: Params,
+    support: Batch,
+    inner_lr: InnerRate,
+    state: Any,
+    *,
+    alone: bool = False,
 ) -> tuple[Params, Any]:
-    """Take one inner step by `rule`: the one place where parameters are updated within a task."""
+    """Return the parameters that move, moved by `rule`: the one place where a task's are updated."""
     n_tasks = checks.count_tasks("support", support)
     checks.check_task_parameters(task_params, n_tasks)
     checks.check_derivatives_possible(task_params)
@@ -236,6 +252,11 @@ def _step(
     with torch.enable_grad():
         losses = task_losses(task_loss, task_params | start, support, vectorized=vectorized)
         total = checks.differentiable(losses.sum())
+    if alone and not enabled and _reaches_others(total, start):
+        raise ValueError(
+            "recompute: task_loss closes over a tensor that requires a gradient, which it would not get; "
+            "detach it, or leave recompute out"
+        )
     tracked = tracked or (enabled and _reaches_others(total, start))
     with torch.enable_grad(), checks.explained_derivatives(second=False):
         grads = torch.autograd.grad(
@@ -248,7 +269,7 @@ def _step(
     with torch.set_grad_enabled(tracked):
         direction, state = rule(dict(zip(start, grads, strict=True)), state)
         new = {name: _moved(start[name], rates[name], direction[name]) for name in moving}
-    return task_params | new, state
+    return new, state
 
 
 def _moved(start: Tensor, rate: float | Tensor, direction: Tensor) -> Tensor:

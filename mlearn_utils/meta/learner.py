@@ -16,7 +16,7 @@ from torch.nn.functional import mse_loss
 from tqdm.auto import tqdm
 
 from mlearn_utils.meta import checkpoint, checks, maml, ranks
-from mlearn_utils.meta.adaptive_model import SETTINGS, AdaptiveModel, as_names, plain_rates
+from mlearn_utils.meta.adaptive_model import ADDED, SETTINGS, AdaptiveModel, as_names, plain_rates
 from mlearn_utils.meta.compiled import compiled_meta_gradient
 from mlearn_utils.meta.losses import is_frozen
 from mlearn_utils.runtime import (
@@ -80,6 +80,8 @@ class MetaLearner(AdaptiveModel):
         device: "auto", "cpu", "cuda", "mps" or a torch.device; the model is moved there.
         compile: trace the update once for each shape of data and compile it. The first update then takes tens
             of seconds and needs a C++ compiler; later ones are several times faster.
+        recompute: keep of every inner step only where it started, and take it once more when it is
+            differentiated: less memory for more time, the same gradient.
 
     Attributes:
         history: one dict for each update so far: `update` (from 1) and `query_loss`, the mean over the
@@ -110,9 +112,11 @@ class MetaLearner(AdaptiveModel):
         task_ndim: int | None = None,
         device: str | torch.device = "auto",
         compile: bool = False,
+        recompute: bool = False,
     ) -> None:
         self.inner_lr, self.steps, self.first_order = plain_rates(inner_lr), steps, first_order
         self.chunk_size, self.compile, self.vectorized = chunk_size, compile, vectorized
+        self.recompute = recompute
         self.max_grad_norm, self.task_ndim = max_grad_norm, task_ndim
         self.adapted, self.learned = as_names(adapted), as_names(learned)
         self._meta_lr = meta_lr
@@ -123,7 +127,8 @@ class MetaLearner(AdaptiveModel):
         params = maml.parameters_of(self.model)
         names = params if self.learned is None else self._learning(self.model)
         self._masters = {name: _master(params[name]) for name in names}
-        self._optimizer = torch.optim.Adam(self._masters.values(), lr=float(meta_lr))
+        masters, fused = list(self._masters.values()), self.device.type in ("cpu", "cuda")
+        self._optimizer = torch.optim.Adam(masters, lr=float(meta_lr), fused=fused)
         self._compiled: Callable[..., tuple[Tensor, maml.Params]] | None = None
         self._seed: int | None = None
         self._generator = torch.Generator()
@@ -284,6 +289,7 @@ class MetaLearner(AdaptiveModel):
             ) from error
         tensors, facts = checkpoint.load_checkpoint(path, cls.__name__, facts=FACTS)
         checkpoint.check_fact(path, "config", isinstance(facts["config"], dict), "a dict", facts["config"])
+        facts["config"] = ADDED | facts["config"]
         checkpoint.check_names(path, "settings", facts["config"], SETTINGS)
         checkpoint.check_model(model, tensors, path)
         name = checkpoint.settings_of(loss)
@@ -373,11 +379,12 @@ class MetaLearner(AdaptiveModel):
             adapted=self.adapted,
             learned=self.learned,
             vectorized=self.vectorized,
+            recompute=self.recompute,
         )
         loss, gradient = ranks.mean_gradient(gradient_of, maml.parameters_of(self.model), batch)
         learning = self._learning(self.model)
         grads = [gradient[name].to(self._masters[name].dtype) for name in learning]
-        norm = torch.nn.utils.get_total_norm(grads)
+        norm = torch.linalg.vector_norm(torch.cat([grad.reshape(-1) for grad in grads]))
         value, length = torch.stack([loss, norm.to(loss.dtype)]).tolist()  # one look at the device
         if not (math.isfinite(value) and math.isfinite(length)):
             self._stop(number, value, grads, batch)

@@ -89,6 +89,7 @@ def query_losses(
     rule: InnerRule = steepest,
     adapted: Collection[str] | None = None,
     vectorized: bool = True,
+    recompute: bool = False,
 ) -> Tensor:
     """Return every task's query loss after adaptation to its support set: [T].
 
@@ -109,6 +110,7 @@ def query_losses(
         rule=rule,
         adapted=adapted,
         vectorized=vectorized,
+        recompute=recompute,
     )
     return task_losses(task_loss, end, tasks.query, vectorized=vectorized)
 
@@ -125,6 +127,7 @@ def meta_gradient(
     adapted: Collection[str] | None = None,
     vectorized: bool = True,
     chunk_size: int | None = None,
+    recompute: bool = False,
     learned: Collection[str] | None = None,
 ) -> tuple[Tensor, Params]:
     """Return the mean query loss after adaptation and its gradient with respect to the shared parameters.
@@ -140,6 +143,7 @@ def meta_gradient(
         adapted: as in `inner_step`.
         vectorized: as in `inner_step`.
         chunk_size: tasks held in memory at once; all of them by default. The result is the same.
+        recompute: as in `walk`: less memory for more time.
         learned: names of the parameters to differentiate; all that are not frozen by default.
 
     Returns:
@@ -175,6 +179,7 @@ def meta_gradient(
         rule=rule,
         adapted=adapted,
         vectorized=vectorized,
+        recompute=recompute,
     )
     return mean_gradient(
         losses_of, params, tasks, chunk_size=chunk_size, learned=learned, first_order=first_order

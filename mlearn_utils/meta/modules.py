@@ -36,7 +36,7 @@ class ModuleLoss:
         return self.criterion(call_module(self.model, params, x, learned=self.learned), y)
 
     def losses(self, task_params: Params, batch: Batch) -> Tensor | None:
-        """Return the loss [T] of every task by batched products where the module is a plain network, or None.
+        """Return the loss [T] of every task, a plain network's predictions by batched products, or None.
 
         Parameters are [T, *] and data (x, y) [T, K, *]. None for everything that this does not serve: the
         general path, `__call__` under torch.vmap, then does, or says what is wrong.
@@ -49,7 +49,13 @@ class ModuleLoss:
             return None
         if is_squared_error(self.criterion) and y.shape == prediction.shape and is_plain(prediction, y):
             return (prediction - y).square().mean((1, 2))
-        return None
+        try:
+            return for_every_task(self._of_prediction, {"prediction": prediction}, (y,))
+        except Exception:  # whatever it is, the general path meets it too and says it
+            return None
+
+    def _of_prediction(self, params: Params, batch: Batch) -> Tensor:
+        return self.criterion(params["prediction"], batch[0])
 
     def state(self) -> Hashable:
         """Return what the loss depends on beside its arguments: a traced graph is good for one such state."""

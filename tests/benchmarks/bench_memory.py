@@ -20,6 +20,7 @@ STATUS = Path("/proc/self/status")
 WIDTH, CHUNK = 256, 10
 WHOLE, CHUNKED, LEARN2LEARN = "by hand, whole", f"by hand, chunk_size={CHUNK}", "learn2learn"
 GENERAL, CHUNKED_GENERAL = "general, whole", f"general, chunk_size={CHUNK}"
+RECOMPUTED, CHUNKED_RECOMPUTED = "general, recompute", f"general, chunk_size={CHUNK}, recompute"
 
 
 def sides() -> dict[str, of.Filler]:
@@ -27,6 +28,8 @@ def sides() -> dict[str, of.Filler]:
     return {
         GENERAL: partial(of.by_core, plain=True),
         CHUNKED_GENERAL: partial(of.by_core, plain=True, chunk_size=CHUNK),
+        RECOMPUTED: partial(of.by_core, plain=True, recompute=True),
+        CHUNKED_RECOMPUTED: partial(of.by_core, plain=True, chunk_size=CHUNK, recompute=True),
         WHOLE: of.by_core,
         CHUNKED: partial(of.by_core, chunk_size=CHUNK),
         LEARN2LEARN: of.by_learn2learn,
