@@ -6,16 +6,19 @@ whole, so that a kill or a full disk leaves the old content or the new, and noth
 """
 
 import ast
+import functools
 import hashlib
+import importlib.util
 import json
 import shutil
 import signal
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager, nullcontext, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from types import ModuleType
+from typing import Any, NamedTuple
 
 import joblib
 from tqdm import tqdm
@@ -178,6 +181,7 @@ def make_parts(chosen: Sequence[Part], results: dict[str, Any], store: Store, wo
         tqdm(total=len(chosen), initial=len(chosen) - len(waiting), disable=hidden, unit="part") as bar,
         nullcontext() if alone else workers.used(),
     ):
+        _use_one_thread()
         while waiting:
             ready = [part for part in waiting if all(name in results for name in part.after)]
             calls = [(part, {name: results[name] for name in part.after}) for part in ready]
@@ -196,7 +200,9 @@ def _made_at_once(calls: Sequence[tuple[Part, Results]], number: int) -> Iterato
     how: Any = {"return_as": "generator_unordered", "batch_size": 1}
     parallel: Any = joblib.Parallel(number, **how)
     with handled(signal.SIGINT, signal.SIG_IGN):  # the workers that are started here inherit it
-        made = parallel(joblib.delayed(_call)(call) for call in calls)
+        made = parallel(
+            joblib.delayed(_call)((replace(part, make=_Named.of(part.make)), done)) for part, done in calls
+        )
     with closing(made):  # leaving it by an exception ends the workers
         yield from made
 
@@ -205,10 +211,44 @@ def _ignore_ctrl_c() -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
-def _call(call: tuple[Part, Results]) -> tuple[str, Any]:
-    """Make a part on one core: small networks are slower on two."""
+class _Named(NamedTuple):
+    """A function of a script that another process finds by its name, in an import of its own."""
+
+    module: str
+    file: str
+    name: str
+
+    @classmethod
+    def of(cls, make: Callable[..., Any]) -> "_Named":
+        file = sys.modules[make.__module__].__file__ or ""
+        return cls(make.__module__, str(Path(file).resolve()), make.__name__)
+
+    def __call__(self, *arguments: Any, **done: Any) -> Any:
+        make = getattr(_module(self.module, self.file), self.name)
+        _use_one_thread()
+        return make(*arguments, **done)
+
+
+@functools.cache
+def _module(name: str, file: str) -> ModuleType:
+    """Import a module, once in a process; the script that was started is one without its `__main__`."""
+    if name != "__main__":
+        return importlib.import_module(name)
+    spec = importlib.util.spec_from_file_location("__mp_main__", file)
+    assert spec is not None
+    assert spec.loader is not None
+    module = sys.modules["__mp_main__"] = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def _use_one_thread() -> None:
+    """Let torch, if the experiment uses it, run on one core: small networks are slower on two."""
     if "torch" in sys.modules:
         sys.modules["torch"].set_num_threads(1)
+
+
+def _call(call: tuple[Part, Results]) -> tuple[str, Any]:
     part, done = call
     return part.name, part.make(*part.arguments, **({"done": done} if part.after else {}))
 
