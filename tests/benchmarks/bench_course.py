@@ -19,7 +19,7 @@ ROOT = Path(__file__).resolve().parents[2]
 LESSON = "04_maml.ipynb"
 GRADE = "from grade import grade_all; from submissions import collect; import json, pathlib, sys\n"
 GRADE += "folder = pathlib.Path(sys.argv[1])\n"
-GRADE += "rows = grade_all(list(collect([folder], folder / 'out')), 20, 2000, 1)\n"
+GRADE += "rows = grade_all(list(collect(folder, folder / 'out')), 20, 2000, 1)\n"
 GRADE += "print(json.dumps([[r.ok for r in row.reports.values()] for row in rows]))\n"
 
 
