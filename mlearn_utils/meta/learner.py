@@ -17,7 +17,7 @@ from tqdm.auto import tqdm
 
 from mlearn_utils.meta import checkpoint, checks, maml, ranks
 from mlearn_utils.meta.adaptive_model import ADDED, SETTINGS, AdaptiveModel, as_names, plain_rates
-from mlearn_utils.meta.compiled import compiled_meta_gradient
+from mlearn_utils.meta.compiled import CompiledMetaGradient, compiled_meta_gradient
 from mlearn_utils.meta.losses import is_frozen
 from mlearn_utils.runtime import (
     check_integer,
@@ -78,8 +78,11 @@ class MetaLearner(AdaptiveModel):
         task_ndim: dimensions of one task's x, its K examples included. Training shows it; before that `adapt`
             and `predict` need it, unless the model is a plain network of rows [K, features].
         device: "auto", "cpu", "cuda", "mps" or a torch.device; the model is moved there.
-        compile: trace the update once for each shape of data and compile it. The first update then takes tens
-            of seconds and needs a C++ compiler; later ones are several times faster.
+        compile: trace the meta-gradient once for each shape of data and compile it. The first update then
+            takes tens of seconds, which the progress bar shows, and needs a C++ compiler; later ones are
+            faster. Without a compiler a warning says so, and training goes on as with False. A plain ReLU
+            network with the squared error is not compiled on the CPU: its gradient is taken by hand
+            (`mlearn_utils.meta.by_hand`), which is as fast at once.
         recompute: keep of every inner step only where it started, and take it once more when it is
             differentiated: less memory for more time, the same gradient.
 
@@ -129,7 +132,8 @@ class MetaLearner(AdaptiveModel):
         self._masters = {name: _master(params[name]) for name in names}
         masters, fused = list(self._masters.values()), self.device.type in ("cpu", "cuda")
         self._optimizer = torch.optim.Adam(masters, lr=float(meta_lr), fused=fused)
-        self._compiled: Callable[..., tuple[Tensor, maml.Params]] | None = None
+        self._compiled: CompiledMetaGradient | None = None
+        self._progress = False
         self._seed: int | None = None
         self._generator = torch.Generator()
 
@@ -206,6 +210,7 @@ class MetaLearner(AdaptiveModel):
         self._check(self.model)
         before = len(self.history)
         self._follow_model()
+        self._progress = progress
         group = ranks.current()
         if group.size > 1:
             group.same_everywhere(
@@ -369,6 +374,8 @@ class MetaLearner(AdaptiveModel):
         number = len(self.history) + 1
         if self.compile and self._compiled is None:
             self._compiled = compiled_meta_gradient()
+        if self._compiled is not None:
+            self._compiled.progress = self._progress
         gradient_of = partial(
             self._compiled or maml.meta_gradient,
             self._task_loss,

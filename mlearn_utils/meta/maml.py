@@ -28,6 +28,7 @@ https://arxiv.org/abs/1703.03400, section 2.2 and Algorithm 1; section 5.2 for t
 
 from collections.abc import Callable, Collection, Iterator
 from functools import partial
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -52,7 +53,7 @@ from mlearn_utils.meta.losses import (
     parameters_of,
     task_losses,
 )
-from mlearn_utils.meta.modules import ModuleLoss, module_loss
+from mlearn_utils.meta.modules import module_loss
 from mlearn_utils.meta.shortcut import shortcut
 from mlearn_utils.runtime import check_integer
 from mlearn_utils.tasks.regression import Batch, TaskBatch
@@ -152,35 +153,19 @@ def meta_gradient(
     Raises:
         ValueError: as `query_losses`, and if `chunk_size` is not an integer >= 1.
     """
-    plain = rule is steepest and adapted is None and learned is None and vectorized is True
-    if (
-        plain
-        and isinstance(task_loss, ModuleLoss)
-        and type(task_loss) is ModuleLoss
-        and task_loss.learned is None
-    ):
-        found = shortcut(
-            task_loss,
-            params,
-            tasks,
-            inner_lr=inner_lr,
-            steps=steps,
-            first_order=first_order,
-            chunk_size=chunk_size,
-        )
-        if found is not None:
-            return found
-    losses_of = partial(
-        query_losses,
-        task_loss,
-        inner_lr=inner_lr,
-        steps=steps,
-        first_order=first_order,
-        rule=rule,
-        adapted=adapted,
-        vectorized=vectorized,
-        recompute=recompute,
-    )
+    settings: dict[str, Any] = {
+        "inner_lr": inner_lr,
+        "steps": steps,
+        "first_order": first_order,
+        "rule": rule,
+        "adapted": adapted,
+        "vectorized": vectorized,
+        "recompute": recompute,
+    }
+    found = shortcut(task_loss, params, tasks, **settings, chunk_size=chunk_size, learned=learned)
+    if found is not None:
+        return found
+    losses_of = partial(query_losses, task_loss, **settings)
     return mean_gradient(
         losses_of, params, tasks, chunk_size=chunk_size, learned=learned, first_order=first_order
     )

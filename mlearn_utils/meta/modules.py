@@ -50,7 +50,8 @@ class ModuleLoss:
         if is_squared_error(self.criterion) and y.shape == prediction.shape and is_plain(prediction, y):
             return (prediction - y).square().mean((1, 2))
         try:
-            return for_every_task(self._of_prediction, {"prediction": prediction}, (y,))
+            criterion = checks.scalar_loss(self._of_prediction)
+            return for_every_task(criterion, {"prediction": prediction}, (y,))
         except Exception:  # whatever it is, the general path meets it too and says it
             return None
 

@@ -1,5 +1,6 @@
 """Where the meta-gradient can be had by hand: what must hold of a loss, its model and its data."""
 
+from collections.abc import Collection
 from numbers import Integral
 from typing import Any
 
@@ -7,7 +8,9 @@ import numpy as np
 from torch import Tensor, nn
 
 from mlearn_utils.meta.by_hand import as_tensors, fit, mean_gradient_of
+from mlearn_utils.meta.inner_loop import InnerRule, steepest
 from mlearn_utils.meta.losses import Params, is_frozen
+from mlearn_utils.meta.modules import ModuleLoss
 from mlearn_utils.meta.plain import is_squared_error, is_watched, plain_layers
 from mlearn_utils.runtime import is_number
 from mlearn_utils.tasks.regression import TaskBatch
@@ -19,15 +22,24 @@ def shortcut(
     tasks: TaskBatch,
     *,
     inner_lr: Any,
-    steps: Any,
-    first_order: bool,
-    chunk_size: Any,
+    steps: Any = 1,
+    first_order: bool = False,
+    rule: InnerRule = steepest,
+    adapted: Collection[str] | None = None,
+    vectorized: bool = True,
+    chunk_size: Any = None,
+    recompute: bool = False,
+    learned: Collection[str] | None = None,
 ) -> tuple[Tensor, Params] | None:
-    """Return the loss and its gradient by hand where they can be had so, else None.
+    """Return what `maml.meta_gradient` is to return, found by hand, where it can be had so; else None.
 
-    They can for the loss of a plain network by `module_loss` on the CPU, whose result is finite. Whatever is
-    wrong with the arguments, the general path says.
+    It can for the loss of a plain network with ReLU and the squared error, made by `module_loss`, on the CPU,
+    where all parameters adapt and learn by plain gradient steps, and the result is finite. Whatever is wrong
+    with the arguments, the general path says. `recompute` makes no difference: little is kept here.
     """
+    usual = rule is steepest and adapted is None and learned is None and vectorized is True
+    if not usual or type(task_loss) is not ModuleLoss or task_loss.learned is not None:
+        return None
     if not (_is_count(steps, 0) and (chunk_size is None or _is_count(chunk_size, 1))):
         return None
     if not is_number(inner_lr) or not 0 <= inner_lr < 1e30:

@@ -156,7 +156,9 @@ def by_hand(setting: Setting) -> MAMLSide:
 
 
 def compiled(setting: Setting) -> MAMLSide:
-    return torch_side(setting, partial(by_core, gradient_of=compiled_meta_gradient()), fused=True)
+    return torch_side(
+        setting, partial(by_core, gradient_of=compiled_meta_gradient(), autograd=True), fused=True
+    )
 
 
 # --- others

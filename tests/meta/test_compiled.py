@@ -11,7 +11,7 @@ from torch.nn.functional import mse_loss
 
 from mlearn_utils import LinearTasks, MetaLearner
 from mlearn_utils.meta import learner as learner_module
-from mlearn_utils.meta.compiled import compiled_meta_gradient
+from mlearn_utils.meta.compiled import compiled_meta_gradient, compiled_update
 from mlearn_utils.meta.maml import meta_gradient, module_loss, parameters_of
 from tests.meta.reference import largest_difference, make_model, make_tasks
 
@@ -120,6 +120,46 @@ def test_rates_must_be_numbers():
         compiled_meta_gradient(unchanged)(
             module_loss(model, mse_loss), parameters_of(model), make_tasks(), inner_lr=rate
         )
+
+
+def test_a_network_by_hand_is_not_compiled():
+    model, tasks = nn.Sequential(nn.Linear(1, 3), nn.ReLU(), nn.Linear(3, 1)).double(), make_tasks()
+    loss, params = module_loss(model, mse_loss), parameters_of(model)
+
+    def compiler(graph):
+        raise AssertionError("compiled")
+
+    found = compiled_meta_gradient(compiler)(loss, params, tasks, inner_lr=0.1, steps=2)
+    assert largest_difference(found[1], meta_gradient(loss, params, tasks, inner_lr=0.1, steps=2)[1]) == 0
+    with pytest.raises(AssertionError, match="compiled"):
+        compiled_meta_gradient(compiler)(loss, params, tasks, inner_lr=0.1, vectorized=False)
+
+
+def test_the_first_call_is_shown(capsys):
+    compiled, tasks = compiled_meta_gradient(compiler=unchanged), make_tasks()
+    model = make_model()
+    for progress, words in ((False, ""), (True, "compiled in 0 s")):
+        compiled.progress = progress
+        for _ in range(2):
+            compiled(module_loss(model, mse_loss), parameters_of(model), tasks, inner_lr=0.1)
+        assert words in capsys.readouterr().err
+
+
+def test_without_a_compiler_it_says_so_and_goes_on(monkeypatch, capsys):
+    import torch._inductor.config as config
+
+    monkeypatch.setattr(config.cpp, "cxx", ("no-such-compiler",))
+
+    def update(params: Any, tasks: Any) -> Any:
+        return (params["w"] * tasks[0][0]).sum(), {"w": tasks[0][0].sum().reshape(1)}
+
+    compiled, params = compiled_update(update, progress=True), {"w": torch.ones(1, dtype=torch.float64)}
+    with pytest.warns(UserWarning, match="torch finds no compiler here") as caught:
+        found = compiled(params, make_tasks())
+    assert caught[0].filename == __file__
+    assert largest_difference(found[1], update(params, make_tasks())[1]) == 0
+    assert "no compiler: not compiled" in capsys.readouterr().err
+    compiled(params, make_tasks(seed=2))  # not a second time
 
 
 def test_the_learner_trains_the_same_compiled(monkeypatch):
