@@ -37,9 +37,8 @@ def discounted_sums(x: Tensor, factor: Scalar) -> Tensor:
     """
     steps = torch.arange(x.shape[-2], device=x.device)
     ahead = steps - steps.unsqueeze(-1)  # [S, S]: how far t' lies after t
-    powers = torch.as_tensor(factor, dtype=x.dtype, device=x.device) ** steps
-    powers = powers.squeeze(-2) if powers.ndim > 1 else powers  # [S], or [T, S] for a factor [T, 1, 1]
-    return (powers[..., ahead.clamp(min=0)] * (ahead >= 0)) @ x
+    powers = torch.as_tensor(factor, dtype=x.dtype, device=x.device) ** ahead.clamp(min=0)
+    return (powers * (ahead >= 0)) @ x
 
 
 def returns_to_go(reward: Tensor, mask: Tensor, *, gamma: Scalar) -> Tensor:

@@ -8,7 +8,7 @@ with g the derivative of a loss by z, d = 1 - h^2, * a product by elements and j
 and with a constant 1 beside x, dL/db1 is a column of dL/dW1. MAML differentiates these four once more. Along
 directions V1, c1, V2, c2 of theirs, with r = d * (x V1' + c1), they change g, and by way of h also W1, by
 
-    by g: c2 + h V2' + r W2'      by W2: g' r      by W1_j: sum_k V2_kj P_kj - 2 W2_kj sum_n g_nk h_nj r_nj x_n
+    by g: c2 + h V2' + r W2'    by W2: g' r    by W1_j: sum_k V2_kj P_kj - 2 W2_kj sum_n g_nk h_nj r_nj x_n
 
 That is a third of the passes over arrays [T, N, H] which autograd makes, and nearly all of the time.
 

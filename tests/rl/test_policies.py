@@ -5,7 +5,16 @@ import torch
 from torch import nn
 from torch.distributions import Bernoulli, Categorical
 
-from mlearn_utils.rl.policies import choose, choose_best, entropy, init_mlp, log_prob, mlp, start_policy
+from mlearn_utils.rl.policies import (
+    choose,
+    choose_best,
+    entropy,
+    fixed_mlp,
+    init_mlp,
+    log_prob,
+    mlp,
+    start_policy,
+)
 from mlearn_utils.runtime import make_generator
 
 
@@ -23,6 +32,20 @@ def test_parameters_of_their_own_serve_each_task():
     x = torch.randn(3, 6, 4, generator=make_generator(9))
     loop = torch.stack([mlp(params, rows) for params, rows in zip(sets, x, strict=True)])
     torch.testing.assert_close(mlp(stacked, x), loop)
+
+
+@pytest.mark.parametrize("tasks", [(), (3,)])
+def test_fixed_parameters_give_the_same_outputs_without_a_graph(tasks):
+    params = {
+        name: torch.randn(*tasks, *value.shape, generator=make_generator(1)).requires_grad_()
+        for name, value in init_mlp((4, 8, 5, 2), generator=make_generator(0)).items()
+    }
+    x = torch.randn(3, 6, 4, generator=make_generator(9))
+    before = x.clone()
+    outputs = fixed_mlp(params)(x)
+    assert torch.equal(outputs, mlp(params, x))
+    assert not outputs.requires_grad
+    assert torch.equal(x, before)
 
 
 def test_the_first_policy_is_almost_uniform():

@@ -113,7 +113,35 @@ def action_log_probs(params: Params, episodes: EpisodeBatch) -> Tensor:
     return log_prob(logits.unflatten(first, episodes.act.shape[first:]), episodes.act)
 
 
-def policy_task_loss(surrogate: Surrogate, horizon: int, log_probs: LogProbs | None = None) -> TaskLoss:
+class PolicyTaskLoss(NamedTuple):
+    """What `policy_task_loss` returns: the loss of one task, and of all at once.
+
+    Attributes:
+        surrogate: as there.
+        horizon: as there.
+        log_probs: as there.
+        noted: a list to which `losses` appends the log-probabilities [T, S, E] it computes, with their graph.
+    """
+
+    surrogate: Surrogate
+    horizon: int
+    log_probs: LogProbs | None
+    noted: list[Tensor] | None = None
+
+    def __call__(self, params: Params, batch: tuple[Tensor, ...]) -> Tensor:
+        """Return the loss of one task ()."""
+        return self._replace(noted=None).losses(params, batch)
+
+    def losses(self, params: Params, batch: tuple[Tensor, ...]) -> Tensor:
+        """Return the losses of all tasks [T], for which `meta.losses.task_losses` looks."""
+        episodes, played = EpisodeBatch(*batch[:4]), batch[4:]
+        logp = _log_probs(self.log_probs, params, episodes)
+        if self.noted is not None:
+            self.noted.append(logp)
+        return -self.surrogate(logp, episodes.adv, episodes.mask, *played).mean(dim=-1) / self.horizon
+
+
+def policy_task_loss(surrogate: Surrogate, horizon: int, log_probs: LogProbs | None = None) -> PolicyTaskLoss:
     """Return the inner loss of one task, (params, episodes) -> scalar, for the functions of `meta.maml`.
 
     The episodes are an EpisodeBatch, played by these parameters, or PlayedEpisodes, played by others.
@@ -123,24 +151,7 @@ def policy_task_loss(surrogate: Surrogate, horizon: int, log_probs: LogProbs | N
         horizon: H, the most steps an episode can have: the loss of a short episode is divided by it as well.
         log_probs: what the policy is; by default as `action_log_probs`.
     """
-
-    return _PolicyTaskLoss(surrogate, horizon, log_probs)
-
-
-class _PolicyTaskLoss(NamedTuple):
-    surrogate: Surrogate
-    horizon: int
-    log_probs: LogProbs | None
-
-    def __call__(self, params: Params, batch: tuple[Tensor, ...]) -> Tensor:
-        """Return the loss of one task ()."""
-        return self.losses(params, batch)
-
-    def losses(self, params: Params, batch: tuple[Tensor, ...]) -> Tensor:
-        """Return the losses of all tasks [T], for which `meta.losses.task_losses` looks; or of one ()."""
-        episodes, played = EpisodeBatch(*batch[:4]), batch[4:]
-        logp = _log_probs(self.log_probs, params, episodes)
-        return -self.surrogate(logp, episodes.adv, episodes.mask, *played).mean(dim=-1) / self.horizon
+    return PolicyTaskLoss(surrogate, horizon, log_probs)
 
 
 def adapt_in_turn(
@@ -181,8 +192,15 @@ def clipped_losses(
         horizon: H.
         log_probs: as in `policy_task_loss`.
     """
+    return clipped_losses_of(
+        _log_probs(log_probs, adapted, query.episodes), query, clip=clip, horizon=horizon
+    )
+
+
+def clipped_losses_of(logp: Tensor, query: Query, *, clip: float, horizon: int) -> Tensor:
+    """Return what `clipped_losses` does, from log-probabilities [T, S, E] of the actions."""
     episodes = query.episodes
-    ratio = torch.exp(_log_probs(log_probs, adapted, episodes) - query.logp)
+    ratio = torch.exp(logp - query.logp)
     objective = clipped_objective(ratio, episodes.adv, clip=clip) * episodes.mask
     return -objective.sum(dim=-2).mean(dim=-1) / horizon
 

@@ -14,7 +14,12 @@ import torch
 from torch import Tensor, nn
 
 from mlearn_utils.meta import maml, ranks
-from mlearn_utils.meta.policies.adaptation import EpisodeBatch, policy_task_loss
+from mlearn_utils.meta.policies.adaptation import (
+    EpisodeBatch,
+    PlayedEpisodes,
+    PolicyTaskLoss,
+    policy_task_loss,
+)
 from mlearn_utils.meta.policies.config import MAMLConfig
 from mlearn_utils.meta.policies.policy_model import LOG_STD, PolicyModel
 from mlearn_utils.meta.policies.tasks import (
@@ -85,7 +90,7 @@ class AdaptivePolicy:
         self.model.center, self.model.scale = self._find_scale(features)
 
     @property
-    def task_loss(self) -> maml.TaskLoss:
+    def task_loss(self) -> PolicyTaskLoss:
         """What an inner step descends, as `policy_task_loss` makes it."""
         return policy_task_loss(SURROGATES[self.config.surrogate], self.horizon, self.model.log_probs)
 
@@ -212,7 +217,7 @@ class AdaptivePolicy:
         rates: list[float],
         generator: torch.Generator,
         path: list[Params] | None = None,
-        supports: list[EpisodeBatch] | None = None,
+        supports: list[PlayedEpisodes] | None = None,
     ) -> tuple[Params, list[Rollout]]:
         """Return policies [T, *] after an inner step for each rate, and the rollouts these were made of.
 
@@ -220,18 +225,25 @@ class AdaptivePolicy:
         each step learned from to `supports`.
         """
         rollouts: list[Rollout] = []
-        supports = [] if supports is None else supports
+        batches: list[EpisodeBatch] = []
 
         def play(params: Params) -> EpisodeBatch:
             rollouts.append(collect(env, self.policy(params), generator=generator))
-            supports.append(self.with_advantages(rollouts[-1], inner=True))
-            return supports[-1]
+            batches.append(self.with_advantages(rollouts[-1], inner=True))
+            return batches[-1]
 
         shared = {name: value.detach() for name, value in self.params.items()}
         start = maml.expand_params(shared, env.num_tasks)
         pairs = [(play, rate) for rate in rates]
         path = [] if path is None else path
-        path += maml.walk(self.task_loss, start, pairs, adapted=self.adapted)
+        noted: list[Tensor] = []
+        task_loss = self.task_loss._replace(noted=noted)
+        path += maml.walk(task_loss, start, pairs, adapted=self.adapted)
+        if supports is not None:
+            if not noted:  # torch.vmap computed the losses
+                noted = [self.log_probs(params, batch) for params, batch in zip(path, batches, strict=False)]
+            pairs = zip(batches, noted, strict=True)
+            supports += [PlayedEpisodes(*batch, logp.detach()) for batch, logp in pairs]
         return path[-1], rollouts
 
     def _find_scale(self, num_features: int) -> tuple[Tensor, Tensor]:

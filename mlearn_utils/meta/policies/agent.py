@@ -26,6 +26,7 @@ from mlearn_utils.meta.policies.adaptation import (
     Query,
     adapt_in_turn,
     clipped_losses,
+    clipped_losses_of,
 )
 from mlearn_utils.meta.policies.adaptive_policy import AdaptivePolicy
 from mlearn_utils.meta.policies.config import MAMLConfig
@@ -265,23 +266,19 @@ class MAMLAgent(AdaptivePolicy):
         self._anneal(number)
         tasks = draw_tasks(self.family, self.config.tasks, seed=task_seed)
         path: list[Params] = []
-        explored: list[EpisodeBatch] = []
+        supports: list[PlayedEpisodes] = []
         batch, played = share_batch(self.family, self.make_batch, tasks, ranks.current())
         with closing_batch(batch) as env:
             generator = make_generator(seed)
             rates = self.config.rates(self.config.inner_steps)
-            params, rollouts = self.explore(env, rates, generator, path, explored)
+            params, rollouts = self.explore(env, rates, generator, path, supports)
             rollouts.append(collect(env, self.policy(params), generator=generator))
-        supports = [
-            PlayedEpisodes(*batch, self.log_probs(played_by, batch))
-            for batch, played_by in zip(explored, path, strict=False)
-        ]
         after = self.with_advantages(rollouts[-1])
         first = query = Query(after, self.log_probs(params, after))
         if supports:
-            before, logp = explored[0], supports[0].logp
-            before = before if self.config.normalise_inner else self.with_advantages(rollouts[0])
-            first = Query(before, logp)
+            *fields, logp = supports[0]
+            inner = self.config.normalise_inner
+            first = Query(EpisodeBatch(*fields) if inner else self.with_advantages(rollouts[0]), logp)
         row = self._row(rollouts, played)
         backup = self._state()
         try:
@@ -327,9 +324,10 @@ class MAMLAgent(AdaptivePolicy):
         """
         done = min(len(self.history) / self.config.iterations, 1 - 1 / self.config.iterations)
         weight = self.config.before_weight * (1 - 2 * done)
-        loss = self.outer_loss(self.params, supports, query)
+        noted: list[Tensor] = []
+        loss = self.outer_loss(self.params, supports, query, noted)
         if supports and weight > 0:
-            loss = loss + weight * self.outer_loss(self.params, [], first)
+            loss = loss + weight * self._loss_before(first, noted)
         gradient = torch.autograd.grad(loss, self._learned, materialize_grads=True)
         gradient = ranks.current().mean(gradient, played)
         if not all(bool(part.isfinite().all()) for part in gradient):
@@ -346,8 +344,18 @@ class MAMLAgent(AdaptivePolicy):
         self._optimizer.step()
         self._optimizer.zero_grad()
 
+    def _loss_before(self, first: Query, noted: list[Tensor]) -> Tensor:
+        """Return the outer loss () of the shared policy, which the first inner step may have noted."""
+        if not noted:
+            return self.outer_loss(self.params, [], first)
+        return clipped_losses_of(noted[0], first, clip=self.config.clip, horizon=self.horizon).mean()
+
     def outer_loss(
-        self, params: Params, supports: Sequence[EpisodeBatch | PlayedEpisodes], query: Query
+        self,
+        params: Params,
+        supports: Sequence[EpisodeBatch | PlayedEpisodes],
+        query: Query,
+        noted: list[Tensor] | None = None,
     ) -> Tensor:
         """Return the mean outer loss () of one iteration's episodes, whose gradient is the meta-gradient.
 
@@ -357,9 +365,10 @@ class MAMLAgent(AdaptivePolicy):
                 EpisodeBatch counts as played by `params`, so that the loss then differs from one whose ratios
                 are to a fixed policy in value, not in this gradient; PlayedEpisodes say who played them.
             query: the episodes of the policies after these steps.
+            noted: a list for the log-probabilities of each inner step, as in `PolicyTaskLoss`.
         """
         adapted = adapt_in_turn(
-            self.task_loss,
+            self.task_loss._replace(noted=noted),
             params,
             supports,
             self.config.rates(len(supports)),

@@ -4,9 +4,10 @@ import pytest
 import torch
 from torch import Tensor
 
-from mlearn_utils.meta.maml import Params
+from mlearn_utils.meta.maml import Params, expand_params
 from mlearn_utils.meta.policies.adaptation import (
     EpisodeBatch,
+    PlayedEpisodes,
     Query,
     action_log_probs,
     adapt_in_turn,
@@ -183,6 +184,19 @@ def test_a_step_counts_the_same_in_a_short_episode():
         one = EpisodeBatch(*(field[0] for field in batch))
         losses.append(policy_task_loss(plain_surrogate, HORIZON)(policy(), one))
     assert torch.equal(losses[0], losses[1])
+
+
+@pytest.mark.parametrize("surrogate", SURROGATES.values())
+def test_the_losses_of_all_tasks_are_those_of_each(surrogate):
+    data = episodes(3)
+    batch = PlayedEpisodes(*data, action_log_probs(expand_params(policy(), TASKS), data) - 0.1)
+    params = {name: torch.stack([value * (1 + k) for k in range(TASKS)]) for name, value in policy().items()}
+    task_loss = policy_task_loss(surrogate, HORIZON)
+    each = [
+        task_loss({name: value[k] for name, value in params.items()}, tuple(field[k] for field in batch))
+        for k in range(TASKS)
+    ]
+    torch.testing.assert_close(task_loss.losses(params, batch), torch.stack(each))
 
 
 def test_with_advantages_scales_what_the_policy_sees_and_judges_each_task_by_itself():
