@@ -138,7 +138,7 @@ class Workers:
 
     Attributes:
         number: how many parts are made at once; -1 is as many as the backend has workers.
-        backend: of joblib: "loky" is processes on this machine, "dask" and "ray" are clusters.
+        backend: of joblib: "loky" is processes on this machine, "dask" the workers of a cluster.
         scheduler: the address of the cluster's.
     """
 
@@ -152,17 +152,10 @@ class Workers:
         if self.backend == "loky":
             with joblib.parallel_config("loky", inner_max_num_threads=1, initializer=_ignore_ctrl_c):
                 yield
-        elif self.backend == "dask":
+        else:
             from distributed import Client  # pyright: ignore[reportMissingImports]
 
             with Client(self.scheduler, timeout=CONNECT_SECONDS), joblib.parallel_config("dask"):
-                yield
-        else:
-            import ray  # pyright: ignore[reportMissingImports]
-            from ray.util.joblib import register_ray  # pyright: ignore[reportMissingImports]
-
-            register_ray()
-            with ray.init(address=self.scheduler), joblib.parallel_config("ray"):
                 yield
 
 

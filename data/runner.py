@@ -70,9 +70,6 @@ def _lacking_compiler() -> str:
     return f"torch would take {name!r}{' (from $CXX)' if 'CXX' in os.environ else ''}, which is not there"
 
 
-CLUSTERS = {"dask": ("distributed", "dask distributed"), "ray": ("ray", "ray")}
-"""Backends of joblib beyond this machine: the module that each needs, and what pip installs."""
-
 NEEDS: dict[str, Callable[[], str]] = {"a C++ compiler": _lacking_compiler}
 """What an experiment may need beyond the course's packages; each returns what is lacking, "" for nothing."""
 
@@ -142,21 +139,20 @@ class Experiment:
         )
         parser.add_argument(
             "--backend",
-            choices=("loky", *CLUSTERS),
+            choices=("loky", "dask"),
             default="loky",
-            help="who makes them: loky, processes on this machine (default), or a cluster's workers, which "
-            "need this checkout on a disk that all share, and its data folder on their PYTHONPATH",
+            help="who makes them: loky, processes on this machine (default), or dask, a cluster's workers, "
+            "which need this checkout on a disk that all share, and its data folder on their PYTHONPATH",
         )
         parser.add_argument("--scheduler", metavar="ADDRESS", help="of the cluster, such as tcp://host:8786")
         parser.add_argument("--parts", action="store_true", help="list the parts, and which are done")
         options = parser.parse_args(arguments)
         if options.processes is not None and options.processes < 1:
             parser.error(f"--processes needs 1 or more, got {options.processes}")
-        if (options.backend in CLUSTERS) != (options.scheduler is not None):
-            parser.error(f"--scheduler ADDRESS goes with --backend {' or '.join(CLUSTERS)}, and they with it")
-        module, packages = CLUSTERS.get(options.backend, ("joblib", ""))
-        if importlib.util.find_spec(module) is None:
-            parser.error(f"--backend {options.backend} needs more packages: pip install {packages}")
+        if (options.backend == "dask") != (options.scheduler is not None):
+            parser.error("--backend dask and --scheduler ADDRESS go together")
+        if options.backend == "dask" and importlib.util.find_spec("distributed") is None:
+            parser.error("--backend dask needs more packages: pip install dask distributed")
         names = [part.name for part in self.parts()]
         for start in options.names:
             if not any(name.startswith(start) for name in names):

@@ -404,8 +404,8 @@ def test_a_part_whose_forerunners_are_not_made_is_named(script: Script) -> None:
         (["cube"], "no part begins with 'cube'; --parts lists them"),
         (["--processes", "many"], "argument --processes: invalid int value: 'many'"),
         (["--backend", "abacus"], "argument --backend: invalid choice: 'abacus'"),
-        (["--backend", "dask"], "--scheduler ADDRESS goes with --backend dask or ray, and they with it"),
-        (["--scheduler", "tcp://host:1"], "--scheduler ADDRESS goes with --backend dask or ray"),
+        (["--backend", "dask"], "--backend dask and --scheduler ADDRESS go together"),
+        (["--scheduler", "tcp://host:1"], "--backend dask and --scheduler ADDRESS go together"),
     ],
 )
 def test_bad_options_are_named_before_anything_is_done(

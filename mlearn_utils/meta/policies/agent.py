@@ -267,8 +267,8 @@ class MAMLAgent(AdaptivePolicy):
         tasks = draw_tasks(self.family, self.config.tasks, seed=task_seed)
         path: list[Params] = []
         supports: list[PlayedEpisodes] = []
-        batch, played = share_batch(self.family, self.make_batch, tasks, ranks.current())
-        with closing_batch(batch) as env:
+        own, played = share_batch(self.family, self.make_batch, tasks, ranks.current())
+        with closing_batch(own) as env:
             generator = make_generator(seed)
             rates = self.config.rates(self.config.inner_steps)
             params, rollouts = self.explore(env, rates, generator, path, supports)
