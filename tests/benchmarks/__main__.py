@@ -15,9 +15,6 @@ if __name__ == "__main__":
     os.environ |= dict.fromkeys(THREADS, "1")  # before numpy, torch and JAX are imported
     os.environ["XLA_FLAGS"] = "--xla_cpu_multi_thread_eigen=false"
     os.environ["PYTHONPATH"] = str(ROOT)  # so that other processes import this checkout
-    os.environ["CUDA_VISIBLE_DEVICES"] = (
-        os.environ.get("CUDA_VISIBLE_DEVICES", "") if "cuda" in sys.argv else ""
-    )
     sys.path[0] = str(ROOT)
     if hasattr(os, "sched_setaffinity"):  # one thread, also for pools of threads that heed no variable
         os.sched_setaffinity(0, {max(os.sched_getaffinity(0))})

@@ -114,12 +114,13 @@ def notebooks(options: Options) -> Result:
     import nbformat
 
     sys.path.append(str(ROOT / "notebooks"))
-    from build import execute
+    import build
 
+    build.SECONDS_ALLOWED = float("inf")  # a slow notebook is told, not refused
     result = Result(unit="s")
     for path in sorted((ROOT / "notebooks").glob("[0-9][0-9]_*.ipynb")):
         source = ROOT / "notebooks" / "source" / f"{path.stem}.py"
-        result.values[path.stem] = [execute(nbformat.read(path, as_version=4), path, source)]
+        result.values[path.stem] = [build.execute(nbformat.read(path, as_version=4), path, source)]
     return result
 
 

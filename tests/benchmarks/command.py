@@ -71,6 +71,10 @@ def run(rows: Iterable[Row], options: Options, say: Callable[[str], None]) -> tu
         begin = time.perf_counter()
         try:
             result = row.measure(options)
+        except KeyboardInterrupt:  # what is measured is kept
+            failed[row.name] = "interrupted"
+            say(f"| **{row.name}** | interrupted | | | | |")
+            break
         except Exception as error:
             traceback.print_exc()
             failed[row.name] = f"{type(error).__name__}: {error}"
