@@ -1,15 +1,13 @@
-"""Times the batched cart-pole and rollouts over it against Gymnasium (and envpool, if it is installed).
+"""Stepping cart-poles, and rollouts over them, against Gymnasium's vector environments, envpool and gymnax.
 
-Every pole is held up by the same hand-written controller on both sides, so that no side saves the work of
-a finished or restarted episode. Sides take turns in one run, on one thread each; the figures are medians
-over the turns of CPU time, which a busy machine inflates less than the clock on the wall.
-
-    python -m tests.benchmarks.bench_cartpole
+Every pole is held up by the same hand-written controller on all sides, so that no side saves the work of a
+finished or restarted episode. Choosing the actions is not counted in steps, and is in rollouts.
 """
 
 import time
+import warnings
 from collections.abc import Callable
-from statistics import median
+from typing import Any
 
 import gymnasium as gym
 import numpy as np
@@ -20,50 +18,137 @@ from torch import Tensor
 from mlearn_utils.rl.policies import Params, choose, mlp
 from mlearn_utils.rl.rollout import collect
 from mlearn_utils.runtime import make_generator
-from mlearn_utils.tasks.cartpole import BatchedCartPole, CartPoleTasks
+from mlearn_utils.tasks.cartpole import BatchedCartPole, CartPolePhysics, CartPoleTasks, cartpole_step
+from tests.benchmarks import peers
+from tests.benchmarks.side_by_side import STEP, Options, Result, Row, Side, compare, far
 
-try:
-    import envpool  # pyright: ignore[reportMissingImports]
-except ImportError:
-    envpool = None
-
+OURS, VECTOR, SYNC, ENVPOOL, GYMNAX = (
+    "BatchedCartPole",
+    "CartPoleVectorEnv",
+    "SyncVectorEnv",
+    "envpool",
+    "gymnax",
+)
 KEEP_UP = np.array([0.5, 1.0, 20.0, 4.0], dtype=np.float32)
-STEPS = 200
-SIZES = (64, 1024)
+HORIZON = 200
+ENVS_PER_TASK = 8
+
+Step = Callable[[np.ndarray], Any]
 
 
-def time_steps(step: Callable[[np.ndarray], np.ndarray], obs: np.ndarray) -> float:
-    """Return CPU-seconds spent inside `step` over one episode; choosing the actions is not counted."""
-    spent = 0.0
-    for _ in range(STEPS):
-        act = (obs @ KEEP_UP > 0).astype(np.int64)
-        begin = time.process_time()
-        obs = step(act)
-        spent += time.process_time() - begin
-    return spent
+class Stepping:
+    """An environment of one kind: how to begin, to step, and to read what it shows."""
+
+    def __init__(
+        self, reset: Callable[[], Any], step: Step, seen: Callable[[Any], Any] = lambda out: out[0]
+    ) -> None:
+        self.reset, self.step, self.seen = reset, step, seen
+
+    def difference(self) -> float:
+        """Return how far a few steps are from those of the course's equations of motion."""
+        obs, errors = self.reset(), []
+        for _ in range(5):
+            act = decide(obs)
+            expected = cartpole_step(np.asarray(obs, dtype=float), act, CartPolePhysics())
+            obs = self.seen(self.step(act))
+            errors.append(far({"obs": obs}, {"obs": expected}))
+        return max(errors)
+
+    def side(self, steps: int) -> Side:
+        """Return what reports the microseconds of a step, a mean over the first `steps` of an episode."""
+
+        def microseconds() -> float:
+            obs, spent = self.reset(), 0.0
+            for _ in range(steps):
+                act = decide(obs)
+                begin = time.process_time()
+                out = self.step(act)
+                spent += time.process_time() - begin
+                obs = self.seen(out)
+            return 1e6 * spent / steps
+
+        return microseconds
 
 
-def step_ours(num_envs: int) -> float:
-    tasks = CartPoleTasks("dirv").sample(num_envs // 8, seed=0)
-    env = BatchedCartPole(tasks, 8, horizon=500)
-    seconds = time_steps(lambda act: env.step(act)[0], env.reset(seed=0))
-    assert env.alive.all()
-    return seconds
+def decide(obs: Any) -> np.ndarray:
+    """Return actions that hold a pole up."""
+    return (np.asarray(obs) @ KEEP_UP > 0).astype(np.int64)
 
 
-def step_gymnasium(num_envs: int) -> float:
+def ours(num_envs: int) -> Stepping:
+    env = BatchedCartPole(
+        CartPoleTasks("dirv").sample(num_envs // ENVS_PER_TASK, seed=0), ENVS_PER_TASK, horizon=500
+    )
+    return Stepping(lambda: env.reset(seed=0), env.step)
+
+
+def gymnasium_vector(num_envs: int) -> Stepping:
     env = gym.make_vec("CartPole-v1", num_envs=num_envs, vectorization_mode="vector_entry_point")
-    seconds = time_steps(lambda act: env.step(act)[0], env.reset(seed=0)[0])
-    env.close()
-    return seconds
+    return Stepping(lambda: env.reset(seed=0)[0], env.step)
 
 
-def step_envpool(num_envs: int) -> float:
-    assert envpool is not None
-    env = envpool.make("CartPole-v1", env_type="gymnasium", num_envs=num_envs, num_threads=1, seed=0)
-    seconds = time_steps(lambda act: env.step(act)[0], env.reset()[0])
-    env.close()
-    return seconds
+def gymnasium_sync(num_envs: int) -> Stepping:
+    env = SyncVectorEnv([lambda: gym.make("CartPole-v1")] * num_envs)
+    return Stepping(lambda: env.reset(seed=0)[0], env.step)
+
+
+def in_envpool(num_envs: int) -> Stepping | None:
+    envpool = peers.optional("envpool")
+    if envpool is None:
+        return None
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of the bounds of its spaces
+        env = envpool.make("CartPole-v1", env_type="gymnasium", num_envs=num_envs, num_threads=1, seed=0)
+    return Stepping(lambda: env.reset()[0], env.step)
+
+
+def in_gymnax(num_envs: int) -> Stepping | None:
+    """One compiled call a step, from Python, as the others are; its rollouts are compiled whole."""
+    gymnax = peers.optional("gymnax")
+    if gymnax is None:
+        return None
+    jax = peers.optional("jax")
+    env, constants = gymnax.make("CartPole-v1")
+    key = jax.random.key(0)
+    keys = jax.random.split(key, num_envs)
+    step = jax.jit(jax.vmap(env.step, in_axes=(0, 0, 0, None)))
+    reset = jax.jit(jax.vmap(env.reset, in_axes=(0, None)))
+    state: list[Any] = [None]
+
+    def begin() -> Any:
+        obs, state[0] = reset(keys, constants)
+        return obs
+
+    def take(act: np.ndarray) -> Any:
+        out = jax.block_until_ready(step(keys, state[0], act, constants))
+        state[0] = out[1]
+        return out
+
+    return Stepping(begin, take)
+
+
+def steps_row(num_envs: int) -> Row:
+    def measure(options: Options) -> Result:
+        makers = {
+            VECTOR: gymnasium_vector,
+            OURS: ours,
+            SYNC: gymnasium_sync,
+            ENVPOOL: in_envpool,
+            GYMNAX: in_gymnax,
+        }
+        envs = {name: make(num_envs) for name, make in makers.items()}
+        differences = {name: env.difference() for name, env in envs.items() if env is not None}
+        few = max(10, 4000 // num_envs)  # of the one that steps its copies one by one
+        sides = {
+            name: env and env.side(min(few, HORIZON) if name == SYNC else HORIZON)
+            for name, env in envs.items()
+        }
+        return compare(sides, options, VECTOR, unit="us", differences=differences, limit=STEP)
+
+    return Row(f"steps_{num_envs}", f"a step of {num_envs} cart-poles", measure)
+
+
+# --- rollouts
 
 
 def controller_network() -> Params:
@@ -79,67 +164,114 @@ def controller_network() -> Params:
     return params
 
 
-def roll_ours(num_envs: int) -> float:
-    """One rollout with a policy of its own for each of `num_envs` / 8 tasks."""
-    tasks = CartPoleTasks("dirv").sample(num_envs // 8, seed=0)
-    params = {
-        name: value.expand(len(tasks), *value.shape).clone() for name, value in controller_network().items()
-    }
-    env = BatchedCartPole(tasks, 8, horizon=STEPS)
-    begin = time.process_time()
-    rollout = collect(env, lambda obs: mlp(params, obs), generator=make_generator(0))
-    seconds = time.process_time() - begin
-    assert rollout.mask.sum() == STEPS * num_envs
-    return seconds
+def per_task(num_envs: int) -> Params:
+    """Return the controller as parameters of its own for every task."""
+    n_tasks = num_envs // ENVS_PER_TASK
+    return {name: value.expand(n_tasks, *value.shape).clone() for name, value in controller_network().items()}
 
 
-def roll_gymnasium(num_envs: int) -> float:
-    """The same steps in a SyncVectorEnv, one shared policy, the same things recorded."""
+def roll_ours(num_envs: int) -> tuple[Callable[[], Any], Callable[[Any], float]]:
+    """Rollouts with a policy of its own for each task."""
+    tasks, params = CartPoleTasks("dirv").sample(num_envs // ENVS_PER_TASK, seed=0), per_task(num_envs)
+    env = BatchedCartPole(tasks, ENVS_PER_TASK, horizon=HORIZON)
+
+    def roll() -> Any:
+        return collect(env, lambda obs: mlp(params, obs), generator=make_generator(0))
+
+    return roll, lambda rollout: float(rollout.mask.sum())
+
+
+def roll_gymnasium(num_envs: int) -> tuple[Callable[[], Any], Callable[[Any], float]]:
+    """The same steps in a SyncVectorEnv, one policy for all tasks, the same things recorded."""
     env = SyncVectorEnv([lambda: gym.make("CartPole-v1")] * num_envs)
-    params, generator = controller_network(), make_generator(0)
-    begin = time.process_time()
-    obs, _ = env.reset(seed=0)
-    steps: list[tuple[Tensor, ...]] = []
-    with torch.no_grad():
-        for _ in range(STEPS):
+    params = controller_network()
+
+    @torch.no_grad()
+    def roll() -> list[Tensor]:
+        generator, steps = make_generator(0), []
+        obs, _ = env.reset(seed=0)
+        for _ in range(HORIZON):
             seen = torch.from_numpy(obs.copy())
             act = choose(mlp(params, seen), torch.rand(num_envs, generator=generator))
             obs, reward, terminated, _, _ = env.step(act.numpy())
-            assert not terminated.any()
             steps.append((seen, act, torch.from_numpy(reward), torch.from_numpy(terminated)))
-    for values in zip(*steps, strict=True):
-        torch.stack(values)
-    seconds = time.process_time() - begin
-    env.close()
-    return seconds
+        return [torch.stack(values) for values in zip(*steps, strict=True)]
+
+    return roll, lambda stacked: float((~stacked[3]).sum())
 
 
-def compare(label: str, ours: Callable[[int], float], theirs: Callable[[int], float]) -> None:
-    for num_envs in SIZES:
-        turns = max(5, 1000 // num_envs)
-        pairs = [(ours(num_envs), theirs(num_envs)) for _ in range(turns)]
-        mine, other = (median(side) for side in zip(*pairs, strict=True))
-        ratio = median(b / a for a, b in pairs)
-        rate = STEPS * num_envs / mine / 1e6
-        print(
-            f"{label:<28} {num_envs:>5} {1e6 * mine / STEPS:>9.1f} {1e6 * other / STEPS:>9.1f} "
-            f"{rate:>8.2f} {ratio:>7.1f}"
-        )
+def roll_gymnax(num_envs: int) -> tuple[Callable[[], Any], Callable[[Any], float]] | None:
+    """The whole rollout as one compiled scan, with a policy of its own for each task."""
+    gymnax = peers.optional("gymnax")
+    if gymnax is None:
+        return None
+    jax = peers.optional("jax")
+    jnp = jax.numpy
+    env, constants = gymnax.make("CartPole-v1")
+    shape = num_envs // ENVS_PER_TASK, ENVS_PER_TASK
+    params = {name: jnp.asarray(value.numpy()) for name, value in per_task(num_envs).items()}
+
+    def logit(params: Any, obs: Any) -> Any:
+        hidden = jnp.tanh(params["0.weight"] @ obs + params["0.bias"])
+        return (params["2.weight"] @ hidden + params["2.bias"])[0]
+
+    over_envs = jax.vmap(logit, in_axes=(None, 0))
+
+    @jax.jit
+    def play(params: Any, key: Any) -> Any:
+        keys = jax.random.split(key, shape)
+        begin = jax.vmap(jax.vmap(env.reset, in_axes=(0, None)), in_axes=(0, None))(keys, constants)
+        noise = jax.random.uniform(key, (HORIZON, *shape))
+
+        def step(carry: Any, uniform: Any) -> Any:
+            obs, state = carry
+            act = (uniform < jax.nn.sigmoid(jax.vmap(over_envs)(params, obs))).astype(jnp.int32)
+            over = jax.vmap(jax.vmap(env.step, in_axes=(0, 0, 0, None)), in_axes=(0, 0, 0, None))
+            after, state, reward, done, *_ = over(keys, state, act, constants)
+            return (after, state), (obs, act, reward, done)
+
+        return jax.lax.scan(step, begin, noise)[1]
+
+    def roll() -> Any:
+        return jax.block_until_ready(play(params, jax.random.key(0)))
+
+    return roll, lambda out: float((~out[3]).sum())
 
 
-def main() -> None:
-    """Print one row for each comparison and number of environments."""
-    torch.set_num_threads(1)
-    print(
-        f"{'both sides, one run':<28} {'envs':>5} {'ours us':>9} {'them us':>9} {'Msteps/s':>8} {'ratio':>7}"
+def rollouts_row(num_envs: int) -> Row:
+    """Every side plays `num_envs` episodes of HORIZON steps in which no pole falls: that is checked."""
+
+    def measure(options: Options) -> Result:
+        makers = {SYNC: roll_gymnasium, OURS: roll_ours, GYMNAX: roll_gymnax}
+        sides, differences = {}, {}
+        for name, make in makers.items():
+            side = make(num_envs)
+            if side is None:
+                sides[name] = None
+                continue
+            roll, steps_played = side
+            expected = HORIZON * num_envs
+            differences[name] = abs(steps_played(roll()) - expected) / expected
+            sides[name] = timed(roll)
+        return compare(sides, options, SYNC, differences=differences, limit=STEP)
+
+    return Row(
+        f"rollouts_{num_envs}",
+        f"{num_envs} episodes of {HORIZON} steps, 8 a task, a policy a task (SyncVectorEnv: one for all)",
+        measure,
+        long=num_envs > 64,
     )
-    compare("step / CartPoleVectorEnv", step_ours, step_gymnasium)
-    if envpool is None:
-        print("step / envpool: not installed, skipped")
-    else:
-        compare("step / envpool", step_ours, step_envpool)
-    compare("rollout / SyncVectorEnv", roll_ours, roll_gymnasium)
 
 
-if __name__ == "__main__":
-    main()
+def timed(work: Callable[[], Any]) -> Side:
+    def milliseconds() -> float:
+        begin = time.process_time()
+        work()
+        return 1e3 * (time.process_time() - begin)
+
+    return milliseconds
+
+
+def rows() -> list[Row]:
+    """Return the rows of the cart-pole."""
+    return [*map(steps_row, (64, 256, 1024)), *map(rollouts_row, (64, 1024))]

@@ -1,86 +1,102 @@
-"""Peak memory of one meta-gradient against tasks and steps: each measured in a process of its own.
+"""Peak memory of a meta-gradient against tasks and steps: whole, in chunks, and by learn2learn.
 
-    python -m tests.benchmarks.bench_memory [--width 256]
-
-The network is 1-width-width-1, with tanh for the general path (with and without chunks and recomputed steps),
-with ReLU for the gradient by hand. A row is the growth, in MB, of the process's largest resident memory over
-that after a first, tiny gradient. Linux and macOS only.
+Each number is of a process of its own, forked from one that has imported everything and computed nothing: the
+most it held (Linux: VmHWM of /proc/self/status), less what it held after a first, tiny meta-gradient.
 """
 
-import argparse
-import resource
-import subprocess
-import sys
+import multiprocessing
+from dataclasses import replace
+from functools import partial
+from multiprocessing.connection import Connection
+from pathlib import Path
 from typing import Any
 
 import torch
-from torch import nn
-from torch.nn.functional import mse_loss
 
-from mlearn_utils import SineTasks
-from mlearn_utils.meta.maml import meta_gradient, module_loss, parameters_of
-from mlearn_utils.runtime import make_generator
+from tests.benchmarks import maml_sides as of
+from tests.benchmarks import peers
+from tests.benchmarks.maml_sides import Setting
+from tests.benchmarks.side_by_side import Options, Result, Row, far
 
-WAYS: dict[str, tuple[type[nn.Module], dict[str, Any]]] = {
-    "general": (nn.Tanh, {}),
-    "chunks of 10": (nn.Tanh, {"chunk_size": 10}),
-    "recomputed": (nn.Tanh, {"recompute": True}),
-    "chunks, recomputed": (nn.Tanh, {"chunk_size": 10, "recompute": True}),
-    "by hand": (nn.ReLU, {}),
-    "by hand, chunks": (nn.ReLU, {"chunk_size": 10}),
-}
+STATUS = Path("/proc/self/status")
+WIDTH, CHUNK = 256, 10
+WHOLE, CHUNKED, LEARN2LEARN = "by hand, whole", f"by hand, chunk_size={CHUNK}", "learn2learn"
+GENERAL, CHUNKED_GENERAL = "general, whole", f"general, chunk_size={CHUNK}"
+RECOMPUTED, CHUNKED_RECOMPUTED = "general, recompute", f"general, chunk_size={CHUNK}, recompute"
 
 
-def growth(way: str, n_tasks: int, steps: int, width: int) -> float:
-    """Return by how many MB one meta-gradient raises the peak memory of a new process."""
-    command = [sys.executable, "-m", "tests.benchmarks.bench_memory", "--one", way]
-    numbers = [str(number) for number in (n_tasks, steps, width)]
-    result = subprocess.run([*command, *numbers], check=True, capture_output=True, text=True)
-    return float(result.stdout)
+def sides() -> dict[str, of.Filler]:
+    """Return what is measured, by name."""
+    return {
+        GENERAL: partial(of.by_core, plain=True),
+        CHUNKED_GENERAL: partial(of.by_core, plain=True, chunk_size=CHUNK),
+        RECOMPUTED: partial(of.by_core, plain=True, recompute=True),
+        CHUNKED_RECOMPUTED: partial(of.by_core, plain=True, chunk_size=CHUNK, recompute=True),
+        WHOLE: of.by_core,
+        CHUNKED: partial(of.by_core, chunk_size=CHUNK),
+        LEARN2LEARN: of.by_learn2learn,
+    }
 
 
-def own_growth(way: str, n_tasks: int, steps: int, width: int) -> float:
-    """Return the same for this process, which must not have computed anything larger before."""
+def held(name: str) -> float:
+    """Return an entry of this process's status, in MB."""
+    line = next(line for line in STATUS.read_text().splitlines() if line.startswith(name))
+    return int(line.split()[1]) * 1024 / 1e6
+
+
+def probe(name: str, setting: Setting, pipe: Connection) -> None:
+    """Compute a tiny meta-gradient, which loads what is loaded late, then the one asked for.
+
+    Send how many megabytes that took at most, and the gradient.
+    """
     torch.set_num_threads(1)
-    torch.manual_seed(0)
-    activation, settings = WAYS[way]
-    sizes = (nn.Linear(1, width), activation(), nn.Linear(width, width), activation(), nn.Linear(width, 1))
-    model = nn.Sequential(*sizes)
-    task_loss, params = module_loss(model, mse_loss), parameters_of(model)
-
-    def gradient(n_tasks: int, steps: int) -> None:
-        tasks = SineTasks().sample(n_tasks, 10, 10, generator=make_generator(0))
-        meta_gradient(task_loss, params, tasks, inner_lr=1e-3, steps=steps, **settings)
-
-    gradient(1, 1)
-    before = peak()
-    gradient(n_tasks, steps)
-    return peak() - before
+    network, tasks = setting.network(), setting.sample()
+    fill = sides()[name](network, tasks, setting)
+    tiny = replace(setting, tasks=1, steps=1, width=2)
+    sides()[name](tiny.network(), tiny.sample(), tiny)()
+    before = held("VmRSS")
+    fill()
+    grown = held("VmHWM") - before
+    grads = {name: value.grad for name, value in network.named_parameters()}
+    pipe.send((grown, {name: grad.numpy() for name, grad in grads.items() if grad is not None}))
 
 
-def peak() -> float:
-    """Return the largest resident memory of this process so far, in MB."""
-    unit = 1 if sys.platform == "darwin" else 1024
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 1e6
+def in_a_process(name: str, setting: Setting) -> tuple[float, dict[str, Any]]:
+    """Return what `probe` sends."""
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload([__name__])
+    ours, theirs = context.Pipe()
+    process = context.Process(target=probe, args=(name, setting, theirs))
+    process.start()
+    theirs.close()
+    try:
+        return ours.recv()
+    finally:
+        process.join()
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("--width", type=int, default=256)
-    parser.add_argument("--one", nargs=4, help=argparse.SUPPRESS)
-    arguments = parser.parse_args()
-    if arguments.one:
-        way, *numbers = arguments.one
-        print(own_growth(way, *[int(number) for number in numbers]))
-        return
-    cases = [(n_tasks, steps) for n_tasks in (25, 100) for steps in (1, 5, 10)]
-    print(f"{f'MB at width {arguments.width}':20}" + "".join(f"{t} x {k}".rjust(10) for t, k in cases))
-    for way in WAYS:
-        row = [growth(way, n_tasks, steps, arguments.width) for n_tasks, steps in cases]
-        print(f"{way:20}" + "".join(f"{megabytes:10.0f}" for megabytes in row), flush=True)
+def measure(setting: Setting, options: Options) -> Result:
+    """Return the megabytes of every side; the same run gives the same number, so one is enough."""
+    result, expected = Result(unit="MB", base=GENERAL), of.exact_gradient(setting)
+    for name in sides():
+        if not STATUS.exists():
+            result.missing[name] = "needs Linux"
+        elif name == LEARN2LEARN and peers.learn2learn() is None:
+            result.missing[name] = "not installed"
+        else:
+            grown, found = in_a_process(name, setting)
+            result.values[name], result.differences[name] = [grown], far(found, expected)
+    return result
 
 
-if __name__ == "__main__":
-    main()
+def rows() -> list[Row]:
+    """Return a row for each number of tasks and of steps."""
+    return [
+        Row(
+            f"memory_{tasks}_{steps}",
+            f"peak memory, {Setting(tasks=tasks, steps=steps, width=WIDTH)}",
+            partial(measure, Setting(tasks=tasks, steps=steps, width=WIDTH)),
+            long=(tasks, steps) != (100, 10),
+        )
+        for tasks, steps in ((25, 1), (25, 10), (100, 1), (100, 10), (100, 20))
+    ]
