@@ -405,9 +405,9 @@ assert failures["greedy"] > 0.3 and max(failures["UCB"], failures["Thompson samp
 #
 # ### Compute and stability
 #
-# Costs are in section 1, seeds that get stuck in section 2. With few trainings, report an interval (Agarwal
-# et al. 2021) and every one of them. *Opinion:* of an experiment that was too expensive to be made twice
-# one knows that it worked once.
+# Costs are in section 1, what lowers them in lesson 10, seeds that get stuck in section 2. With few
+# trainings, report an interval (Agarwal et al. 2021) and every one of them. *Opinion:* of an experiment that
+# was too expensive to be made twice one knows that it worked once.
 #
 # ### Exploring in order to adapt
 #

@@ -1,6 +1,7 @@
-"""What lesson 10 shows of stored measurements: `data/lesson_10`."""
+"""What lesson 10 shows of stored measurements: `data/lesson_10`, and the benchmarks."""
 
 import csv
+import json
 from functools import lru_cache
 
 import numpy as np
@@ -44,7 +45,7 @@ def times(width: int, steps: int, tasks: int, way: str) -> float:
 def time_text(width: int, steps: int, tasks: int, way: str) -> str:
     """Return the median in ms and its range over repeats."""
     found = _of("times", "ms", width=width, steps=steps, tasks=tasks, way=way)
-    return f"{np.median(found):.2g} ({min(found):.2g} to {max(found):.2g})" if found else "not measured"
+    return f"{np.median(found):.3g} ({min(found):.3g} to {max(found):.3g})" if found else "not measured"
 
 
 def first_calls() -> list[tuple[int, int, float]]:
@@ -66,6 +67,12 @@ def ranks(number: int, column: str) -> float:
     return float(np.median(_of("ranks", column, ranks=number)))
 
 
+def benchmark(row: str) -> dict[str, float]:
+    """Return the ms of each side of a row of `python tests/benchmarks`, side by side on one core."""
+    text = data_path("benchmarks", "cpu.json").read_text(encoding="utf-8")
+    return {name: side["median"] for name, side in json.loads(text)["rows"][row]["sides"].items()}
+
+
 # --- memory
 
 
@@ -83,7 +90,7 @@ def batches() -> dict[int, tuple[float, list[int]]]:
     found: dict[int, tuple[float, list[int]]] = {}
     for row in rows("batches"):
         _, updates = found.setdefault(int(row["tasks"]), (float(row["meta_lr"]), []))
-        updates.append(int(row["updates"]))
+        updates.append(int(row["updates"] or 10_000))  # where it did not come within these
     return {tasks: (rate, sorted(updates)) for tasks, (rate, updates) in sorted(found.items())}
 
 

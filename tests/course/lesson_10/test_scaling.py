@@ -119,10 +119,11 @@ def test_every_way_was_measured_three_times_where_it_is_quick():
 
 def test_memory_grows_with_the_steps_and_chunks_hold_less():
     for way in ("loop", "batched", "recompute", "by hand"):
-        assert results.memory(20, 100, way) > 4 * results.memory(2, 100, way)
+        assert results.memory(20, 100, way) > 2 * results.memory(2, 100, way)
     for way in ("batched", "by hand"):
         assert results.memory(10, 100, way, 10) < results.memory(10, 100, way) / 2
-    assert results.memory(10, 100, "recompute") < results.memory(10, 100, "batched")
+    kept = two_ranks.network(256).parameters()
+    assert results.memory(10, 100, "recompute") > 100 * 10 * sum(4 * each.numel() for each in kept) / 1e6
 
 
 def test_the_rate_of_each_number_of_tasks_lies_within_those_that_were_tried():
