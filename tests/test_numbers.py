@@ -51,7 +51,7 @@ def learner(**settings: Any) -> MetaLearner:
 
 
 def train_learner(**counts: Any) -> Any:
-    sizes = {"epochs": 1, "inner_batch_size": 2, "outer_batch_size": 2} | counts
+    sizes: Any = {"epochs": 1, "inner_batch_size": 2, "outer_batch_size": 2} | counts
     return learner().train(SineTasks(), **sizes, progress=False)
 
 

@@ -16,7 +16,6 @@ from typing import Any
 
 import torch
 import torch.distributed as dist
-from threadpoolctl import threadpool_limits
 from torch import Tensor, nn
 from torch.nn.functional import mse_loss
 
@@ -37,6 +36,8 @@ def command(n_ranks: int, file: str) -> list[str]:
 
 def use_threads(number: int) -> None:
     """Let torch and numpy use so many threads in this process; the processor's time is fair with one."""
+    from threadpoolctl import threadpool_limits  # which sets an environment variable when it is imported
+
     torch.set_num_threads(number)
     threadpool_limits(number)
 
