@@ -181,7 +181,7 @@ lesson.check(hessian_vector)
 
 
 def with_unit(x):
-    """Append the unit that is always 1: [T, K, in] -> [T, K, in + 1]."""
+    """Append the unit that is always 1: [tasks, points, in] -> [tasks, points, in + 1]."""
     return np.concatenate([x, np.ones_like(x[..., :1])], axis=-1)
 
 
@@ -248,7 +248,8 @@ ds, slopes = backward(weights, entering, predicted - y)
 print("one gradient for each of 25 tasks:", *(g.shape for g in slopes))
 
 # %% [markdown]
-# **Hessian times vector.** Move all $W_l$ along $V_l$ (a list of matrices like the weights), and write
+# **Hessian times vector.** Move all $W_l$ along $V_l$, matrices of the same sizes (with 0 in the column that
+# hands the 1 on: it never moves), and write
 # $\mathrm{R}\,q$ for how a quantity $q$ changes: its derivative by $\varepsilon$ at $W + \varepsilon V$. Then
 # go through *every line above* and differentiate it, by the product rule:
 #
@@ -268,14 +269,14 @@ print("one gradient for each of 25 tasks:", *(g.shape for g in slopes))
 def hessian_times(v, weights, entering, ds):
     """Return H V, the change of the gradients as the weights move along V."""
     changes = [np.zeros_like(entering[0])]  # R a_0, ..., R a_L
-    for k, w in enumerate(weights):
-        rz = entering[k] @ v[k] + changes[k] @ w
-        if k < len(weights) - 1:
-            changes.append(rz * is_on(entering[k + 1]))
+    for layer, w in enumerate(weights):
+        rz = entering[layer] @ v[layer] + changes[layer] @ w
+        if layer < len(weights) - 1:
+            changes.append(rz * is_on(entering[layer + 1]))
     rd, products = rz * 2 / rz[0].size, []
-    for k in reversed(range(len(weights))):
-        products.insert(0, entering[k].mT @ rd + changes[k].mT @ ds[k])
-        rd = (rd @ weights[k].mT + ds[k] @ v[k].mT) * is_on(entering[k])
+    for layer in reversed(range(len(weights))):
+        products.insert(0, entering[layer].mT @ rd + changes[layer].mT @ ds[layer])
+        rd = (rd @ weights[layer].mT + ds[layer] @ v[layer].mT) * is_on(entering[layer])
     return products
 
 
@@ -292,10 +293,10 @@ for sign in (1, -1):
     there = [w + sign * h * each for w, each in zip(weights, v, strict=True)]
     entering_there, predicted_there = forward(there, x)
     moved.append(backward(there, entering_there, predicted_there - y)[1])
-for k, (up, down, product) in enumerate(zip(*moved, products, strict=True)):
+for layer, (up, down, product) in enumerate(zip(*moved, products, strict=True)):
     error = abs((up - down) / (2 * h) - product).max() / abs(product).max()
     assert error < 1e-6
-    print(f"layer {k}: equal, to a millionth of the largest entry")
+    print(f"layer {layer}: equal, to a millionth of the largest entry")
 
 # %% [markdown]
 # **The walk.** Forward in time the inner steps are taken, and what they met is kept. Then
