@@ -18,6 +18,7 @@ from tqdm.auto import tqdm
 from mlearn_utils.meta import checkpoint, checks, maml, ranks
 from mlearn_utils.meta.adaptive_model import ADDED, SETTINGS, AdaptiveModel, as_names, plain_rates
 from mlearn_utils.meta.compiled import CompiledMetaGradient, compiled_meta_gradient
+from mlearn_utils.meta.inner_loop import moving_names
 from mlearn_utils.meta.losses import is_frozen
 from mlearn_utils.runtime import (
     check_integer,
@@ -388,8 +389,9 @@ class MetaLearner(AdaptiveModel):
             vectorized=self.vectorized,
             recompute=self.recompute,
         )
-        loss, gradient = ranks.mean_gradient(gradient_of, maml.parameters_of(self.model), batch)
-        learning = self._learning(self.model)
+        own = maml.parameters_of(self.model)
+        loss, gradient = ranks.mean_gradient(gradient_of, own, batch)
+        learning = moving_names(own, self.learned, "learned")
         grads = [gradient[name].to(self._masters[name].dtype) for name in learning]
         norm = torch.linalg.vector_norm(torch.cat([grad.reshape(-1) for grad in grads]))
         value, length = torch.stack([loss, norm.to(loss.dtype)]).tolist()  # one look at the device
@@ -400,16 +402,11 @@ class MetaLearner(AdaptiveModel):
         for name, grad in zip(learning, grads, strict=True):
             self._masters[name].grad = grad
         self._optimizer.step()
-        self._optimizer.zero_grad()
-        self._copy_masters()
-        return {"update": number, "query_loss": value}
-
-    @torch.no_grad()
-    def _copy_masters(self) -> None:
-        own = maml.parameters_of(self.model)
         for name, master in self._masters.items():
+            master.grad = None
             if master is not own[name]:
-                own[name].copy_(master)
+                own[name].detach().copy_(master.detach())
+        return {"update": number, "query_loss": value}
 
     @staticmethod
     def _stop(number: int, loss: float, grads: list[Tensor], batch: TaskBatch) -> None:

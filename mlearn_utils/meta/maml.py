@@ -19,8 +19,13 @@ The inner loop is in `mlearn_utils.meta.inner_loop`, and all of it can be import
 Frozen parameters (an `nn.Parameter` with `requires_grad_(False)`) neither adapt nor learn. What torch.vmap
 cannot batch is served by `vectorized=False`, the same with a plain loop over tasks.
 
+Two shortcuts give the same numbers sooner. A plain network's tasks are served by batched products in place of
+torch.vmap (`mlearn_utils.meta.plain`); one with ReLU and the squared error is differentiated without autograd
+(`mlearn_utils.meta.by_hand`, on the CPU). They are taken where they apply to the loss of `module_loss`; the
+same loss inside a function of one's own, `lambda params, batch: loss(params, batch)`, takes the general path.
+
 Left out on purpose: optimizers, schedules, data. Callers own them. Memory grows linearly with tasks x steps;
-`chunk_size` bounds it.
+`chunk_size` bounds it, and `recompute` trades it for time.
 
 Reference: Finn, Abbeel & Levine 2017, "Model-Agnostic Meta-Learning for Fast Adaptation of Deep Networks",
 https://arxiv.org/abs/1703.03400, section 2.2 and Algorithm 1; section 5.2 for the first-order variant.

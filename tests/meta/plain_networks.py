@@ -68,9 +68,7 @@ def changed(model: nn.Sequential, change: str) -> nn.Module:
     elif change == "no bias":
         model[-1] = nn.Linear(4, 1, bias=False).double()
     elif change == "tied":
-        model = nn.Sequential(
-            nn.Linear(1, 3), nn.ReLU(), nn.Linear(3, 3), nn.ReLU(), nn.Linear(3, 3)
-        ).double()
+        model = network(1, 3, 3, 3)
         model[4].weight = model[2].weight  # pyright: ignore
         model.append(nn.ReLU()).append(nn.Linear(3, 1).double())
     elif change == "parametrized":
