@@ -121,7 +121,7 @@ def collect(env: BatchEnv, policy: Policy, *, generator: torch.Generator, greedy
     """Play one episode in every environment.
 
     A policy with parameters of its own for each task is a closure over parameters [T, *], for instance
-    `lambda obs: mlp(task_params, obs)`: one matrix product serves all tasks.
+    `rl.policies.fixed_mlp(task_params)`: one matrix product serves all tasks.
 
     Args:
         env: T tasks x E environments.

@@ -9,7 +9,9 @@ import pytest
 import torch
 
 from mlearn_utils import CartPoleTasks, MAMLAgent, MAMLConfig
+from mlearn_utils.meta import maml
 from mlearn_utils.meta.checkpoint import optimizer_tensors
+from mlearn_utils.meta.policies.adaptation import EpisodeBatch, Query
 from mlearn_utils.rl.rollout import collect
 from mlearn_utils.runtime import make_generator
 from mlearn_utils.tasks.cartpole import BatchedCartPole
@@ -32,6 +34,27 @@ def assert_same(one: MAMLAgent, other: MAMLAgent) -> None:
     moments, others = (optimizer_tensors(agent._optimizer)[0] for agent in (one, other))
     assert moments.keys() == others.keys()
     assert all(torch.equal(value, others[name]) for name, value in moments.items())
+
+
+def test_log_probabilities_that_a_step_noted_stand_for_those_computed_anew():
+    agent = make_agent(inner_steps=2)
+    tasks = agent.family.sample(3, seed=1)
+    path, supports = [], []
+    rates = agent.config.rates(2)
+    agent.explore(agent.make_batch(tasks), rates, make_generator(0), path, supports)
+    episodes = [EpisodeBatch(*support[:4]) for support in supports]
+    for params, batch, support in zip(path, episodes, supports, strict=False):
+        torch.testing.assert_close(support.logp, agent.log_probs(params, batch))
+    noted: list[torch.Tensor] = []
+    shared = maml.expand_params(agent.params, 3)
+    agent.task_loss._replace(noted=noted).losses(shared, supports[0])
+    first = Query(episodes[0], supports[0].logp - 0.1)
+    ours, anew = (
+        torch.autograd.grad(agent._loss_before(first, values), agent._learned) for values in (noted, [])
+    )
+    assert any(part.any() for part in ours)
+    for mine, expected in zip(ours, anew, strict=True):
+        torch.testing.assert_close(mine, expected)
 
 
 class TestLearning:
