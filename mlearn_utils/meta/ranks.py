@@ -288,10 +288,10 @@ def join(device: str | torch.device = "auto") -> torch.device:
         store, *_ = next(iter(rendezvous("env://", rank, size, timeout=wait)))
         dist.init_process_group(backend, store=store, rank=rank, world_size=size)
     except (RuntimeError, OSError) as error:
-        who = "opens the port (MASTER_PORT) itself: is it taken" if rank == 0 else "waits for rank 0 there"
+        who = "opens that port itself: is it taken" if rank == 0 else "waits for rank 0 there: was it started"
         raise RankError(
-            f"rank {rank} of {size} could not join the others at {where} within {JOIN_SECONDS} seconds; "
-            f"without torchrun it {who}? {str(error).splitlines()[0]}"
+            f"rank {rank} of {size} could not join the others at {where} (MASTER_ADDR:MASTER_PORT); without "
+            f"torchrun this rank {who}? {str(error).splitlines()[0]}"
         ) from error
     atexit.register(_leave)
     return chosen
