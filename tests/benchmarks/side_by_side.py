@@ -22,7 +22,7 @@ GRADIENT, STEP = 1e-4, 1e-6
 """How far two sides may differ: meta-gradients, relative to the largest entry; steps of an environment."""
 
 TURN = 0.04
-"""Seconds that a side's turn lasts at least: in turns of a quarter JAX, cold each time, looked twice as slow."""
+"""Seconds that a side's turn lasts at least; in turns of a quarter, JAX looked twice as slow."""
 
 Side = Callable[[], float]
 """Does its work once and returns what it took, in the row's unit."""
