@@ -103,7 +103,7 @@ def main(arguments: list[str] | None = None) -> int:
     """Do what the arguments say; return 1 if a row failed or its sides differ."""
     parser = argparse.ArgumentParser(prog="python tests/benchmarks", description=__doc__)
     parser.add_argument("--only", nargs="+", default=[], metavar="NAME", help="rows whose names begin so")
-    parser.add_argument("--quick", action="store_true", help="two minutes: shorter turns, no long rows")
+    parser.add_argument("--quick", action="store_true", help="two or three minutes: no long rows")
     parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu", help="rows of the GPU: cuda")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write what was measured there")
     parser.add_argument("--store", action="store_true", help="write table and JSON to data/benchmarks")

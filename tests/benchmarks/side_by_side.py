@@ -21,6 +21,9 @@ import torch
 GRADIENT, STEP = 1e-4, 1e-6
 """How far two sides may differ: meta-gradients, relative to the largest entry; steps of an environment."""
 
+TURN = 0.04
+"""Seconds that a side's turn lasts at least; in turns of a quarter, JAX looked twice as slow."""
+
 Side = Callable[[], float]
 """Does its work once and returns what it took, in the row's unit."""
 
@@ -30,7 +33,7 @@ class Options:
     """How a run measures.
 
     Attributes:
-        quick: shorter turns, and the smaller half of each row's sizes.
+        quick: the smaller sizes of a row, where it has several.
         device: "cpu" or "cuda".
         rounds: of each row.
     """
@@ -38,11 +41,6 @@ class Options:
     quick: bool = False
     device: str = "cpu"
     rounds: int = 9
-
-    @property
-    def turn(self) -> float:
-        """Seconds that a side's turn lasts at least, if one call is shorter."""
-        return 0.01 if self.quick else 0.04
 
 
 class Ratio(NamedTuple):
@@ -166,7 +164,10 @@ def all_cores() -> Iterator[None]:
 
 
 def call(work: Callable[[], object], options: Options) -> Side:
-    """Return a side that reports the milliseconds of a call, the mean over a turn; it is warm already."""
+    """Return a side that reports the milliseconds of a call, the mean over a turn.
+
+    A turn of several calls begins with one that is not counted: the side before has emptied the caches.
+    """
     now = clock(options)
 
     def seconds(calls: int) -> float:
@@ -176,8 +177,14 @@ def call(work: Callable[[], object], options: Options) -> Side:
         return (now() - start) / calls
 
     work()
-    calls = max(1, math.ceil(options.turn / max(seconds(1), 1e-6)))
-    return lambda: 1e3 * seconds(calls)
+    calls = max(1, math.ceil(TURN / max(seconds(1), 1e-6)))
+
+    def milliseconds() -> float:
+        if calls > 1:
+            work()
+        return 1e3 * seconds(calls)
+
+    return milliseconds
 
 
 def take_turns(sides: Mapping[str, Side], rounds: int) -> dict[str, list[float]]:
