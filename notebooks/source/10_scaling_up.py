@@ -649,8 +649,14 @@ assert of_means > 6 * of_all
 print(inspect.getsource(two_ranks.gradient_over_ranks))
 
 # %% [markdown]
-# `torchrun` starts the ranks, tells each its number and where to find the others, and stops all if one
-# fails. In a terminal one writes `torchrun --standalone --nproc-per-node 2 script.py`. From here, the same:
+# `torchrun` starts the ranks, tells each its number and where to find the others, and stops all if one fails.
+# In a terminal one writes
+#
+# ```bash
+# torchrun --standalone --nproc-per-node 2 script.py
+# ```
+#
+# From here, the same:
 
 # %% tags=["nbval-ignore-output"]
 begin = time.perf_counter()
