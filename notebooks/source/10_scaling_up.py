@@ -649,8 +649,14 @@ assert of_means > 6 * of_all
 print(inspect.getsource(two_ranks.gradient_over_ranks))
 
 # %% [markdown]
-# `torchrun` starts the ranks, tells each its number and where to find the others, and stops all if one
-# fails. In a terminal one writes `torchrun --standalone --nproc-per-node 2 script.py`. From here, the same:
+# `torchrun` starts the ranks, tells each its number and where to find the others, and stops all if one fails.
+# In a terminal one writes
+#
+# ```bash
+# torchrun --standalone --nproc-per-node 2 script.py
+# ```
+#
+# From here, the same:
 
 # %% tags=["nbval-ignore-output"]
 begin = time.perf_counter()
@@ -829,21 +835,26 @@ plt.show()
 for count, (rate, updates) in results.batches().items():
     print(f"{count:3} tasks: best meta_lr {rate:g}, {np.median(updates):5.0f} updates", end=" ")
     print(f"({min(updates)} to {max(updates)}), {count * np.median(updates):9,.0f} tasks in all")
-found_updates = results.batches()
-assert np.median(found_updates[25][1]) < 4 * np.median(found_updates[400][1])
+middle = {count: np.median(updates) for count, (_, updates) in results.batches().items()}
+assert middle[1] > 4 * middle[5] and middle[100] < 2 * middle[400]
 
 # %% [markdown]
-# Each number of tasks has the best of eight `meta_lr` (chosen with two other trainings each; all that was
-# tried is in `data/lesson_10/rates.csv`). From 25 tasks on, more of them save few updates and cost much
-# work. And look at the rate: with lesson 05's 0.005 in the place of the best one,
+# Five trainings each, with the best of eight rates `meta_lr`, which two other trainings chose. (All that was
+# tried is in `data/lesson_10/rates.csv`. For 25 tasks the two that chose 0.04 needed 160 updates, and the
+# five that were judged with it 280 to 470: a choice by two trainings flatters itself. Take these medians for
+# rough ones.) From 1 to 5 tasks the updates fall as the tasks rise, and the whole costs no more. From 100 to
+# 400 little is saved, for three times the work. The noise scale said as much.
+#
+# And what larger updates gain is a larger *step* that they allow. With the rate of lesson 05:
 
 # %%
-for count in (25, 400):
+for count in (25, 100, 400):
     slow = [updates for rate, updates in results.tried(count) if rate == 0.005]
-    print(f"{count:3} tasks and meta_lr 0.005: {' and '.join(map(str, slow))} updates")
+    print(f"{count:3} tasks, meta_lr 0.005: {' and '.join(map(str, slow))} updates")
 
 # %% [markdown]
-# a well chosen step does more for 25 tasks than sixteen times the tasks do. Tune before you scale.
+# Whoever takes 400 tasks and leaves the rate as it was for 25 pays for sixteen times the tasks, and gets
+# less than three times fewer updates.
 
 # %% [markdown]
 # ## 10. A thousand GPUs, on paper (6 minutes)

@@ -65,7 +65,7 @@ def _draw_times(figure: Figure) -> Callable[..., str]:
 
     def update(tasks: int, width: int, steps: int) -> str:
         at = _nearest(measured, tasks)
-        mark.set_xdata([at, at])
+        mark.set_xdata([tasks, tasks])
         for line, way in zip(lines, WAYS, strict=True):
             line.set_ydata([results.times(width, steps, count, way) for count in measured])
         loop, *others = (results.times(width, steps, at, way) for way in WAYS)
@@ -185,7 +185,7 @@ def memory_explorer() -> Explorer:
     measured = results.counts("memory", "tasks")
     return Explorer(
         _draw_memory,
-        {"tasks": int_slider("tasks (nearest measured)", measured[0], measured[-1], 5, measured[-1])},
+        {"tasks": int_slider("tasks", measured[0], measured[-1], measured[-1] - measured[0], measured[-1])},
         alt="Memory of one meta-gradient against the number of inner steps, for a loop, batched layers and "
         "by hand, all tasks at once or ten at a time, or recomputing.",
         name="memory",

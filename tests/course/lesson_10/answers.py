@@ -45,7 +45,7 @@ def vector_by_autograd(x, v, decay):
 
     theta = torch.zeros(len(v), dtype=torch.float64)
     _, product = torch.autograd.functional.hvp(loss, theta, torch.from_numpy(v))
-    return np.array(product)
+    return torch.as_tensor(product).numpy()
 
 
 # --- walk_back
