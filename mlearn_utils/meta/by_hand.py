@@ -214,6 +214,11 @@ def meta_gradient_by_hand(
     return as_tensors(layers, params, means)
 
 
+def _is_lazy(tensor: Tensor) -> bool:
+    """Return whether numpy cannot read the memory of a tensor as it is."""
+    return tensor.is_neg() or tensor._is_zerotensor()
+
+
 def fit(layers: list[tuple[str, str]], params: Params, tasks: TaskBatch) -> bool:
     """Return whether parameters and data are those of these layers, plain and on the CPU."""
     if not isinstance(params, dict) or params.keys() != {name for pair in layers for name in pair}:
@@ -224,7 +229,7 @@ def fit(layers: list[tuple[str, str]], params: Params, tasks: TaskBatch) -> bool
     ]:
         return False
     tensors = (*tasks[0], *tasks[1], *params.values())
-    if not is_plain(*tensors) or tensors[0].device.type != "cpu" or any(each.is_neg() for each in tensors):
+    if not is_plain(*tensors) or tensors[0].device.type != "cpu" or any(map(_is_lazy, tensors)):
         return False
     if any(tensor.ndim != 3 or 0 in tensor.shape for tensor in tensors[:4]):
         return False

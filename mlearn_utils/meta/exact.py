@@ -78,7 +78,9 @@ def _writes(func: Any, name: str) -> bool:
 def _linear(input: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
     """Return x W' + b; with weights of each task as a product and a sum, which torch.vmap batches faster."""
     batched = torch._C._functorch.is_batchedtensor(weight)  # pyright: ignore
-    if bias is None or not batched or input.ndim != 2 or torch.is_autocast_enabled(input.device.type):
+    if bias is None or not batched or input.ndim != 2 or torch._C._len_torch_function_stack():
+        return F.linear(input, weight, bias)  # of a mode of the caller's, too
+    if torch.is_autocast_enabled(input.device.type):
         return F.linear(input, weight, bias)
     if input.dtype != weight.dtype or weight.ndim != 2 or bias.shape != weight.shape[:1]:
         return F.linear(input, weight, bias)

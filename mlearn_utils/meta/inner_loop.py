@@ -116,6 +116,9 @@ def walk(
         batch = support(task_params) if callable(support) else support
         step = partial(_step, task_loss, moving, first_order, rule, vectorized)
         if recompute and torch.is_grad_enabled():
+            inner_lr = (
+                dict(inner_lr) if isinstance(inner_lr, Mapping) else inner_lr
+            )  # so that torch looks inside
             moved, state = recomputed(partial(step, alone=True), task_params, batch, inner_lr, state)
         else:
             moved, state = step(task_params, batch, inner_lr, state)
@@ -266,8 +269,15 @@ def _step(
             retain_graph=tracked,
             materialize_grads=True,
         )
-    with torch.set_grad_enabled(tracked):
+    unrecorded = alone and not enabled
+    with torch.set_grad_enabled(tracked or unrecorded):
         direction, state = rule(dict(zip(start, grads, strict=True)), state)
+    if unrecorded and any(value.requires_grad for value in direction.values()):
+        raise ValueError(
+            "recompute: rule closes over a tensor that requires a gradient, which it would not get; detach it, "
+            "or leave recompute out"
+        )
+    with torch.set_grad_enabled(tracked):
         new = {name: _moved(start[name], rates[name], direction[name]) for name in moving}
     return new, state
 

@@ -11,6 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 from torch._functorch.predispatch import lazy_load_decompositions
+from torch.utils._pytree import tree_map
 
 from mlearn_utils.meta import checks
 from mlearn_utils.meta.exact import ExactFunctions, loops_unwarned
@@ -83,12 +84,22 @@ def task_losses(task_loss: TaskLoss, task_params: Params, batch: Batch, *, vecto
     Raises:
         ValueError: if the loss is not a scalar, is random, writes its arguments, or cannot be vectorized.
     """
-    at_once: Callable[[Params, Batch], Tensor | None] | None = getattr(task_loss, "losses", None)
-    if vectorized and at_once is not None:
-        losses = at_once(task_params, batch)
+    if vectorized and _serves_all(type(task_loss)):
+        losses: Tensor | None = getattr(task_loss, "losses")(task_params, batch)  # noqa: B009
         if losses is not None:
             return checks.one_value_a_task(losses, len(batch[0]), "task_loss.losses")
     return for_every_task(checks.scalar_loss(task_loss), task_params, batch, vectorized=vectorized)
+
+
+def _serves_all(kind: type) -> bool:
+    """Return whether losses of a class have a method `losses` that is of the same loss as their `__call__`.
+
+    A subclass that computes another loss of one task has to bring its own.
+    """
+    home = next((each for each in kind.__mro__ if "losses" in vars(each)), None)
+    if home is None or not callable(vars(home)["losses"]):
+        return False
+    return getattr(kind, "__call__", None) is getattr(home, "__call__", None)
 
 
 def for_every_task(
@@ -122,7 +133,7 @@ def _vectorized(one_task: TaskLoss, task_params: Params, batch: Batch) -> Tensor
         params = {name: functorch._add_batch_dim(each, 0, level) for name, each in task_params.items()}
         data = [functorch._add_batch_dim(each, 0, level) for each in batch]
         value = one_task(params, getattr(batch, "_make", tuple)(data))
-        return functorch._remove_batch_dim(value, level, n_tasks, 0)
+        return tree_map(lambda each: functorch._remove_batch_dim(each, level, n_tasks, 0), value)
     finally:
         functorch._vmap_decrement_nesting()
 

@@ -48,7 +48,7 @@ def plain_layers(model: nn.Module) -> Layers | None:
     """
     if type(model) is nn.Sequential:
         layers = [(f"{name}.", layer) for name, layer in model._modules.items()]
-        untouched = _is_untouched(model)
+        untouched = _is_untouched(model) and all(value is None for value in model._parameters.values())
     else:
         layers, untouched = [("", model)], type(model) is nn.Linear
     weights: list[Tensor] = []
@@ -66,7 +66,8 @@ def plain_layers(model: nn.Module) -> Layers | None:
 
 def _is_untouched(module: nn.Module) -> bool:
     own = vars(module)
-    return not any(own[hooks] for hooks in HOOKS) and own.keys().isdisjoint(REPLACED) and not module._buffers
+    usual = own.keys().isdisjoint(REPLACED) and not own.get("track_running_stats", False)
+    return usual and not any(own[hooks] for hooks in HOOKS) and not module._buffers
 
 
 def is_squared_error(criterion: Any) -> bool:
@@ -134,7 +135,7 @@ def _linear(x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
 
 
 def _casts(x: Tensor) -> bool:
-    return torch.is_autocast_enabled(x.device.type)
+    return torch.is_autocast_enabled(x.device.type) or torch._C._len_torch_function_stack() > 0
 
 
 def is_watched() -> bool:

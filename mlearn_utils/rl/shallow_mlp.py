@@ -31,6 +31,8 @@ def is_shallow(params: Params, x: Tensor) -> bool:
     Not where x requires a gradient, inside transforms such as torch.vmap, and where observations and outputs
     are so many that this would be slower.
     """
+    if torch.autograd.forward_ad._current_level >= 0:
+        return False
     if x.ndim != 3 or x.requires_grad or any(name not in params for name in NAMES) or "4.weight" in params:
         return False
     weight, out = params["0.weight"], params["2.weight"]

@@ -73,7 +73,6 @@ times = ways.milliseconds({name: every_way[name] for name in ("loop", "vmap")})
 for name, ms in times.items():
     print(f"{name:5} {np.median(ms):6.2f} ms an update (rounds from {min(ms):.2f} to {max(ms):.2f})")
 gain = np.median(np.divide(times["loop"], times["vmap"]))
-loop_ms = np.median(times["loop"])
 print(f"batching is {gain:.1f} times as fast")
 
 # %%
@@ -120,22 +119,25 @@ pictures.times_explorer()
 # are for sections 3 and 4.)
 #
 # With one task batching is a loss: it has a cost of its own. At width 40 the gain grows with the tasks. At
-# width 256 each matrix product is so large that the calls hardly matter, and little is left to gain:
+# width 256 each matrix product is so large that the calls hardly matter; 400 tasks at once even take longer
+# than the loop:
 
 # %%
 for width, count in ((40, 1), (40, 25), (40, 400), (256, 25), (256, 400)):
     loop, vmap = (results.times(width, 1, count, way) for way in ("loop", "vmap"))
-    print(f"width {width:3}, {count:3} tasks: batched {loop / vmap:4.1f} times as fast as the loop")
-at_once, chunks = (results.times(256, 1, 400, way) for way in ("batched", "chunks"))
-print(f"400 tasks, width 256, batched: {at_once:.3g} ms at once, {chunks:.3g} ms by 25 tasks at a time")
+    print(f"width {width:3}, {count:3} tasks: vmap {loop / vmap:4.1f} times as fast as the loop")
+for width in (40, 256):
+    at_once, chunks = (results.times(width, 1, 400, way) for way in ("batched", "chunks"))
+    print(f"400 tasks, width {width}: {at_once:.3g} ms at once, {chunks:.3g} ms by 25 tasks at a time")
 assert results.times(40, 1, 1, "loop") < results.times(40, 1, 1, "vmap")
 assert results.times(40, 1, 400, "loop") > 10 * results.times(40, 1, 400, "vmap")
 assert results.times(256, 1, 400, "loop") < 1.5 * results.times(256, 1, 400, "vmap") and chunks < at_once
 
 # %% [markdown]
-# The last line: 400 sets of 66,561 weights, several of them in each step, are hundreds of megabytes that
-# have to come from the main memory each time. Twenty-five at a time are as good for the calls, and kinder to
-# the memory (`chunk_size=25`; section 5).
+# The last two lines (of the way *batched*, section 4): at width 256 400 sets of 66,561 weights, several of them
+# in each step, are hundreds of megabytes that have to come from the main memory each time. Twenty-five at a
+# time (`chunk_size=25`) are kinder to the memory. At width 40 they only make more calls, and cost more than
+# twice the time.
 
 # %% [markdown]
 # ## 2. A Hessian times a vector (3 minutes)
@@ -189,7 +191,7 @@ def matrices(model):
     """Return W_0, ..., W_L [in + 1, out + 1] of a network, bias as the last row; W_L is [in + 1, out]."""
     params = [value.detach().numpy() for value in model.parameters()]
     found = [np.vstack([w.T, b]) for w, b in zip(params[::2], params[1::2], strict=True)]
-    hand_on = [np.eye(len(w))[:, -1:] for w in found]
+    hand_on = [np.eye(len(w), dtype=w.dtype)[:, -1:] for w in found]
     return [*(np.hstack([w, one]) for w, one in zip(found[:-1], hand_on[:-1], strict=True)), found[-1]]
 
 
@@ -225,7 +227,8 @@ def is_on(a):
 # %% [markdown]
 # **Backward.** Let $d_l$ be the derivative of the loss by $z_l$. For the mean squared error
 # $d_L = c\,(z_L - y)$, with $c = 2 / \text{(number of predictions of a task)}$. The chain rule goes back
-# through $W_l$ and through the ReLU, whose slope is $m_l$, 1 where it is on and 0 where it is off:
+# through $W_l$ and through the ReLU, whose slope is $m_l$, 1 where it is on and 0 where it is off (and
+# 0 at the constant unit: its 1 depends on no weight, so nothing goes back through it):
 #
 # $$d_{l-1} = (d_l\, W_l^\top) \odot m_l, \qquad G_l = a_l^\top d_l .$$
 #
@@ -386,37 +389,26 @@ for name, ms in times.items():
     print(f"{name:18} {np.median(ms):5.2f} ms an update")
 gain = np.median(np.divide(*times.values()))
 print(f"by hand it is {gain:.1f} times as fast")
+assert all(each.dtype == np.float32 for each in start)
 
 # %%
 assert gain > 1.3
 print("the fifty lines are faster than the library that differentiates by itself")
 
 # %% [markdown]
-# Where is the difference? Count again, and divide:
-
-# %% tags=["nbval-ignore-output"]
-by_hand = ways.numpy_operations(meta_gradients, start, support, query, 0.01, 1)
-for name, count, ms in (
-    ("loop", operations["loop"], loop_ms),
-    ("vmap", operations["vmap"], np.median(times["vmap and autograd"])),
-    ("fifty lines", by_hand, np.median(times["fifty lines"])),
-):
-    print(f"{name:12} {count:5,} operations, {1000 * ms / count:5.1f} microseconds each")
-assert by_hand < operations["vmap"]
-
-# %% [markdown]
-# There are fewer operations, and each is cheaper. Fewer, since what is known beforehand is left out: that
-# ReLU does not bend, that the data do not move, that nobody asks for the derivatives by the data. Cheaper,
-# since nothing is recorded. Autograd writes down every operation, goes back through the record to get the
-# inner gradient, *records that too*, and goes back through all of it again; and `vmap` rewrites each
-# operation on its way. (An operation of the loop is on one task and so on less numbers, and yet hardly
-# cheaper.)
+# Where is the difference? Some of it is work that is left out: ReLU does not bend, the data do not move,
+# nobody asks for the derivatives by the data. Autograd also writes down every operation, goes back through
+# the record to get the inner gradient, *records that too*, and goes back through all of it again; and `vmap`
+# rewrites each operation on its way. The rest is numpy, whose calls cost less than torch's. (The same lines
+# written in torch, recording nothing, took two to three times as long as in numpy where we tried, at this
+# size: about as much as all the rest is worth.)
 
 # %% [markdown]
 # ## 4. What the package adds (3 minutes)
 #
 # `maml.meta_gradient` goes this way by itself when it sees such a network with such a loss, and
-# `MetaLearner` with it. Two ideas make its version faster still:
+# `MetaLearner` with it. Two ideas make its version faster where tasks are many or layers wide (at width 40 and
+# 25 tasks its checks of all arguments cost about what the ideas save):
 #
 # - **The first step is the same for all tasks.** All start from $\theta$, so the first forward pass is *one*
 #   matrix product over all points of all tasks, and so is the last one of the walk, whose result is summed.
@@ -444,11 +436,12 @@ for width, steps in ((40, 1), (40, 5), (256, 1)):
 # *compiled* is the way of `vmap` through a compiler: the first call traces the whole meta-gradient and makes
 # machine code of it, and every later call is quick. With `MetaLearner(compile=True)` any network can have
 # this, where the fifty lines know one kind only. (For that kind the package does not compile: by hand is
-# there at once.) When has it paid?
+# there at once, though at width 40 what is compiled is quicker.) When has it paid, for a network that goes
+# the way *batched* without it?
 
 # %%
 for width, steps, seconds in results.first_calls():
-    saved = results.times(width, steps, 25, "vmap") - results.times(width, steps, 25, "compiled")
+    saved = results.times(width, steps, 25, "batched") - results.times(width, steps, 25, "compiled")
     print(f"width {width:3}, {steps} steps: first call {seconds:.0f} s;", end=" ")
     if saved > 0:
         print(
@@ -516,10 +509,10 @@ assert 1.5 < kept[20] / kept[10] < 2.5 and many > 10 * kept[10]
 # holds all of them, too: it differentiates the mean.) So speed and memory pull apart, and there are three
 # ways between:
 #
-# - **Chunks**: `chunk_size=10` takes ten tasks at a time and adds up their gradients. Enough to keep the
-#   processor busy, little to hold. The result is the same.
+# - **Chunks**: `chunk_size=10` takes ten tasks at a time and adds up their gradients. Little to hold, for more
+#   calls. The result is the same.
 # - **Thin gradients** (section 4): where $\theta^k$ is $\theta$ and a few outer products, it need not be
-#   stored as a matrix.
+#   stored as a matrix (as long as steps times points stay below about half the width).
 # - **Recomputing**: keep less, and compute it anew on the way back. `recompute=True` keeps each $\theta^k$,
 #   and nothing of what happened within a step.
 
@@ -528,8 +521,9 @@ pictures.memory_explorer()
 
 # %% [markdown]
 # (Stored: how much the process grew at its peak in one meta-gradient, width 256, in a process of its own.)
-# **Try** 10 tasks and 100. Chunks hold least, and by hand with chunks holds least of all. And
-# `recompute=True` saves next to nothing here:
+# **Try** 10 tasks and 100. With 10 tasks a chunk of ten is all of them and saves nothing. With 100 it holds a
+# small part of what its own way holds at once, and by hand with chunks holds least of all. And
+# `recompute=True` saves next to nothing here, or holds more:
 
 # %%
 for steps in (10, 20):
@@ -538,8 +532,8 @@ for steps in (10, 20):
     assert 0.7 < again / plain < 1.3
 
 # %% [markdown]
-# With ten points a task nearly all that is kept is $\theta^k$ itself, and that it keeps. It pays where a
-# task has many points, as the count with 1000 of them shows: there the rows are most of it. With few points
+# With ten points a task nearly all that is kept is $\theta^k$ itself, and that it keeps. It should pay
+# where a task has many points, as the count with 1000 of them suggests: there the rows are most of it. With few points
 # one has to keep *fewer* $\theta^k$.
 #
 # **Exercise `held`** (explore, 5 minutes). Recomputing, counted: what does that save, and what does it cost?
@@ -580,14 +574,15 @@ for width in (40, 256):
 # %% [markdown]
 # (Medians of five measurements on a two-core machine *that had other work to do*, as yours may have.) A small
 # product is over before a second thread has woken up, and a thread that waits for the other burns time in a
-# loop. If the other has to wait for its core, everybody waits. So the course sets one thread, and the place
+# loop. If the other has to wait for its core, everybody waits, at width 256 too. (With a second core to itself it
+# may differ there; we have not measured that.) So the course sets one thread, and the place
 # to use more cores is one level up: **whole tasks, not halves of a product**. That is section 7.
 #
 # And a **GPU**? It has thousands of slow cores instead of a few fast ones: it wants much work in few calls.
-# Measured on an NVIDIA H200 (`data/benchmarks/gpu.md`), one meta-update of the wave network through the
-# general path of that day:
+# Measured on an NVIDIA H200 (`data/benchmarks/gpu.md`), one meta-update of the wave network by the
+# loop and by `vmap`, in an earlier version of the package:
 #
-# | tasks | device | plain loop, ms | batched, ms |
+# | tasks | device | plain loop, ms | vmap, ms |
 # |--|--|--|--|
 # | 25 | CPU, one thread | 20.8 | 3.75 |
 # | 25 | H200 | 70.9 | 6.80 |
@@ -740,10 +735,10 @@ for clock, label in (("cpu_seconds", "processor"), ("seconds", "clock")):
 assert results.ranks(1, "cpu_seconds") > 1.6 * results.ranks(2, "cpu_seconds")
 
 # %% [markdown]
-# Two answers, and both are right. The processor's time says what a rank would need with a core to itself:
-# hardly anything is serial. The clock of a busy machine says what you get on it: a second rank does not
-# bring a second core if other programs are using it. Amdahl's law fits either; ask which one your question
-# is about.
+# The fit goes through two points by construction; only the third one tests it, and both predictions are too
+# low. By the processor's time hardly anything is serial: that is what a rank would need with a core to
+# itself. What the clock calls serial is mostly the other programs, and four ranks on two cores: a second rank
+# does not bring a second core. Ask which of the two your question is about.
 
 # %%
 pictures.amdahl_explorer()
@@ -801,8 +796,8 @@ print("four times the tasks halve the error; with one task it is longer than the
 #
 # the number of tasks at which the noise is as long as the gradient. If the loss bends alike in all
 # directions, the best step with $T$ tasks gains the share $\frac{1}{1 + B / T}$ of what it would gain with
-# infinitely many (McCandlish et al. 2018). So up to about $B$ tasks twice the tasks gain nearly twice as
-# much; far beyond, nothing.
+# infinitely many (McCandlish et al. 2018). So far below $B$ twice the tasks gain nearly twice as much; at
+# $B$ itself a third more; far beyond, next to nothing.
 
 # %% tags=["nbval-ignore-output"]
 scales = []
@@ -817,9 +812,12 @@ for name, each in (("at the start", two_ranks.network(40)), ("after 300 updates"
 
 # %%
 assert scales[0] < 30 < scales[1] < 500
-print("it grows while MAML learns: the mean gradient gets shorter than the scatter around it")
+print("a few tasks at the start, tens to hundreds later")
 
 # %% [markdown]
+# That is one training, at one moment. In four others it was 30 to 200 between 300 and 600 updates, and ten
+# updates changed it up to threefold: take it for an order of magnitude.
+#
 # Does this theory, made for plain gradient descent, say anything about Adam? Ask the training itself. How
 # many updates until the error after one step is 1, each number of tasks with its own best `meta_lr`?
 
@@ -859,7 +857,8 @@ for count in (25, 100, 400):
 # %% [markdown]
 # ## 10. A thousand GPUs, on paper (6 minutes)
 #
-# What would change with a thousand of them? Three numbers decide it, and all are above.
+# What would change with a thousand of them? Three things decide it: the sum, the tasks (section 9), and the
+# failures.
 #
 # **The sum.** In a *ring* each rank passes pieces to its neighbor until all have all: $2(N-1)$ messages, each
 # of $1/N$ of the gradient, so every rank sends $2\frac{N-1}{N} \cdot 4P$ bytes, nearly the same for 10 ranks
@@ -888,8 +887,8 @@ pictures.sum_explorer()
 
 # %% [markdown]
 # For the wave network it is all delay. A ring of a thousand would take 10 ms to add up 7 kB, longer than the
-# GPU's whole update (6.8 ms); the tree takes 0.1 ms. For a billion parameters it is all bandwidth: the ring
-# wins.
+# GPU's whole update (6.8 ms); the tree takes 0.1 ms. For a billion parameters it is all bandwidth: of
+# these two the ring wins.
 #
 # **The tasks.** A thousand GPUs with 25 tasks each are 25,000 tasks an update. By section 9 that is far
 # beyond the noise scale: the updates get better by little, and not a thousand times fewer. Better uses of a
@@ -905,7 +904,6 @@ pictures.sum_explorer()
 # %%
 hours = 54 * 24 * 16_384 / 419 / 1000
 print(f"one failure in {hours:.0f} hours on 1000 GPUs; in {hours * 1000 / (365 * 24):.1f} years on one")
-lost = hours / 2
 print(f"a training without checkpoints that needs {2 * hours:.0f} hours ends with chance {np.exp(-2):.0%}")
 
 # %% [markdown]
@@ -925,8 +923,8 @@ lesson.quiz()
 # - A Hessian is never written down. Its product with a vector is the derivative of the gradient in one
 #   direction, and backpropagation through learning is one such product a step, from the last step to the
 #   first.
-# - By hand, in fifty lines: equal to autograd to twelve digits, and faster, as it records nothing and leaves
-#   out what is known to be 0.
+# - By hand, in fifty lines: equal to autograd to twelve digits, and faster: it leaves out what is known to be 0,
+#   records nothing, and numpy's calls are cheap.
 # - Memory grows with tasks times steps. Chunks, thin gradients and recomputing trade it for work.
 # - Over ranks, sums are added and divided once, by all tasks. A mean of means counts tasks unequally.
 # - Amdahl's law limits the speed-up of a fixed problem; larger updates escape it only while the noise scale
@@ -934,7 +932,8 @@ lesson.quiz()
 #
 # ## What could go wrong
 #
-# - *Two threads are slower than one*: the products are small. One thread a process, more processes.
+# - *Two threads are slower than one*: the products are small, or the second core is taken. One thread a
+#   process, more processes.
 # - *A ratio of times that changes from run to run*: measure both sides in turns, in processor time, and show
 #   the spread.
 # - *Out of memory after one more inner step*: it is linear in steps and tasks. Use `chunk_size`.

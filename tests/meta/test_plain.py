@@ -6,8 +6,11 @@ import pytest
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy, mse_loss
+from torch.overrides import TorchFunctionMode
 
+from mlearn_utils import SineTasks
 from mlearn_utils.meta.maml import (
+    Params,
     adapt,
     expand_params,
     inner_step,
@@ -16,8 +19,10 @@ from mlearn_utils.meta.maml import (
     parameters_of,
     query_losses,
 )
+from mlearn_utils.meta.modules import ModuleLoss
 from mlearn_utils.meta.plain import ACTIVATIONS
-from mlearn_utils.tasks.regression import TaskBatch
+from mlearn_utils.runtime import make_generator
+from mlearn_utils.tasks.regression import Batch, TaskBatch
 from tests.meta.plain_networks import CHANGES, autograd, changed, data, differ, network
 from tests.meta.reference import largest_difference
 
@@ -178,3 +183,66 @@ def test_another_loss_may_serve_all_tasks_at_once():
     line.answer = lambda losses: losses.sum()
     with pytest.raises(ValueError, match=r"task_loss.losses must return one value for each of the 3 tasks"):
         inner_step(line, params, tasks.support, inner_lr=0.1)
+
+
+class _Penalized(ModuleLoss):
+    def __call__(self, params: Params, batch: Batch) -> Tensor:
+        return (
+            super().__call__(params, batch) + torch.stack([v.square().sum() for v in params.values()]).sum()
+        )
+
+
+class _Noting:
+    """A loss whose attribute `losses` is a list of its own."""
+
+    def __init__(self) -> None:
+        self.losses: list[float] = []
+
+    def __call__(self, params: Params, batch: Batch) -> Tensor:
+        return mse_loss(batch[0] @ params["0.weight"].T + params["0.bias"], batch[1])
+
+
+@pytest.mark.parametrize("activation", [nn.ReLU, nn.Tanh])
+def test_a_loss_that_is_another_is_not_taken_for_its_base(activation: type[nn.Module]) -> None:
+    model = nn.Sequential(nn.Linear(1, 4), activation(), nn.Linear(4, 1))
+    tasks = SineTasks().sample(3, 4, 4, generator=make_generator(0))
+    loss = _Penalized(model, mse_loss)
+    found, _ = meta_gradient(loss, parameters_of(model), tasks, inner_lr=0.01)
+    right, _ = meta_gradient(loss, parameters_of(model), tasks, inner_lr=0.01, vectorized=False)
+    torch.testing.assert_close(found, right)
+
+
+def test_an_attribute_of_a_loss_that_is_called_losses_is_its_own() -> None:
+    params = parameters_of(nn.Sequential(nn.Linear(1, 1)))
+    tasks = SineTasks().sample(3, 4, 4, generator=make_generator(0))
+    found, _ = meta_gradient(_Noting(), params, tasks, inner_lr=0.01)
+    right, _ = meta_gradient(_Noting(), params, tasks, inner_lr=0.01, vectorized=False)
+    torch.testing.assert_close(found, right)
+
+
+class _Doubling(TorchFunctionMode):
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        value = func(*args, **(kwargs or {}))
+        return 2 * value if func is nn.functional.linear else value
+
+
+def test_a_mode_of_the_callers_sees_every_layer() -> None:
+    model = nn.Sequential(nn.Linear(1, 4), nn.Tanh(), nn.Linear(4, 1))
+    tasks = SineTasks().sample(3, 4, 4, generator=make_generator(0))
+    loss = module_loss(model, mse_loss)
+    with _Doubling():
+        found, right = (
+            meta_gradient(loss, parameters_of(model), tasks, inner_lr=0.01, vectorized=each)[0]
+            for each in (True, False)
+        )
+    torch.testing.assert_close(found, right)
+
+
+@pytest.mark.parametrize("activation", [nn.ReLU, nn.Tanh])
+def test_a_parameter_beside_the_layers_is_asked_for(activation: type[nn.Module]) -> None:
+    model = nn.Sequential(nn.Linear(1, 4), activation(), nn.Linear(4, 1))
+    params = dict(parameters_of(model))
+    model.register_parameter("extra", nn.Parameter(torch.ones(1)))
+    tasks = SineTasks().sample(3, 4, 4, generator=make_generator(0))
+    with pytest.raises(ValueError, match="missing \\['extra'\\]"):
+        meta_gradient(module_loss(model, mse_loss), params, tasks, inner_lr=0.01)

@@ -1,5 +1,6 @@
 """Recomputed inner steps have the same gradient and keep less."""
 
+from types import MappingProxyType
 from typing import Any
 
 import pytest
@@ -110,3 +111,27 @@ def test_a_learner_recomputes_and_files_without_the_setting_load(tmp_path, monke
     assert loaded.train(LinearTasks(), 2, 5, 4, progress=False) == learner.train(
         LinearTasks(), 2, 5, 4, progress=False
     )
+
+
+def test_a_rule_that_closes_over_what_learns_is_refused():
+    model, tasks, share = make_model(), make_tasks(), torch.tensor(0.5, requires_grad=True)
+
+    def rule(grads: Any, state: Any) -> Any:
+        return {name: share * grad for name, grad in grads.items()}, state
+
+    with pytest.raises(ValueError, match="rule closes over"):
+        query_losses(
+            module_loss(model, mse_loss), parameters_of(model), tasks, inner_lr=0.1, rule=rule, recompute=True
+        )
+
+
+def test_rates_in_any_mapping_get_their_gradient():
+    model, tasks, found = make_model(), make_tasks(), []
+    params = parameters_of(model)
+    for kind in (dict, MappingProxyType):
+        rates = {name: torch.tensor(0.1, dtype=torch.double, requires_grad=True) for name in params}
+        losses = query_losses(
+            module_loss(model, mse_loss), params, tasks, inner_lr=kind(rates), recompute=True
+        )
+        found.append(torch.autograd.grad(losses.sum(), list(rates.values())))
+    assert all(torch.equal(a, b) for a, b in zip(*found, strict=True))

@@ -14,9 +14,9 @@ from mlearn_utils.course.lesson_10 import mistakes
 def hessian_vector(x, v, decay):
     """Return H v [F], where H [F, F] is the Hessian of the loss L.
 
-        L(theta) = mean over k of (x[k] @ theta - y[k]) ** 2 + decay * sum of theta ** 2.
+        L(theta) = mean over n of (x[n] @ theta - y[n]) ** 2 + decay * sum of theta ** 2.
 
-    x is an array [K, F], v is [F]. Do not make an array [F, F]: F may be a million.
+    x is an array [N, F], N points with F features, v is [F]. Do not make an array [F, F]: F may be a million.
     """
     ### BEGIN SOLUTION
     return 2 / len(x) * x.T @ (x @ v) + 2 * decay * v
@@ -48,7 +48,8 @@ def held(steps, spacing):
 
     theta^0, ..., theta^(steps - 1) are needed one by one, the last first. On the way out only each
     `spacing`-th is kept, from theta^0 on. On the way back the sets between two of them (or after the last)
-    are computed anew, all of one stretch at a time, and dropped after use. Those that were kept stay.
+    are computed anew, all of one stretch at a time, and dropped after use. Those that were kept stay. The way
+    out takes all `steps` inner steps, up to theta^steps, which is not counted as held.
     """
     ### BEGIN SOLUTION
     kept = -(-steps // spacing)
@@ -114,8 +115,8 @@ EXERCISES = (
         points=2,
         hints=(
             "Write down the gradient. How does it change when theta moves along v? Nothing but that is H v.",
-            "x @ v is how the predictions change: K numbers. What carries them back to theta?",
-            "The brackets decide: x.T @ (x @ v) makes K numbers on the way, (x.T @ x) @ v makes F * F.",
+            "x @ v is how the predictions change: N numbers. What carries them back to theta?",
+            "The brackets decide: x.T @ (x @ v) makes N numbers on the way, (x.T @ x) @ v makes F * F.",
         ),
     ),
     Exercise(

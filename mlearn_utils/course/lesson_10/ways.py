@@ -110,27 +110,8 @@ def _plain(value: Any) -> Any:
     return value.view(np.ndarray) if isinstance(value, np.ndarray) else value
 
 
-class _Numpy(np.ndarray):
-    """An array that counts what is computed with it and with what comes of it."""
-
-    calls = 0
-
-    def __array_ufunc__(self, ufunc: np.ufunc, method: Any, *inputs: Any, **kwargs: Any) -> Any:
-        _Numpy.calls += 1
-        kwargs["out"] = tuple(_plain(each) for each in kwargs.get("out", ())) or None
-        found = getattr(ufunc, method)(*map(_plain, inputs), **kwargs)
-        return found.view(_Numpy) if isinstance(found, np.ndarray) else found
-
-
 def torch_operations(call: Way) -> int:
     """Return how many operations on tensors a call makes."""
     with _Torch() as counted:
         call()
     return counted.calls
-
-
-def numpy_operations(function: Callable[..., object], weights: list[np.ndarray], *rest: Any) -> int:
-    """Return how many operations (sums, products, comparisons, ...) a function makes with its weights."""
-    before = _Numpy.calls
-    function([each.view(_Numpy) for each in weights], *rest)
-    return _Numpy.calls - before

@@ -115,8 +115,8 @@ class PolicyModel:
         def one(params: Params, batch: tuple[Tensor, ...]) -> Tensor:
             return call_module(network, params, batch[0])
 
-        own = next(value for value in network.parameters() if value.requires_grad)
-        if next(iter(params.values())).ndim == own.ndim:
+        name, own = next((name, value) for name, value in network.named_parameters() if value.requires_grad)
+        if params[name].ndim == own.ndim:
             return one(params, (x.reshape(-1, *self.shape),)).reshape(*leading, -1)
         return for_every_task(one, params, (x,))
 
