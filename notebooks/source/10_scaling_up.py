@@ -435,10 +435,12 @@ gain = np.median(np.divide(times["vmap"], times["by hand"]))
 
 # %%
 assert gain > 1.5 and results.times(256, 1, 25, "batched") > 3 * results.times(256, 1, 25, "by hand")
-print("stored, 25 tasks on one core, in ms an update (smallest to largest of three measurements):")
-for width, steps in ((40, 1), (40, 5), (256, 1)):
-    row = [f"{way} {results.time_text(width, steps, 25, way)}" for way in results.WAYS]
-    print(f"width {width:3}, {steps} steps: {', '.join(row)}")
+print("stored: ms for 25 tasks on one core (smallest to largest of three measurements)")
+settings = ((40, 1), (40, 5), (256, 1))
+print(" " * 10 + "".join(f"{f'width {width}, steps {steps}':23}" for width, steps in settings))
+for way in results.WAYS:
+    row = (results.time_text(width, steps, 25, way) for width, steps in settings)
+    print(f"{way:10}" + "".join(f"{text:23}" for text in row).rstrip())
 
 # %% [markdown]
 # *compiled* is the way of `vmap` through a compiler: the first call traces the whole meta-gradient and makes
