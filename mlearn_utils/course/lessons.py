@@ -34,8 +34,9 @@ HEADLESS = {"SDL_VIDEODRIVER": "dummy", "SDL_AUDIODRIVER": "dummy", "PYGAME_HIDE
 def start(number: str) -> "Lesson":
     """Prepare the notebook of lesson `number` and return the lesson.
 
-    Sets the figure style, one torch thread (faster for the course's small networks) and a headless SDL, and
-    prints one line with versions and the device, which is the CPU unless $MLEARN_DEVICE says otherwise.
+    Sets the figure style, one thread for torch and numpy (faster for the course's small networks) and a
+    headless SDL, and prints one line with versions and the device, which is the CPU unless $MLEARN_DEVICE
+    says otherwise.
 
     Raises:
         ValueError: if there is no such lesson, or the machine lacks the device.
@@ -43,12 +44,19 @@ def start(number: str) -> "Lesson":
     lesson = Lesson(number, start_recording(number))
     use_style()
     torch.set_num_threads(1)
+    _use_one_thread_in_numpy()
     for name, value in HEADLESS.items():
         os.environ.setdefault(name, value)
     python = f"{sys.version_info.major}.{sys.version_info.minor}"
     packages = [f"{name} {_version(name)}" for name in ("torch", "gymnasium")]
     print(" · ".join([f"Lesson {lesson.number}", f"Python {python}", *packages, f"device {lesson.device}"]))
     return lesson
+
+
+def _use_one_thread_in_numpy() -> None:
+    from threadpoolctl import threadpool_limits  # which sets an environment variable when it is imported
+
+    threadpool_limits(1, user_api="blas")
 
 
 class Lesson:

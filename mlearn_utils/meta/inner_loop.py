@@ -274,8 +274,8 @@ def _step(
         direction, state = rule(dict(zip(start, grads, strict=True)), state)
     if unrecorded and any(value.requires_grad for value in direction.values()):
         raise ValueError(
-            "recompute: rule closes over a tensor that requires a gradient, which it would not get; detach it, "
-            "or leave recompute out"
+            "recompute: rule closes over a tensor that requires a gradient, which it would not get; "
+            "detach it, or leave recompute out"
         )
     with torch.set_grad_enabled(tracked):
         new = {name: _moved(start[name], rates[name], direction[name]) for name in moving}

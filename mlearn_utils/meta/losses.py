@@ -84,8 +84,9 @@ def task_losses(task_loss: TaskLoss, task_params: Params, batch: Batch, *, vecto
     Raises:
         ValueError: if the loss is not a scalar, is random, writes its arguments, or cannot be vectorized.
     """
-    if vectorized and _serves_all(type(task_loss)):
-        losses: Tensor | None = getattr(task_loss, "losses")(task_params, batch)  # noqa: B009
+    at_once: Callable[[Params, Batch], Tensor | None] | None = getattr(task_loss, "losses", None)
+    if vectorized and at_once is not None and _serves_all(type(task_loss)):
+        losses = at_once(task_params, batch)
         if losses is not None:
             return checks.one_value_a_task(losses, len(batch[0]), "task_loss.losses")
     return for_every_task(checks.scalar_loss(task_loss), task_params, batch, vectorized=vectorized)
@@ -99,7 +100,11 @@ def _serves_all(kind: type) -> bool:
     home = next((each for each in kind.__mro__ if "losses" in vars(each)), None)
     if home is None or not callable(vars(home)["losses"]):
         return False
-    return getattr(kind, "__call__", None) is getattr(home, "__call__", None)
+    calls = [
+        next((vars(each)["__call__"] for each in k.__mro__ if "__call__" in vars(each)), None)
+        for k in (kind, home)
+    ]
+    return calls[0] is calls[1]
 
 
 def for_every_task(

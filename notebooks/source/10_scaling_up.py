@@ -46,8 +46,8 @@ two_ranks.use_threads(1)  # torch and numpy: section 6 says why
 # ## 1. Where does the time go? (8 minutes)
 #
 # One meta-update of lesson 05: 25 waves, 10 support and 10 query points each, a network with two hidden
-# layers of 40 ReLU units, one inner step. The plain way goes through the waves **one after the other**: this
-# is lesson 04's code with a loop around it.
+# layers of 40 ReLU units, one inner step. The plain way goes through the waves **one after the other**:
+# this is lesson 04's code with a loop around it.
 
 # %%
 model, tasks = two_ranks.network(width=40), two_ranks.sine_tasks(25)
@@ -55,9 +55,9 @@ print(inspect.getsource(ways.by_loop))
 
 # %% [markdown]
 # The other way is **batching over tasks**: all 25 waves go through each layer together, as one array with
-# the task axis first. `torch.vmap` turns a loss that was written for one task into one for such a batch; that
-# is what the package does with a loss of which it knows nothing else. The sums and products are the same,
-# number by number. Is it faster, then?
+# the task axis first. `torch.vmap` turns a loss that was written for one task into one for such a batch;
+# that is what the package does with a loss of which it knows nothing else. The sums and products are the
+# same, number by number. Is it faster, then?
 
 # %%
 predictions.predict_batching()
@@ -80,9 +80,9 @@ assert gain > 2
 print("batched, the same sums and products take less than half of the time")
 
 # %% [markdown]
-# The arithmetic is the same, so it cannot be the arithmetic. What else is there? Every operation on a tensor
-# has a **fixed cost**: Python looks up what to call, PyTorch picks the code for this type and shape, reserves
-# memory, and notes the operation for the gradient. Compare tensors of different size:
+# The arithmetic is the same, so it cannot be the arithmetic. What else is there? Every operation on a
+# tensor has a **fixed cost**: Python looks up what to call, PyTorch picks the code for this type and
+# shape, reserves memory, and notes the operation for the gradient. Compare tensors of different size:
 
 # %% tags=["nbval-ignore-output"]
 per_number = {}
@@ -134,10 +134,10 @@ assert results.times(40, 1, 400, "loop") > 10 * results.times(40, 1, 400, "vmap"
 assert results.times(256, 1, 400, "loop") < 1.5 * results.times(256, 1, 400, "vmap") and chunks < at_once
 
 # %% [markdown]
-# The last two lines (of the way *batched*, section 4): at width 256 400 sets of 66,561 weights, several of them
-# in each step, are hundreds of megabytes that have to come from the main memory each time. Twenty-five at a
-# time (`chunk_size=25`) are kinder to the memory. At width 40 they only make more calls, and cost more than
-# twice the time.
+# The last two lines (of the way *batched*, section 4): at width 256 400 sets of 66,561 weights, several
+# of them in each step, are hundreds of megabytes that have to come from the main memory each time.
+# Twenty-five at a time (`chunk_size=25`) are kinder to the memory. At width 40 they only make more calls,
+# and cost more than twice the time.
 
 # %% [markdown]
 # ## 2. A Hessian times a vector (3 minutes)
@@ -156,8 +156,8 @@ assert results.times(256, 1, 400, "loop") < 1.5 * results.times(256, 1, 400, "vm
 #
 # A derivative in *one* direction: it costs a few gradients, whatever $P$ is.
 #
-# **Exercise `hessian_vector`** (core, 5 minutes). First for a model whose gradient you can write down: linear
-# regression, with a *decay* that pulls every parameter towards 0.
+# **Exercise `hessian_vector`** (core, 5 minutes). First for a model whose gradient you can write down:
+# linear regression, with a *decay* that pulls every parameter towards 0.
 
 # %% exercise="hessian_vector"
 
@@ -174,10 +174,10 @@ lesson.check(hessian_vector)
 # Now the ReLU network, by hand: numpy, and no autograd. Four functions: forward, backward, the product
 # $Hv$, and the walk.
 #
-# **Notation.** Layers count $l = 0, \dots, L$. What enters layer $l$ is $a_l$, an array [points, units], and
-# $a_0$ is the data. To have no separate bias, every $a_l$ gets one more unit that is always 1, and $W_l$ one
-# more row, the bias (and, but for the last layer, one more column that hands the 1 on). All tasks go
-# together: $a_l$ is really [tasks, points, units], and `@` multiplies a stack of matrices.
+# **Notation.** Layers count $l = 0, \dots, L$. What enters layer $l$ is $a_l$, an array [points, units],
+# and $a_0$ is the data. To have no separate bias, every $a_l$ gets one more unit that is always 1, and
+# $W_l$ one more row, the bias (and, but for the last layer, one more column that hands the 1 on). All
+# tasks go together: $a_l$ is really [tasks, points, units], and `@` multiplies a stack of matrices.
 
 # %%
 
@@ -251,10 +251,10 @@ ds, slopes = backward(weights, entering, predicted - y)
 print("one gradient for each of 25 tasks:", *(g.shape for g in slopes))
 
 # %% [markdown]
-# **Hessian times vector.** Move all $W_l$ along $V_l$, matrices of the same sizes (with 0 in the column that
-# hands the 1 on: it never moves), and write
-# $\mathrm{R}\,q$ for how a quantity $q$ changes: its derivative by $\varepsilon$ at $W + \varepsilon V$. Then
-# go through *every line above* and differentiate it, by the product rule:
+# **Hessian times vector.** Move all $W_l$ along $V_l$, matrices of the same sizes (with 0 in the column
+# that hands the 1 on: it never moves), and write $\mathrm{R}\,q$ for how a quantity $q$ changes: its
+# derivative by $\varepsilon$ at $W + \varepsilon V$. Then go through *every line above* and differentiate
+# it, by the product rule:
 #
 # $$\mathrm{R}z_l = a_l V_l + \mathrm{R}a_l\, W_l, \quad
 # \mathrm{R}a_{l+1} = \mathrm{R}z_l \odot m_{l+1}, \quad
@@ -373,8 +373,8 @@ print(f"{n_lines} lines")
 assert n_lines <= 50
 
 # %% [markdown]
-# *Equal to twelve digits*, with one step and with five, in fewer lines than most explanations of it. And what
-# is it worth? In float32, as one trains:
+# *Equal to twelve digits*, with one step and with five, in fewer lines than most explanations of it. And
+# what is it worth? In float32, as one trains:
 
 # %% tags=["nbval-ignore-output"]
 start = matrices(model)
@@ -397,21 +397,22 @@ print("the fifty lines are faster than the library that differentiates by itself
 
 # %% [markdown]
 # Where is the difference? Some of it is work that is left out: ReLU does not bend, the data do not move,
-# nobody asks for the derivatives by the data. Autograd also writes down every operation, goes back through
-# the record to get the inner gradient, *records that too*, and goes back through all of it again; and `vmap`
-# rewrites each operation on its way. The rest is numpy, whose calls cost less than torch's. (The same lines
-# written in torch, recording nothing, took two to three times as long as in numpy where we tried, at this
-# size: about as much as all the rest is worth.)
+# nobody asks for the derivatives by the data. Autograd also writes down every operation, goes back
+# through the record to get the inner gradient, *records that too*, and goes back through all of it again;
+# and `vmap` rewrites each operation on its way. The rest is numpy, whose calls cost less than torch's.
+# (The same lines written in torch, recording nothing, took two to three times as long as in numpy where
+# we tried, at this size: about as much as all the rest is worth.)
 
 # %% [markdown]
 # ## 4. What the package adds (3 minutes)
 #
 # `maml.meta_gradient` goes this way by itself when it sees such a network with such a loss, and
-# `MetaLearner` with it. Two ideas make its version faster where tasks are many or layers wide (at width 40 and
-# 25 tasks its checks of all arguments cost about what the ideas save):
+# `MetaLearner` with it. Two ideas make its version faster where tasks are many or layers wide (at width
+# 40 and 25 tasks its checks of all arguments cost about what the ideas save):
 #
-# - **The first step is the same for all tasks.** All start from $\theta$, so the first forward pass is *one*
-#   matrix product over all points of all tasks, and so is the last one of the walk, whose result is summed.
+# - **The first step is the same for all tasks.** All start from $\theta$, so the first forward pass is
+#   *one* matrix product over all points of all tasks, and so is the last one of the walk, whose result is
+#   summed.
 # - **A gradient is thin.** $G_l = a_l^\top d_l$ has the rank of the number of points, ten here. For a large
 #   layer $aW' = aW - \alpha\,(a\, a_l^\top)\, d_l$ costs less than making $W' = W - \alpha G_l$ for every
 #   task.
@@ -427,17 +428,19 @@ gain = np.median(np.divide(times["vmap"], times["by hand"]))
 
 # %%
 assert gain > 1.5 and results.times(256, 1, 25, "batched") > 3 * results.times(256, 1, 25, "by hand")
-print("stored, 25 tasks on one core, in ms an update (smallest to largest of three measurements):")
-for width, steps in ((40, 1), (40, 5), (256, 1)):
-    row = [f"{way} {results.time_text(width, steps, 25, way)}" for way in results.WAYS]
-    print(f"width {width:3}, {steps} steps: {', '.join(row)}")
+print("stored: ms for 25 tasks on one core (smallest to largest of three measurements)")
+settings = ((40, 1), (40, 5), (256, 1))
+print(" " * 10 + "".join(f"{f'width {width}, steps {steps}':23}" for width, steps in settings))
+for way in results.WAYS:
+    row = (results.time_text(width, steps, 25, way) for width, steps in settings)
+    print(f"{way:10}" + "".join(f"{text:23}" for text in row).rstrip())
 
 # %% [markdown]
-# *compiled* is the way of `vmap` through a compiler: the first call traces the whole meta-gradient and makes
-# machine code of it, and every later call is quick. With `MetaLearner(compile=True)` any network can have
-# this, where the fifty lines know one kind only. (For that kind the package does not compile: by hand is
-# there at once, though at width 40 what is compiled is quicker.) When has it paid, for a network that goes
-# the way *batched* without it?
+# *compiled* is the way of `vmap` through a compiler: the first call traces the whole meta-gradient and
+# makes machine code of it, and every later call is quick. With `MetaLearner(compile=True)` any network
+# can have this, where the fifty lines know one kind only. (For that kind the package does not compile: by
+# hand is there at once, though at width 40 what is compiled is quicker.) When has it paid, for a network
+# that goes the way *batched* without it?
 
 # %%
 for width, steps, seconds in results.first_calls():
@@ -509,8 +512,8 @@ assert 1.5 < kept[20] / kept[10] < 2.5 and many > 10 * kept[10]
 # holds all of them, too: it differentiates the mean.) So speed and memory pull apart, and there are three
 # ways between:
 #
-# - **Chunks**: `chunk_size=10` takes ten tasks at a time and adds up their gradients. Little to hold, for more
-#   calls. The result is the same.
+# - **Chunks**: `chunk_size=10` takes ten tasks at a time and adds up their gradients. Little to hold, for
+#   more calls. The result is the same.
 # - **Thin gradients** (section 4): where $\theta^k$ is $\theta$ and a few outer products, it need not be
 #   stored as a matrix (as long as steps times points stay below about half the width).
 # - **Recomputing**: keep less, and compute it anew on the way back. `recompute=True` keeps each $\theta^k$,
@@ -520,9 +523,9 @@ assert 1.5 < kept[20] / kept[10] < 2.5 and many > 10 * kept[10]
 pictures.memory_explorer()
 
 # %% [markdown]
-# (Stored: how much the process grew at its peak in one meta-gradient, width 256, in a process of its own.)
-# **Try** 10 tasks and 100. With 10 tasks a chunk of ten is all of them and saves nothing. With 100 it holds a
-# small part of what its own way holds at once, and by hand with chunks holds least of all. And
+# (Stored: how much the process grew at its peak in one meta-gradient, width 256, in a process of its
+# own.) **Try** 10 tasks and 100. With 10 tasks a chunk of ten is all of them and saves nothing. With 100
+# it holds a small part of what its own way holds at once, and by hand with chunks holds least of all. And
 # `recompute=True` saves next to nothing here, or holds more:
 
 # %%
@@ -533,10 +536,11 @@ for steps in (10, 20):
 
 # %% [markdown]
 # With ten points a task nearly all that is kept is $\theta^k$ itself, and that it keeps. It should pay
-# where a task has many points, as the count with 1000 of them suggests: there the rows are most of it. With few points
-# one has to keep *fewer* $\theta^k$.
+# where a task has many points, as the count with 1000 of them suggests: there the rows are most of it.
+# With few points one has to keep *fewer* $\theta^k$.
 #
-# **Exercise `held`** (explore, 5 minutes). Recomputing, counted: what does that save, and what does it cost?
+# **Exercise `held`** (explore, 5 minutes). Recomputing, counted: what does that save, and what does it
+# cost?
 
 # %% exercise="held"
 
@@ -544,19 +548,20 @@ for steps in (10, 20):
 lesson.check(held)
 
 # %% [markdown]
-# With a spacing near $\sqrt K$ one holds about $2\sqrt K$ sets instead of $K$, for less than one more way out
-# (Chen et al. 2016). With several levels of such marks it can be brought down to about $\log K$ (Griewank
-# and Walther 2000). And *implicit* MAML needs no way back at all: where the inner steps have arrived at a
-# minimum (of a loss with a pull towards $\theta$), the gradient depends on that point alone, so memory does
-# not grow with $K$ (Rajeswaran et al. 2019).
+# With a spacing near $\sqrt K$ one holds about $2\sqrt K$ sets instead of $K$, for less than one more way
+# out (Chen et al. 2016). With several levels of such marks it can be brought down to about $\log K$
+# (Griewank and Walther 2000). And *implicit* MAML needs no way back at all: where the inner steps have
+# arrived at a minimum (of a loss with a pull towards $\theta$), the gradient depends on that point alone,
+# so memory does not grow with $K$ (Rajeswaran et al. 2019).
 
 # %% [markdown]
 # # Second session
 #
 # ## 6. Threads and devices (5 minutes)
 #
-# A machine with two cores should be twice as fast with two **threads**, two strands of one program that run
-# at the same time. PyTorch and numpy can split *one* matrix product over threads. Guess for the wave network:
+# A machine with two cores should be twice as fast with two **threads**, two strands of one program that
+# run at the same time. PyTorch and numpy can split *one* matrix product over threads. Guess for the wave
+# network:
 
 # %%
 predictions.predict_threads()
@@ -572,11 +577,11 @@ for width in (40, 256):
         print(f"of the processor {one[1]:5.1f} and {two[1]:6.1f} ms")
 
 # %% [markdown]
-# (Medians of five measurements on a two-core machine *that had other work to do*, as yours may have.) A small
-# product is over before a second thread has woken up, and a thread that waits for the other burns time in a
-# loop. If the other has to wait for its core, everybody waits, at width 256 too. (With a second core to itself it
-# may differ there; we have not measured that.) So the course sets one thread, and the place
-# to use more cores is one level up: **whole tasks, not halves of a product**. That is section 7.
+# (Medians of five measurements on a two-core machine *that had other work to do*, as yours may have.) A
+# small product is over before a second thread has woken up, and a thread that waits for the other burns
+# time in a loop. If the other has to wait for its core, everybody waits, at width 256 too. (With a second
+# core to itself it may differ there; we have not measured that.) So the course sets one thread, and the
+# place to use more cores is one level up: **whole tasks, not halves of a product**. That is section 7.
 #
 # And a **GPU**? It has thousands of slow cores instead of a few fast ones: it wants much work in few calls.
 # Measured on an NVIDIA H200 (`data/benchmarks/gpu.md`), one meta-update of the wave network by the
@@ -602,9 +607,9 @@ assert on_gpu[25] > 3.75 and on_gpu[1000] / on_gpu[25] < 1.3
 # %% [markdown]
 # ## 7. Two processes (9 minutes)
 #
-# Tasks do not talk to each other. So start the program twice, and let each copy take a share of the tasks. A
-# copy is a **rank**, and has a number from 0. Each rank runs the whole program, draws *all* tasks (from the
-# same seed, so the same ones), and takes its share:
+# Tasks do not talk to each other. So start the program twice, and let each copy take a share of the
+# tasks. A copy is a **rank**, and has a number from 0. Each rank runs the whole program, draws *all*
+# tasks (from the same seed, so the same ones), and takes its share:
 #
 # **Exercise `shares`** (core, 5 minutes). 25 tasks, 4 ranks?
 
@@ -618,8 +623,8 @@ lesson.check(shares)
 # operation for that is an **all-reduce**: each rank gives an array, and each gets the sum of them. But what
 # should be summed?
 #
-# **Exercise `mean_over_ranks`** (core, 4 minutes, *find the bug*). Each rank has the mean over its own tasks.
-# The function below has been used for years, and every test with two equal shares was green.
+# **Exercise `mean_over_ranks`** (core, 4 minutes, *find the bug*). Each rank has the mean over its own
+# tasks. The function below has been used for years, and every test with two equal shares was green.
 
 # %% exercise="mean_over_ranks"
 
@@ -627,8 +632,8 @@ lesson.check(shares)
 lesson.check(mean_over_ranks)
 
 # %% [markdown]
-# How bad is it? With tasks at random the lone task is not always the same one, so over many updates the mean
-# of means is right, with more noise. If every rank keeps tasks of its own, it is wrong for good. The
+# How bad is it? With tasks at random the lone task is not always the same one, so over many updates the
+# mean of means is right, with more noise. If every rank keeps tasks of its own, it is wrong for good. The
 # variances of the two means, for 24 and 1 of random tasks whose gradients have the variance 1:
 
 # %%
@@ -637,15 +642,15 @@ print(f"mean of all {of_all:.3f}, mean of means {of_means:.3f}: {of_means / of_a
 assert of_means > 6 * of_all
 
 # %% [markdown]
-# Now for real. This is all that a rank does (`tensor_split` makes the shares, and `all_reduce` writes the sum
-# into `total`):
+# Now for real. This is all that a rank does (`tensor_split` makes the shares, and `all_reduce` writes the
+# sum into `total`):
 
 # %%
 print(inspect.getsource(two_ranks.gradient_over_ranks))
 
 # %% [markdown]
-# `torchrun` starts the ranks, tells each its number and where to find the others, and stops all if one fails.
-# In a terminal one writes
+# `torchrun` starts the ranks, tells each its number and where to find the others, and stops all if one
+# fails. In a terminal one writes
 #
 # ```bash
 # torchrun --standalone --nproc-per-node 2 script.py
@@ -717,8 +722,8 @@ for size, seconds in found[2]["all_reduce"].items():
 lesson.check(predict_time)
 
 # %% [markdown]
-# On your own numbers, those of section 7 (two measurements, so the fit goes through both), and on stored ones
-# of a two-core machine:
+# On your own numbers, those of section 7 (two measurements, so the fit goes through both), and on stored
+# ones of a two-core machine:
 
 # %% tags=["nbval-ignore-output"]
 yours = [found[n]["cpu_seconds"] for n in (1, 2)]
@@ -735,26 +740,27 @@ for clock, label in (("cpu_seconds", "processor"), ("seconds", "clock")):
 assert results.ranks(1, "cpu_seconds") > 1.6 * results.ranks(2, "cpu_seconds")
 
 # %% [markdown]
-# The fit goes through two points by construction; only the third one tests it, and both predictions are too
-# low. By the processor's time hardly anything is serial: that is what a rank would need with a core to
-# itself. What the clock calls serial is mostly the other programs, and four ranks on two cores: a second rank
-# does not bring a second core. Ask which of the two your question is about.
+# The fit goes through two points by construction; only the third one tests it, and both predictions are
+# too low. By the processor's time hardly anything is serial: that is what a rank would need with a core
+# to itself. What the clock calls serial is mostly the other programs, and four ranks on two cores: a
+# second rank does not bring a second core. Ask which of the two your question is about.
 
 # %%
 pictures.amdahl_explorer()
 
 # %% [markdown]
 # **Try** 5 %, then 1 %: even with 1 % serial, a thousand workers are 91 times as fast and not a thousand.
-# Gustafson (1988) answered: with a thousand workers nobody solves the *same* problem. One takes a thousand
-# times as many tasks in the same time, and then the serial part stays small (the dashed line). That is true,
-# if more tasks in an update are worth anything. Are they?
+# Gustafson (1988) answered: with a thousand workers nobody solves the *same* problem. One takes a
+# thousand times as many tasks in the same time, and then the serial part stays small (the dashed line).
+# That is true, if more tasks in an update are worth anything. Are they?
 
 # %% [markdown]
 # ## 9. What more tasks buy (6 minutes)
 #
-# The meta-gradient is a mean over the tasks that were drawn. It is right on average, and it scatters. With
-# independent tasks its variance falls like $1/T$, so its error like $1/\sqrt T$. The fifty lines return each
-# task's own gradient, so this can be seen. First a training of 300 updates, to be in the middle of learning:
+# The meta-gradient is a mean over the tasks that were drawn. It is right on average, and it scatters.
+# With independent tasks its variance falls like $1/T$, so its error like $1/\sqrt T$. The fifty lines
+# return each task's own gradient, so this can be seen. First a training of 300 updates, to be in the
+# middle of learning:
 
 # %% tags=["nbval-ignore-output"]
 learner = MetaLearner(two_ranks.network(40), inner_lr=0.01, meta_lr=0.005, device="cpu")
@@ -789,8 +795,8 @@ print("four times the tasks halve the error; with one task it is longer than the
 # With one task the error is several times as long as the gradient itself: mostly noise. Each factor of four
 # halves it. To be twice as precise costs four times the tasks, again and again.
 #
-# How precise should it be? Write $\Sigma$ for the covariance of the tasks' gradients, and $g$ for their mean.
-# The **noise scale** is
+# How precise should it be? Write $\Sigma$ for the covariance of the tasks' gradients, and $g$ for their
+# mean. The **noise scale** is
 #
 # $$B = \frac{\operatorname{tr} \Sigma}{\lVert g \rVert^2},$$
 #
@@ -837,11 +843,11 @@ middle = {count: np.median(updates) for count, (_, updates) in results.batches()
 assert middle[1] > 4 * middle[5] and middle[100] < 2 * middle[400]
 
 # %% [markdown]
-# Five trainings each, with the best of eight rates `meta_lr`, which two other trainings chose. (All that was
-# tried is in `data/lesson_10/rates.csv`. For 25 tasks the two that chose 0.04 needed 160 updates, and the
-# five that were judged with it 280 to 470: a choice by two trainings flatters itself. Take these medians for
-# rough ones.) From 1 to 5 tasks the updates fall as the tasks rise, and the whole costs no more. From 100 to
-# 400 little is saved, for three times the work. The noise scale said as much.
+# Five trainings each, with the best of eight rates `meta_lr`, which two other trainings chose. (All that
+# was tried is in `data/lesson_10/rates.csv`. For 25 tasks the two that chose 0.04 needed 160 updates, and
+# the five that were judged with it 280 to 470: a choice by two trainings flatters itself. Take these
+# medians for rough ones.) From 1 to 5 tasks the updates fall as the tasks rise, and the whole costs no
+# more. From 100 to 400 little is saved, for three times the work. The noise scale said as much.
 #
 # And what larger updates gain is a larger *step* that they allow. With the rate of lesson 05:
 
@@ -860,9 +866,9 @@ for count in (25, 100, 400):
 # What would change with a thousand of them? Three things decide it: the sum, the tasks (section 9), and the
 # failures.
 #
-# **The sum.** In a *ring* each rank passes pieces to its neighbor until all have all: $2(N-1)$ messages, each
-# of $1/N$ of the gradient, so every rank sends $2\frac{N-1}{N} \cdot 4P$ bytes, nearly the same for 10 ranks
-# and for 1000 (Patarasu and Yuan 2009). With a bandwidth $\beta$ and a delay $\tau$ a message
+# **The sum.** In a *ring* each rank passes pieces to its neighbor until all have all: $2(N-1)$ messages,
+# each of $1/N$ of the gradient, so every rank sends $2\frac{N-1}{N} \cdot 4P$ bytes, nearly the same for
+# 10 ranks and for 1000 (Patarasu and Yuan 2009). With a bandwidth $\beta$ and a delay $\tau$ a message
 #
 # $$t_{\text{ring}} = 2 (N-1) \Bigl(\tau + \frac{4P}{N \beta}\Bigr), \qquad
 # t_{\text{tree}} = 2 \lceil \log_2 N \rceil \Bigl(\tau + \frac{4P}{\beta}\Bigr).$$
@@ -886,17 +892,17 @@ assert paper.tree_seconds(1000, 10**9, 50e9, 5e-6) > 5 * paper.ring_seconds(1000
 pictures.sum_explorer()
 
 # %% [markdown]
-# For the wave network it is all delay. A ring of a thousand would take 10 ms to add up 7 kB, longer than the
-# GPU's whole update (6.8 ms); the tree takes 0.1 ms. For a billion parameters it is all bandwidth: of
+# For the wave network it is all delay. A ring of a thousand would take 10 ms to add up 7 kB, longer than
+# the GPU's whole update (6.8 ms); the tree takes 0.1 ms. For a billion parameters it is all bandwidth: of
 # these two the ring wins.
 #
 # **The tasks.** A thousand GPUs with 25 tasks each are 25,000 tasks an update. By section 9 that is far
-# beyond the noise scale: the updates get better by little, and not a thousand times fewer. Better uses of a
-# thousand machines for *this* model: a thousand seeds and settings at once, which need not talk to each
+# beyond the noise scale: the updates get better by little, and not a thousand times fewer. Better uses of
+# a thousand machines for *this* model: a thousand seeds and settings at once, which need not talk to each
 # other (`--processes` of the scripts in `data/` is the small version). Where gradients are noisier, as in
-# reinforcement learning, or tasks more varied, the noise scale is larger, and so is the number of tasks that
-# pays. On images batches of 8192 trained as well as 256 did, with a learning rate in proportion and a slow
-# start; beyond, the error rose (Goyal et al. 2017).
+# reinforcement learning, or tasks more varied, the noise scale is larger, and so is the number of tasks
+# that pays. On images batches of 8192 trained as well as 256 did, with a learning rate in proportion and
+# a slow start; beyond, the error rose (Goyal et al. 2017).
 #
 # **The failures.** In 54 days on 16,384 GPUs a training was interrupted 419 times without being planned
 # (Llama 3, 2024). If failures are independent and alike:
@@ -907,8 +913,8 @@ print(f"one failure in {hours:.0f} hours on 1000 GPUs; in {hours * 1000 / (365 *
 print(f"a training without checkpoints that needs {2 * hours:.0f} hours ends with chance {np.exp(-2):.0%}")
 
 # %% [markdown]
-# So a checkpoint is not a convenience there. `train(checkpoint=...)` writes one, on rank 0 only, in one piece
-# or not at all; it holds nothing of the number of ranks, so the training may go on with fewer.
+# So a checkpoint is not a convenience there. `train(checkpoint=...)` writes one, on rank 0 only, in one
+# piece or not at all; it holds nothing of the number of ranks, so the training may go on with fewer.
 
 # %% [markdown]
 # ## 11. Quiz (5 minutes)
@@ -923,8 +929,8 @@ lesson.quiz()
 # - A Hessian is never written down. Its product with a vector is the derivative of the gradient in one
 #   direction, and backpropagation through learning is one such product a step, from the last step to the
 #   first.
-# - By hand, in fifty lines: equal to autograd to twelve digits, and faster: it leaves out what is known to be 0,
-#   records nothing, and numpy's calls are cheap.
+# - By hand, in fifty lines: equal to autograd to twelve digits, and faster: it leaves out what is known
+#   to be 0, records nothing, and numpy's calls are cheap.
 # - Memory grows with tasks times steps. Chunks, thin gradients and recomputing trade it for work.
 # - Over ranks, sums are added and divided once, by all tasks. A mean of means counts tasks unequally.
 # - Amdahl's law limits the speed-up of a fixed problem; larger updates escape it only while the noise scale
@@ -934,8 +940,8 @@ lesson.quiz()
 #
 # - *Two threads are slower than one*: the products are small, or the second core is taken. One thread a
 #   process, more processes.
-# - *A ratio of times that changes from run to run*: measure both sides in turns, in processor time, and show
-#   the spread.
+# - *A ratio of times that changes from run to run*: measure both sides in turns, in processor time, and
+#   show the spread.
 # - *Out of memory after one more inner step*: it is linear in steps and tasks. Use `chunk_size`.
 # - *Two ranks learn something else than one*: unequal shares and a mean of means, or different seeds.
 # - *Compiling takes longer than the training*: count the updates first.
@@ -950,14 +956,14 @@ lesson.quiz()
 #   arXiv:1604.06174.
 # - A. Rajeswaran, C. Finn, S. Kakade, S. Levine, "Meta-Learning with Implicit Gradients", NeurIPS 2019,
 #   arXiv:1909.04630.
-# - G. M. Amdahl, "Validity of the Single Processor Approach to Achieving Large Scale Computing Capabilities",
-#   AFIPS 1967.
+# - G. M. Amdahl, "Validity of the Single Processor Approach to Achieving Large Scale Computing
+#   Capabilities", AFIPS 1967.
 # - J. L. Gustafson, "Reevaluating Amdahl's Law", *Communications of the ACM* 31(5), 1988.
-# - S. McCandlish, J. Kaplan, D. Amodei, OpenAI Dota Team, "An Empirical Model of Large-Batch Training", 2018,
-#   arXiv:1812.06162. The noise scale.
+# - S. McCandlish, J. Kaplan, D. Amodei, OpenAI Dota Team, "An Empirical Model of Large-Batch Training",
+#   2018, arXiv:1812.06162. The noise scale.
 # - P. Goyal et al., "Accurate, Large Minibatch SGD: Training ImageNet in 1 Hour", 2017, arXiv:1706.02677.
-# - P. Patarasu, X. Yuan, "Bandwidth Optimal All-reduce Algorithms for Clusters of Workstations", *Journal of
-#   Parallel and Distributed Computing* 69(2), 2009.
+# - P. Patarasu, X. Yuan, "Bandwidth Optimal All-reduce Algorithms for Clusters of Workstations", *Journal
+#   of Parallel and Distributed Computing* 69(2), 2009.
 # - R. Thakur, R. Rabenseifner, W. Gropp, "Optimization of Collective Communication Operations in MPICH",
 #   *International Journal of High Performance Computing Applications* 19(1), 2005.
 # - Llama Team, "The Llama 3 Herd of Models", 2024, arXiv:2407.21783. Section 3.3.4: what failed.

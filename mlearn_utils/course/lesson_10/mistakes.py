@@ -55,8 +55,8 @@ HESSIAN_VECTOR = Trial(
     probes=vector_probes,
     mistakes=wrong_vectors,
     otherwise="not the change of the gradient when theta moves along v",
-    praise="Right, and about as cheap as a gradient if no array [F, F] was made on the way (look at your brackets). y "
-    "is nowhere in it: moving the targets does not bend the loss.",
+    praise="Right, and about as cheap as a gradient if no array [F, F] was made on the way (look at your "
+    "brackets). y is nowhere in it: moving the targets does not bend the loss.",
 )
 
 
