@@ -89,7 +89,7 @@ predictions.predict_search()
 # %% tags=["nbval-ignore-output"]
 seeker = treasures.train(frozen_cells(SMALL_LAKE), updates=60, seed=0)
 
-# %%
+# %% tags=["nbval-ignore-output"]
 lakes = TreasureTask(frozen_cells(SMALL_LAKE))
 walks, wiped = (treasures.walk(seeker, lakes, wipe=wipe) for wipe in (False, True))
 shortest = treasures.shortest(lakes).mean()
