@@ -443,8 +443,8 @@ class TestTheSecondEpoch:
         learner, seen = agent(inner_steps=0, epochs=3, meta_lr=0.1), []
         outer = learner.outer_loss
 
-        def watched(params: Any, supports: Any, query: Any) -> Tensor:
-            seen.append((query.logp.clone(), float(outer(params, supports, query).detach())))
+        def watched(params: Any, supports: Any, query: Any, *noted: Any) -> Tensor:
+            seen.append((query.logp.clone(), float(outer(params, supports, query, *noted).detach())))
             return outer(params, supports, query)
 
         monkeypatch.setattr(learner, "outer_loss", watched)
