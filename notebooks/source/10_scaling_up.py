@@ -742,8 +742,8 @@ assert results.ranks(1, "cpu_seconds") > 1.6 * results.ranks(2, "cpu_seconds")
 # %% [markdown]
 # The fit goes through two points by construction; only the third one tests it, and both predictions are
 # too low. By the processor's time hardly anything is serial: that is what a rank would need with a core
-# to itself. What the clock calls serial is mostly the other programs, and four ranks on two cores: a
-# second rank does not bring a second core. Ask which of the two your question is about.
+# to itself. What the clock calls serial has the other programs in it, and four ranks on two cores: a
+# second rank does not always bring a second core. Ask which of the two your question is about.
 
 # %%
 pictures.amdahl_explorer()
@@ -817,8 +817,8 @@ for name, each in (("at the start", two_ranks.network(40)), ("after 300 updates"
     print(f"{name:17} noise scale {scale:3.0f} tasks; shares with {share}")
 
 # %%
-assert scales[0] < 30 < scales[1] < 500
-print("a few tasks at the start, tens to hundreds later")
+assert scales[1] > 3 * scales[0]
+print("several times what it was at the start")
 
 # %% [markdown]
 # That is one training, at one moment. In four others it was 30 to 200 between 300 and 600 updates, and ten
